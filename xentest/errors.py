@@ -1,0 +1,81 @@
+"""What can go wrong, and how a user hears of it.
+
+Every failure that a user may meet is a XentestError: what happened, what it
+means, what to do next.  Its class decides the exit status of the command.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from typing import Callable, Optional, Sequence
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_BROKEN = 3
+EXIT_INTERRUPTED = 130
+
+
+class XentestError(Exception):
+    """A failure with its meaning; `advice` says what to do next."""
+
+    exit_status = EXIT_BROKEN
+
+    def __init__(self, what: str, advice: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.advice = advice
+
+    def __str__(self) -> str:
+        return f"{self.what}\n  {self.advice}" if self.advice else self.what
+
+
+class UsageError(XentestError):
+    """The command line or the control file is wrong; nothing was touched."""
+
+    exit_status = EXIT_USAGE
+
+
+class BrokenError(XentestError):
+    """The lab's fault: fetching, building, disk, network. Never the tree's."""
+
+
+def guarded_main(name: str, main: Callable[[Sequence[str]], int], argv: Sequence[str]) -> int:
+    """Run a command so that no traceback reaches its user (`--debug` shows it)."""
+    debug = "--debug" in argv
+    try:
+        return main([word for word in argv if word != "--debug"])
+    except XentestError as error:
+        return _report(name, error, str(error), error.exit_status, debug)
+    except KeyboardInterrupt:
+        print(f"{name}: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output went away; let the interpreter exit quietly.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_OK
+    except OSError as error:
+        return _report(name, error, f"the system said: {error}", EXIT_BROKEN, debug)
+    except Exception as error:  # the last resort: a fault of ours
+        what = (
+            f"internal error: {type(error).__name__}: {error}\n"
+            "  This is a fault of xentest; run again with --debug and report what it prints."
+        )
+        return _report(name, error, what, EXIT_BROKEN, debug)
+
+
+def _report(name: str, error: BaseException, what: str, status: int, debug: bool) -> int:
+    if debug:
+        traceback.print_exception(type(error), error, error.__traceback__)
+    print(f"{name}: {what}", file=sys.stderr)
+    return status
+
+
+def first_line(text: Optional[str], limit: int = 300) -> str:
+    """The first line of `text` that says something, cut to `limit` characters."""
+    for line in (text or "").splitlines():
+        if line.strip():
+            return line.strip()[:limit]
+    return ""
