@@ -1,0 +1,168 @@
+"""Commands under limits: what hangs, floods, forks away or ignores signals."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from xentest import process
+
+
+def run(tmp_path: Path, command: str, timeout: float = 20, grace: float = 0.3) -> process.Outcome:
+    return process.run(
+        command,
+        folder=tmp_path,
+        environment=dict(os.environ),
+        output=tmp_path / "output",
+        timeout=timeout,
+        grace=grace,
+    )
+
+
+def alive(pid_file: Path) -> bool:
+    """Whether the process whose id stands in the file has not ended."""
+    pid = pid_file.read_text().strip()
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def no_zombies() -> bool:
+    me = str(os.getpid())
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, parent = stat.read_text().rpartition(")")[2].split()[:2]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if parent == me and state == "Z":
+            return False
+    return True
+
+
+def test_exit_status_and_both_streams(tmp_path: Path) -> None:
+    outcome = run(tmp_path, "echo out; echo err >&2; exit 7")
+    assert (outcome.exit_status, outcome.timed_out, outcome.left_behind) == (7, False, ())
+    assert (tmp_path / "output").read_bytes() == b"out\nerr\n"
+
+
+def test_signal_is_negative(tmp_path: Path) -> None:
+    assert run(tmp_path, "kill -SEGV $$").exit_status == -11
+
+
+def test_stdin_is_empty_and_sigpipe_kills(tmp_path: Path) -> None:
+    run(tmp_path, "cat; yes | head -n 1; trap")
+    assert (tmp_path / "output").read_bytes() == b"y\n"
+
+
+def test_missing_folder_is_no_traceback(tmp_path: Path) -> None:
+    outcome = process.run(
+        "true",
+        folder=tmp_path / "absent",
+        environment={},
+        output=tmp_path / "output",
+        timeout=5,
+    )
+    assert outcome.exit_status == 127
+    assert b"cannot start the command" in (tmp_path / "output").read_bytes()
+
+
+def test_output_is_visible_while_the_command_runs(tmp_path: Path) -> None:
+    seen = "until grep -q hello output; do sleep 0.05; done; echo seen"
+    assert run(tmp_path, f"echo hello; {seen}", timeout=10).exit_status == 0
+
+
+STUBBORN = """
+trap '' TERM HUP INT
+(trap '' TERM; setsid sh -c 'trap "" TERM; echo $$ > away; while :; do sleep 100; done' &)
+echo $$ > main
+until test -s away; do sleep 0.01; done
+while :; do sleep 100; done
+"""
+
+
+def test_hang_that_forks_twice_and_ignores_signals(tmp_path: Path) -> None:
+    begun = time.monotonic()
+    outcome = run(tmp_path, STUBBORN, timeout=1)
+    assert outcome.timed_out
+    assert outcome.exit_status == -9
+    assert time.monotonic() - begun < 8
+    assert not alive(tmp_path / "main")
+    assert not alive(tmp_path / "away")
+    assert no_zombies()
+
+
+def test_sigterm_comes_first(tmp_path: Path) -> None:
+    outcome = run(tmp_path, "trap 'echo tidied; exit 3' TERM; while :; do sleep 0.1; done", 0.5, 5)
+    assert outcome.timed_out
+    assert b"tidied" in (tmp_path / "output").read_bytes()
+
+
+def test_daemon_left_behind_is_ended_and_named(tmp_path: Path) -> None:
+    command = "(setsid sh -c 'echo $$ > away; exec sleep 1000' &); until test -s away; do :; done"
+    outcome = run(tmp_path, command)
+    assert outcome.exit_status == 0
+    assert not outcome.timed_out
+    assert [name.split()[0] for name in outcome.left_behind] == ["sleep"]
+    assert not alive(tmp_path / "away")
+    assert no_zombies()
+
+
+def test_short_lived_leftover_finishes_in_peace(tmp_path: Path) -> None:
+    outcome = run(tmp_path, "(sleep 0.2; echo late) & echo early")
+    assert outcome.left_behind == ()
+    assert (tmp_path / "output").read_bytes() == b"early\nlate\n"
+
+
+def test_many_orphans_are_reaped(tmp_path: Path) -> None:
+    outcome = run(tmp_path, "i=0; while [ $i -lt 300 ]; do (true &); i=$((i+1)); done; sleep 0.3")
+    assert outcome.exit_status == 0
+    assert no_zombies()
+
+
+def test_gigabyte_is_bounded(tmp_path: Path) -> None:
+    begun = time.monotonic()
+    outcome = run(tmp_path, "yes | head -c 1000000000; echo the end", timeout=60)
+    assert outcome.exit_status == 0
+    assert time.monotonic() - begun < 30
+    kept = (tmp_path / "output").read_bytes()
+    assert len(kept) < process.OUTPUT_LIMIT + 200
+    assert kept.startswith(b"y\ny\n")
+    assert kept.endswith(b"y\nthe end\n")
+    cut = 1_000_000_008 - process.OUTPUT_LIMIT
+    assert b"\n%s%d bytes]\n" % (process.CUT_MARK, cut) in kept
+
+
+@pytest.mark.parametrize("size", [0, 99, 100, 101, 120, 121, 500])
+def test_recorder_keeps_head_and_tail(tmp_path: Path, size: int) -> None:
+    data = bytes(range(256)) * 2
+    recorder = process.Recorder(tmp_path / "r", limit=120, tail=20)
+    for at in range(0, size, 7):
+        recorder.write(data[at : min(at + 7, size)])
+    recorder.close()
+    kept = (tmp_path / "r").read_bytes()
+    if size <= 120:
+        assert kept == data[:size]
+    else:
+        mark = b"\n%s%d bytes]\n" % (process.CUT_MARK, size - 120)
+        assert kept == data[:100] + mark + data[size - 20 : size]
+
+
+def test_recorder_follows_no_link(tmp_path: Path) -> None:
+    (tmp_path / "output").symlink_to(tmp_path / "victim")
+    with pytest.raises(FileExistsError):
+        process.Recorder(tmp_path / "output")
+    assert not (tmp_path / "victim").exists()
+
+
+def test_strays_of_a_killed_runner_are_found_by_their_environment(tmp_path: Path) -> None:
+    pid = os.spawnve(os.P_NOWAIT, "/bin/sleep", ["sleep", "1000"], {"XENTEST_T": str(tmp_path)})
+    deadline = time.monotonic() + 10
+    while b"XENTEST_T" not in Path(f"/proc/{pid}/environ").read_bytes():
+        assert time.monotonic() < deadline
+    assert process.end_strays("XENTEST_T", "other") == 0
+    assert process.end_strays("XENTEST_T", str(tmp_path)) == 1
+    assert os.waitpid(pid, 0)[1] == 9
