@@ -1,0 +1,170 @@
+"""JUnit XML: nested suites, failures, errors, skipped cases.
+
+Entities, document types and huge files are refused: a report needs none of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import BinaryIO, Mapping, Optional
+from xml.parsers import expat
+
+from xentest.errors import first_line
+from xentest.results import Status
+from xentest.verdict.findings import Findings
+
+MAX_SIZE = 64 << 20
+MAX_DEPTH = 100
+CHUNK = 1 << 16
+OUTCOMES = {"failure": Status.FAIL, "error": Status.ERROR, "skipped": Status.SKIP}
+
+
+class _Refused(Exception):
+    """The file holds what no report needs."""
+
+
+def read(stream: BinaryIO, findings: Findings) -> None:
+    """Add every test case of a JUnit file."""
+    report = _Report(findings)
+    try:
+        report.feed(stream)
+    except expat.ExpatError as error:
+        findings.problem(f"not a complete JUnit file: {error}")
+    except _Refused as error:
+        findings.problem(f"JUnit file refused: {error}")
+    if not report.cases and not findings.problems:
+        findings.problem("the JUnit file holds no test case")
+
+
+@dataclass
+class _Suite:
+    name: str
+    claimed: int  # cases that it says it has
+    claimed_bad: int
+    cases: int = 0
+    bad: int = 0
+
+
+@dataclass
+class _Case:
+    name: str
+    status: Status
+    reason: str
+    duration: Optional[float]
+    offset: int
+
+
+class _Report:
+    """A stream of XML events."""
+
+    def __init__(self, findings: Findings) -> None:
+        self.cases = 0
+        self._findings = findings
+        self._suites: list[_Suite] = []
+        self._case: Optional[_Case] = None
+        self._depth = 0
+        self._text: Optional[list[str]] = None  # of the failure that we are in
+        self._parser = expat.ParserCreate(namespace_separator=" ")
+        self._parser.StartElementHandler = self._start
+        self._parser.EndElementHandler = self._end
+        self._parser.CharacterDataHandler = self._characters
+        self._parser.StartDoctypeDeclHandler = self._refuse
+        self._parser.EntityDeclHandler = self._refuse
+
+    def feed(self, stream: BinaryIO) -> None:
+        size = 0
+        while chunk := stream.read(CHUNK):
+            chunk = chunk if size else chunk.lstrip()
+            size += len(chunk)
+            if size > MAX_SIZE:
+                raise _Refused(f"larger than {MAX_SIZE >> 20} MiB")
+            self._parser.Parse(chunk, False)
+        self._parser.Parse(b"", True)
+
+    def _refuse(self, *_: object) -> None:
+        raise _Refused("it declares a document type or entities")
+
+    def _start(self, tag: str, attributes: Mapping[str, str]) -> None:
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise _Refused(f"nested more than {MAX_DEPTH} deep")
+        name = tag.rpartition(" ")[2]
+        if name == "testsuite":
+            self._suites.append(_suite(attributes))
+        elif name == "testcase":
+            if self._case is not None:
+                self._close_case()
+            self._case = self._begin_case(attributes)
+        elif name in OUTCOMES:
+            self._outcome(OUTCOMES[name], attributes)
+
+    def _begin_case(self, attributes: Mapping[str, str]) -> _Case:
+        owner = attributes.get("classname") or (self._suites[-1].name if self._suites else "")
+        name = ".".join(part for part in (owner, attributes.get("name", "")) if part)
+        # GoogleTest marks disabled tests so.
+        ran = attributes.get("status") != "notrun" and attributes.get("result") != "skipped"
+        status = Status.PASS if ran else Status.SKIP
+        duration = _number(attributes.get("time", ""))
+        return _Case(name, status, "", duration, self._parser.CurrentByteIndex)
+
+    def _outcome(self, status: Status, attributes: Mapping[str, str]) -> None:
+        reason = first_line(attributes.get("message")) or attributes.get("type", "")
+        if self._case is None:
+            owner = self._suites[-1].name if self._suites else "suite"
+            self._case = _Case(owner, status, reason, None, self._parser.CurrentByteIndex)
+            self._close_case()
+        elif status.severity > self._case.status.severity:
+            self._case.status, self._case.reason = status, reason
+            self._text = None if reason else []
+
+    def _characters(self, text: str) -> None:
+        if self._text is not None and len(self._text) < 100:
+            self._text.append(text)
+
+    def _end(self, tag: str) -> None:
+        self._depth -= 1
+        name = tag.rpartition(" ")[2]
+        if name in OUTCOMES and self._text is not None and self._case is not None:
+            self._case.reason = first_line("".join(self._text))
+            self._text = None
+        elif name == "testcase" and self._case is not None:
+            self._close_case()
+        elif name == "testsuite":
+            self._close_suite(self._suites.pop())
+
+    def _close_case(self) -> None:
+        case, self._case, self._text = self._case, None, None
+        assert case is not None
+        self.cases += 1
+        if self._suites:
+            self._suites[-1].cases += 1
+            self._suites[-1].bad += not case.status.good
+        self._findings.add(case.name, case.status, case.reason, case.duration, case.offset)
+
+    def _close_suite(self, suite: _Suite) -> None:
+        if suite.cases < suite.claimed:
+            self._findings.problem(
+                f"suite {suite.name} says {suite.claimed} tests, but holds {suite.cases}"
+            )
+        if suite.claimed_bad and not suite.bad:
+            self._findings.problem(f"suite {suite.name} counts failures, but shows none")
+        if self._suites:
+            self._suites[-1].cases += suite.cases
+            self._suites[-1].bad += suite.bad
+
+
+def _suite(attributes: Mapping[str, str]) -> _Suite:
+    bad = _count(attributes.get("failures", "")) + _count(attributes.get("errors", ""))
+    return _Suite(attributes.get("name", ""), _count(attributes.get("tests", "")), bad)
+
+
+def _count(text: str) -> int:
+    return int(text) if text.isdecimal() and len(text) < 10 else 0
+
+
+def _number(text: str) -> Optional[float]:
+    try:
+        value = float(text.replace(",", ""))
+    except ValueError:
+        return None
+    return value if 0 <= value < 1e9 else None

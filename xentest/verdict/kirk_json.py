@@ -1,0 +1,80 @@
+"""The JSON report of kirk, the runner of the Linux Test Project."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, BinaryIO
+
+from xentest.errors import first_line
+from xentest.results import Status
+from xentest.verdict.findings import Findings
+
+MAX_SIZE = 64 << 20
+STATUSES = {
+    "pass": Status.PASS,
+    "fail": Status.FAIL,
+    "brok": Status.ERROR,
+    "warn": Status.ERROR,
+    "conf": Status.SKIP,
+}
+
+
+def read(stream: BinaryIO, findings: Findings) -> None:
+    """Add every test of a report."""
+    content = stream.read(MAX_SIZE + 1)
+    if len(content) > MAX_SIZE:
+        findings.problem(f"kirk's report is larger than {MAX_SIZE >> 20} MiB")
+        return
+    try:
+        report = json.loads(content.decode("utf-8", "replace"))
+    except (ValueError, RecursionError) as error:
+        findings.problem(f"kirk's report is not JSON: {error}")
+        return
+    tests = report.get("results") if isinstance(report, dict) else None
+    if not isinstance(tests, list) or not tests:
+        findings.problem("kirk's report holds no results")
+        return
+    for entry in tests:
+        _test(entry, findings)
+
+
+def _test(entry: Any, findings: Findings) -> None:
+    if not isinstance(entry, dict) or not isinstance(entry.get("test"), dict):
+        findings.problem("an entry of kirk's report is not a test")
+        return
+    details = entry["test"]
+    word = entry.get("status", details.get("result"))
+    status = STATUSES.get(word) if isinstance(word, str) else None
+    name = str(entry.get("test_fqn", "?"))[:300]
+    if status is None:
+        findings.problem(f"kirk's report gives {name} an unknown result")
+        return
+    if status is Status.PASS and _contradicted(details):
+        status = Status.FAIL
+    findings.add(name, status, _reason(details), _duration(details))
+
+
+def _contradicted(details: dict[str, Any]) -> bool:
+    """A pass beside counted failures or an exit value that is not 0."""
+    values = details.get("retval", [])
+    failed = [str(value) for value in values] if isinstance(values, list) else [str(values)]
+    return any(value != "0" for value in failed) or any(
+        details.get(key) not in (0, None) for key in ("failed", "broken")
+    )
+
+
+def _reason(details: dict[str, Any]) -> str:
+    log = details.get("log")
+    telling = [
+        line
+        for line in (log.splitlines() if isinstance(log, str) else [])
+        if any(letters in line for letters in ("TFAIL", "TBROK", "TCONF", "TWARN"))
+    ]
+    return first_line(telling[0]) if telling else f"exit value {details.get('retval')}"
+
+
+def _duration(details: dict[str, Any]) -> float | None:
+    value = details.get("duration")
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1e9:
+        return None
+    return float(value)

@@ -1,0 +1,204 @@
+"""KTAP 1 and TAP 12, 13, 14.
+
+Nested subtests, directives, plans before or after, YAML blocks.  Lines that are none
+of these are allowed anywhere (kernel messages).  What makes a report no proof is a
+problem: no plan, a plan that does not match, numbers out of order, a bail-out,
+subtests without the result line of their parent.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import BinaryIO, Optional
+
+from xentest.results import Status
+from xentest.verdict.findings import MAX_LISTED, Findings
+from xentest.verdict.text import lines, words
+
+KSELFTEST_SKIP = 4
+STAMP = re.compile(r"(?:<\d+>)?\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? ?")  # as the kernel log has it
+VERSION = re.compile(r"K?TAP version \d+\s*$", re.IGNORECASE)
+PLAN = re.compile(r"1\.\.(\d{1,9})\s*(?:#\s*(.*))?$")
+RESULT = re.compile(r"(not )?ok\b(?:\s+(\d{1,9})\b)?\s*(-\s|-$)?\s*(.*)$")
+DIRECTIVE = re.compile(
+    r"(?:^|\s|(?<=\d))#\s*(SKIP|TODO|XFAIL|XPASS|TIMEOUT|ERROR)\S*\s*:?\s*(.*)$", re.IGNORECASE
+)
+SUBTEST = re.compile(r"#\s*Subtest:\s*(.+)$")
+BAIL = re.compile(r"Bail out!\s*(.*)$", re.IGNORECASE)
+
+PASSED = {"SKIP": Status.SKIP, "XFAIL": Status.XFAIL}
+FAILED = {"SKIP": Status.SKIP, "XFAIL": Status.XFAIL, "TODO": Status.XFAIL}
+EITHER = {"TIMEOUT": Status.TIMEOUT, "ERROR": Status.ERROR}
+
+
+def read(stream: BinaryIO, findings: Findings) -> None:
+    """Add what a KTAP or TAP report says."""
+    findings.skip_exit = KSELFTEST_SKIP
+    report = _Report(findings)
+    for offset, line in lines(stream):
+        report.line(words(line), offset)
+    report.end()
+
+
+@dataclass
+class _Outcome:
+    """A result line whose parent is not known yet."""
+
+    name: str
+    status: Status
+    reason: str
+    offset: int
+
+
+@dataclass
+class _Level:
+    """Results of one indentation, below one parent."""
+
+    indent: int
+    offset: int
+    planned: Optional[int] = None
+    seen: int = 0
+    last: int = 0  # number of the last result
+    outcomes: list[_Outcome] = field(default_factory=list)
+
+
+class _Report:
+    """Reads line by line; deeper levels wait for the result line of their parent."""
+
+    def __init__(self, findings: Findings) -> None:
+        self._findings = findings
+        self._levels = [_Level(0, 0)]
+        self._begun = False
+        self._yaml: Optional[int] = None  # indentation of the block that we are in
+
+    def line(self, text: str, offset: int) -> None:
+        stamp = STAMP.match(text)
+        text = text[stamp.end() :] if stamp else text
+        body = text.lstrip(" \t")
+        indent = len(text[: len(text) - len(body)].expandtabs(8))
+        if not body or self._in_yaml(body, indent):
+            return
+        if bail := BAIL.match(body):
+            self._findings.problem(f"Bail out! {bail[1]}".rstrip(), offset)
+        elif VERSION.match(body):
+            self._version(indent, offset)
+        elif plan := PLAN.match(body):
+            self._plan(self._level(indent, offset), int(plan[1]), plan[2] or "", offset)
+        elif SUBTEST.match(body) and indent:
+            self._level(indent, offset)
+        elif (result := RESULT.match(body)) and self._believable(result, indent):
+            self._result(result, body, indent, offset)
+
+    def end(self) -> None:
+        """The report is over: every level must be complete."""
+        self._drop_to(0)
+        self._complete(self._levels[0], required=True)
+        self._levels = [_Level(0, 0)]
+
+    def _in_yaml(self, body: str, indent: int) -> bool:
+        if self._yaml is None:
+            if body.rstrip() == "---" and indent > self._levels[-1].indent:
+                self._yaml = indent
+                return True
+            return False
+        # A block that is not closed must not hide the results that follow it.
+        closed = body.rstrip() == "..." or indent < self._yaml
+        if closed:
+            self._yaml = None
+        return not closed or body.rstrip() == "..."
+
+    def _version(self, indent: int, offset: int) -> None:
+        level = self._level(indent, offset)
+        if indent == 0 and (level.seen or level.planned is not None):
+            # One report after another, as kselftest prints them.
+            self._complete(level, required=True)
+            self._levels = [_Level(0, offset)]
+        self._begun = True
+
+    def _level(self, indent: int, offset: int) -> _Level:
+        """The level of a line; deeper ones end here, without their parent's result."""
+        self._drop_to(indent)
+        if indent > self._levels[-1].indent:
+            self._levels.append(_Level(indent, offset))
+        return self._levels[-1]
+
+    def _drop_to(self, indent: int) -> None:
+        while len(self._levels) > 1 and self._levels[-1].indent > indent:
+            orphan = self._levels.pop()
+            self._complete(orphan)
+            self._findings.problem("subtests without the result of their test", orphan.offset)
+            self._hand_over(orphan, "?")
+
+    def _plan(self, level: _Level, planned: int, remark: str, offset: int) -> None:
+        if level.planned is not None:
+            self._findings.problem("a second plan for the same tests", offset)
+        level.planned = planned
+        if planned == 0 and remark.upper().startswith("SKIP"):
+            level.outcomes.append(_Outcome("all", Status.SKIP, remark[4:].strip(" :"), offset))
+
+    @staticmethod
+    def _believable(result: re.Match[str], indent: int) -> bool:
+        """Indented words of a program are no results: those have a number, or say `not`."""
+        return bool(result[1] or result[2] or result[3] or not indent)
+
+    def _result(self, result: re.Match[str], body: str, indent: int, offset: int) -> None:
+        children = None
+        while len(self._levels) > 1 and self._levels[-1].indent > indent:
+            if children is not None:
+                self._findings.problem("subtests without the result of their test", offset)
+                self._hand_over(children, "?")
+            children = self._levels.pop()
+            self._complete(children)
+        level = self._level(indent, offset)
+        expected = level.last + 1
+        level.last = int(result[2]) if result[2] else expected
+        if level.last != expected:
+            self._findings.problem(f"number {level.last} where {expected} comes: {body}", offset)
+        level.seen += 1
+        outcome = _outcome(result, level.last, offset)
+        if children is not None:
+            self._hand_over(children, outcome.name, level)
+        self._keep(level, outcome)
+
+    def _keep(self, level: _Level, outcome: _Outcome) -> None:
+        if level is self._levels[0] or len(level.outcomes) >= MAX_LISTED:
+            self._findings.add(outcome.name, outcome.status, outcome.reason, offset=outcome.offset)
+        else:
+            level.outcomes.append(outcome)
+
+    def _hand_over(self, children: _Level, parent: str, level: Optional[_Level] = None) -> None:
+        """Name the results of a level by their parent and pass them up."""
+        for child in children.outcomes:
+            child.name = f"{parent}/{child.name}"
+            self._keep(level or self._levels[0], child)
+
+    def _complete(self, level: _Level, required: bool = False) -> None:
+        """Check that nothing is missing from a level that ends."""
+        if level.planned is None and required and (level.seen or self._begun):
+            self._findings.problem("no plan (1..N): results may be missing", level.offset)
+        elif level.planned is not None and level.planned != level.seen:
+            self._findings.problem(
+                f"{level.planned} tests were planned, {level.seen} have a result", level.offset
+            )
+        if level is self._levels[0]:
+            for outcome in level.outcomes:
+                self._findings.add(
+                    outcome.name, outcome.status, outcome.reason, offset=outcome.offset
+                )
+
+
+def _outcome(result: re.Match[str], number: int, offset: int) -> _Outcome:
+    failed, words_of_it = bool(result[1]), result[4]
+    directive = DIRECTIVE.search(words_of_it)
+    name = words_of_it[: directive.start()] if directive else words_of_it
+    name = name.strip().replace("\\#", "#") or f"test {number}"
+    word = directive[1].upper() if directive else ""
+    reason = directive[2].strip() if directive else ""
+    plain = Status.FAIL if failed else Status.PASS
+    status = {**(FAILED if failed else PASSED), **EITHER}.get(word, plain)
+    if status is Status.PASS and word in ("TODO", "XPASS"):
+        reason = "expected to fail, but passes"
+    elif failed and not directive:
+        name, _, reason = name.partition(" # ")
+    return _Outcome(name, status, reason, offset)

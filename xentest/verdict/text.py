@@ -1,0 +1,92 @@
+"""A report as lines: any bytes, of any length, without ever holding the whole file."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO, Iterator
+
+from xentest.process import CUT_MARK, OUTPUT_LIMIT
+from xentest.process import TAIL as RECORDED_TAIL
+
+MAX_LINE = 16 << 10
+TELLING = (b"error", b"fail", b"fatal", b"cannot", b"can't", b"not found", b"no such", b"denied")
+TAIL = 32 << 10
+ENDING = 20  # so many last lines are searched for one that tells
+
+
+class NotReadable(Exception):
+    """The report is no regular file; the message says what it is."""
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file that a stranger may have put there: no link, no device, no FIFO."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        raise NotReadable(f"{path.name} cannot be read: {error.strerror}") from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise NotReadable(f"{path.name} is not a regular file")
+    return os.fdopen(descriptor, "rb")
+
+
+def lines(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Each line with its offset, without its end; of a longer one the first MAX_LINE bytes."""
+    offset = 0
+    while True:
+        line = stream.readline(MAX_LINE)
+        if not line:
+            return
+        yield offset, line.rstrip(b"\r\n")
+        offset += len(line)
+        while line and not line.endswith(b"\n"):
+            line = stream.readline(MAX_LINE)
+            offset += len(line)
+
+
+def words(line: bytes) -> str:
+    """A line as text that can be shown: undecodable bytes and colours are gone."""
+    text = line.decode("utf-8", "replace")
+    if "\x1b" in text:
+        import re
+
+        text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+    return text
+
+
+def last_words(path: Path) -> tuple[str, int | None]:
+    """The last telling line of an output, or else its last line, with its offset."""
+    try:
+        with open_regular(path) as stream:
+            start = max(0, os.fstat(stream.fileno()).st_size - TAIL)
+            stream.seek(start)
+            ending = [(start + at, line) for at, line in lines(stream) if line.strip()][-ENDING:]
+    except NotReadable:
+        return "", None
+    telling = [item for item in ending if any(word in item[1].lower() for word in TELLING)]
+    chosen = telling[-1:] or ending[-1:]
+    return (words(chosen[0][1]).strip()[:300], chosen[0][0]) if chosen else ("", None)
+
+
+def last_line(path: Path) -> str:
+    """The last line that is not empty."""
+    try:
+        with open_regular(path) as stream:
+            stream.seek(max(0, os.fstat(stream.fileno()).st_size - TAIL))
+            ending = [line for _, line in lines(stream) if line.strip()][-1:]
+    except NotReadable:
+        return ""
+    return words(ending[0]).strip()[:300] if ending else ""
+
+
+def is_cut(path: Path) -> bool:
+    """Whether a part of a recorded output is missing: its mark stands before the tail."""
+    try:
+        with open_regular(path) as stream:
+            size = os.fstat(stream.fileno()).st_size
+            stream.seek(max(0, size - RECORDED_TAIL - 100))
+            return size >= OUTPUT_LIMIT and CUT_MARK in stream.read(100)
+    except NotReadable:
+        return False
