@@ -1,0 +1,150 @@
+"""How the sections of a control file must fit together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import Optional
+
+from xentest import control_keys as keys
+from xentest.control_keys import Domain, Preferences, Test
+from xentest.control_sections import Sections, nearest
+from xentest.control_text import shown
+
+MAX_RESULTS = 10_000  # of one domain in one run, repeats counted
+
+
+def check(sections: Sections) -> None:
+    """Tell everything that does not fit; places of tests become relative to their tempdir."""
+    _check_fixed_sections(sections)
+    preferences = sections.preferences
+    if preferences:
+        _check_tree(sections, preferences)
+        _check_folders(sections, preferences)
+    _check_domains(sections)
+    for domain in sections.domains:
+        _check_tests(sections, domain)
+    _check_barriers(sections)
+    for name, test in sections.tests.items():
+        sections.tests[name] = _settle_places(sections, test)
+
+
+def _check_fixed_sections(sections: Sections) -> None:
+    names = sections.text.sections
+    add = sections.problems.add
+    if keys.PREFERENCES not in names:
+        advice = "add it, with shared_dir=... and xen-tree=..."
+        add(0, f"there is no section [{keys.PREFERENCES}]", advice)
+    elif not any(name.startswith(keys.DOMAIN_PREFIX) for name in names):
+        what = f"no section's name starts with {keys.DOMAIN_PREFIX}, so there is no domain to test"
+        add(0, what, "add [XENVM0] with name=, tempdir= and test1=")
+
+
+def _check_tree(sections: Sections, preferences: Preferences) -> None:
+    tree = preferences.xen_tree
+    locations = sections.text.sections.get(keys.LOCATIONS)
+    if not tree or (locations and tree in locations.options):
+        return
+    line = sections.line(keys.PREFERENCES, "xen-tree")
+    near = nearest(tree, list(sections.locations))
+    what = f"xen-tree names '{shown(tree)}', which is not in [{keys.LOCATIONS}]"
+    advice = f"write {near}" if near else f"add {shown(tree)}=ADDRESS to [{keys.LOCATIONS}]"
+    sections.problems.add(line, what, advice)
+
+
+def _check_folders(sections: Sections, preferences: Preferences) -> None:
+    shared, trusted = preferences.shared_dir, preferences.results_dir
+    if _inside(trusted, shared) or _inside(shared, trusted):
+        what = f"results_dir {shown(trusted)} and shared_dir {shown(shared)} lie in each other"
+        line = sections.line(keys.PREFERENCES, "results_dir")
+        line = line or sections.line(keys.PREFERENCES, "shared_dir")
+        sections.problems.add(line, what, "keep them apart: every domain can write to shared_dir")
+    for domain in sections.domains:
+        for key, folder in (("shared_dir", shared), ("results_dir", trusted)):
+            if _inside(domain.tempdir, folder):
+                what = f"tempdir {shown(domain.tempdir)} lies in {key}"
+                line = sections.line(domain.section, "tempdir")
+                sections.problems.add(line, what, "name a folder of its own")
+
+
+def _inside(path: str, folder: str) -> bool:
+    return (path + "/").startswith(folder + "/")
+
+
+def _check_domains(sections: Sections) -> None:
+    _check_unique(sections, "name", [(d, d.name.lower()) for d in sections.domains])
+    started = [(d, d.config) for d in sections.domains if d.start == "boot"]
+    _check_unique(sections, "config", started)
+    if sections.domains and not any(domain.tests for domain in sections.domains):
+        line = sections.text.sections[sections.domains[0].section].line
+        what = "no domain has a test, so the run could find nothing"
+        sections.problems.add(line, what, "add test1=NAME, and a section [NAME] with run_command=")
+
+
+def _check_unique(
+    sections: Sections,
+    key: str,
+    found: list[tuple[Domain, str]] | list[tuple[Domain, Optional[str]]],
+) -> None:
+    first: dict[Optional[str], Domain] = {}
+    for domain, value in found:
+        earlier = first.setdefault(value, domain)
+        if earlier is not domain:
+            what = f"{key} '{shown(value or '')}' belongs to [{shown(earlier.section)}] already"
+            advice = f"give every domain a {key} of its own"
+            sections.problems.add(sections.line(domain.section, key), what, advice)
+
+
+def _check_tests(sections: Sections, domain: Domain) -> None:
+    fixed = (keys.PREFERENCES, keys.LOCATIONS)
+    known = [n for n in sections.text.sections if n not in fixed and not _is_domain(n)]
+    for place, name in enumerate(domain.tests, 1):
+        if name in known:
+            continue
+        near = nearest(name, known)
+        line = sections.line(domain.section, f"test{place}")
+        advice = f"write {near}" if near else f"add a section [{shown(name)}] with run_command="
+        sections.problems.add(line, f"there is no test section [{shown(name)}]", advice)
+    tests = [sections.tests[name] for name in domain.tests if name in sections.tests]
+    results = sum(test.repeat for test in tests)
+    if results > MAX_RESULTS:
+        line = sections.text.sections[domain.section].line
+        what = f"[{shown(domain.section)}] asks for {results} test runs"
+        sections.problems.add(line, what, f"repeat less often: at most {MAX_RESULTS} in a domain")
+
+
+def _is_domain(section: str) -> bool:
+    return section.startswith(keys.DOMAIN_PREFIX)
+
+
+def _check_barriers(sections: Sections) -> None:
+    listed = Counter(name for domain in sections.domains for name in set(domain.barriers))
+    for domain in sections.domains:
+        for name in domain.barriers:
+            if listed[name] == 1:
+                line = sections.line(domain.section, "barriers")
+                what = f"only [{shown(domain.section)}] lists the barrier {shown(name)}"
+                sections.problems.add(line, what, "list it in every domain that meets there")
+
+
+def _settle_places(sections: Sections, test: Test) -> Test:
+    """The test with its folders relative to the tempdir of the domains that run it."""
+    settled = {key: _settle(sections, test, key) for key in ("test_dir", "log_dir")}
+    return replace(test, test_dir=settled["test_dir"], log_dir=settled["log_dir"])
+
+
+def _settle(sections: Sections, test: Test, key: str) -> str:
+    path: str = getattr(test, key)
+    if not path.startswith("/"):
+        return path
+    inner = ""
+    for domain in sections.domains:
+        if test.name not in domain.tests:
+            continue
+        if not _inside(path, domain.tempdir):
+            what = f"{key} {shown(path)} lies outside the tempdir of [{shown(domain.section)}]"
+            line = sections.line(test.name, key)
+            sections.problems.add(line, what, f"write it relative to {shown(domain.tempdir)}")
+            return path
+        inner = path[len(domain.tempdir) :].strip("/")
+    return inner

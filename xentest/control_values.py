@@ -1,0 +1,277 @@
+"""The values of a control file: what may stand after a key, and what it means.
+
+Each reader takes the text after the `=` (never empty) and returns its meaning, or raises Wrong.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from typing import Callable, Optional
+
+from xentest.control_text import shown
+
+MAX_DURATION = 30 * 86400
+ARCHIVE_SCHEMES = ("http", "https", "ftp", "file")
+GIT_SCHEMES = ("git+https", "git+http", "git+file", "git+ssh")
+RESULT_FORMATS = ("exit", "ktap", "tap", "ltp", "kirk", "junit", "xtf")
+FIGURE_GROUPS = ("name", "value", "unit")
+SYSTEM_FOLDERS = frozenset(
+    "/ /bin /boot /dev /etc /home /lib /lib32 /lib64 /media /mnt /opt /proc /root /run /sbin /srv"
+    " /sys /usr /usr/bin /usr/lib /usr/local /usr/sbin /usr/share /var /var/cache /var/lib"
+    " /var/log /var/spool".split()
+)
+SYSTEM_TREES = ("/bin/", "/boot/", "/etc/", "/proc/", "/sbin/", "/sys/", "/usr/bin/", "/usr/lib/")
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
+_DEB_SOURCE = re.compile(r"deb-src:[a-z0-9][a-z0-9+.-]+")
+_HOST = re.compile(r"([A-Za-z0-9_][A-Za-z0-9._~%+=-]*(:[^@]*)?@)?[A-Za-z0-9\[][A-Za-z0-9.:\]-]*")
+_GIT_REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+-]*")
+_MAIL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*(@[A-Za-z0-9][A-Za-z0-9.-]*)?")
+_KCONFIG = re.compile(r'CONFIG_[A-Za-z0-9_]+=(y|n|-?[0-9]+|0x[0-9A-Fa-f]+|"[^"]*")')
+_VARIABLE = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)=(?P<value>.*)")
+
+KINDS = "http, https, ftp, file, git+https, git+http, git+file, git+ssh, deb-src:NAME or /a/path"
+
+
+class Wrong(Exception):
+    """The value is wrong: `what` follows the key's name in the message."""
+
+    def __init__(self, what: str, instead: str) -> None:
+        super().__init__(what)
+        self.what = what
+        self.instead = instead
+
+
+def one_line(value: str) -> str:
+    """A value that may not be continued on further lines."""
+    if "\n" in value:
+        second = value.split("\n", 1)[1]
+        advice = "write it on one line; a key on the next line must not be indented more"
+        raise Wrong(f"goes on with '{shown(second, 40)}' on a further line", advice)
+    return value
+
+
+def joined(value: str) -> str:
+    """One address or path, put together again where it was broken over several lines."""
+    lines = value.split("\n")
+    for line in lines[1:]:
+        if "://" in line or line.startswith("deb-src:"):
+            what = f"goes on with '{shown(line, 40)}', which looks like another value"
+            raise Wrong(what, "give each its own line that is not indented")
+    return "".join(lines)
+
+
+def command(value: str) -> str:
+    """Shell text, line by line as it was written."""
+    return value
+
+
+def words(value: str) -> tuple[str, ...]:
+    """Words apart by blanks or line ends."""
+    return tuple(value.split())
+
+
+def lines(value: str) -> tuple[str, ...]:
+    """One item a line, which may hold blanks."""
+    return tuple(line for line in value.split("\n") if line)
+
+
+def choice(*names: str) -> Callable[[str], str]:
+    """One of a few words."""
+
+    def read(value: str) -> str:
+        if value not in names:
+            raise Wrong(f"is '{shown(value)}'", f"write {' or '.join(names)}")
+        return value
+
+    return read
+
+
+def count(low: int, high: int) -> Callable[[str], int]:
+    """A whole number from `low` to `high`."""
+
+    def read(value: str) -> int:
+        if not re.fullmatch("[0-9]{1,9}", value) or not low <= int(value) <= high:
+            what = f"is '{shown(value, 30)}'"
+            raise Wrong(what, f"write a whole number from {low} to {high}")
+        return int(value)
+
+    return read
+
+
+def duration(value: str) -> float:
+    """Seconds: 90, 90s, 10m, 2h, 1.5h."""
+    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,6})?) ?([smh]?)", value)
+    if not match:
+        what = f"is '{shown(value, 30)}', not a duration"
+        raise Wrong(what, "write seconds, or a number with s, m or h such as 90s, 10m or 2h")
+    seconds = float(match[1]) * _UNITS[match[2]]
+    if not 0 < seconds <= MAX_DURATION:
+        raise Wrong(f"is '{value}'", "write more than 0 and at most 720h (30 days)")
+    return seconds
+
+
+def sha256(value: str) -> str:
+    """64 hexadecimal digits."""
+    value = value.lower()
+    if not re.fullmatch("[0-9a-f]{64}", value):
+        what = f"is '{shown(value, 70)}' ({len(value)} characters), not a SHA-256"
+        raise Wrong(what, "write the 64 hexadecimal digits that sha256sum prints")
+    return value
+
+
+def absolute_path(value: str) -> str:
+    """A path from the root, without `..`."""
+    path = joined(value)
+    if not path.startswith("/"):
+        raise Wrong(f"is '{shown(path)}', a relative path", "write a path that starts with /")
+    if ".." in path.split("/"):
+        raise Wrong(f"is '{shown(path)}', which holds '..'", "write the path without '..'")
+    return "/" + posixpath.normpath(path).lstrip("/")
+
+
+def work_folder(value: str) -> str:
+    """A folder that xentest may fill: none that the system lives in."""
+    path = absolute_path(value)
+    if path in SYSTEM_FOLDERS or (path + "/").startswith(SYSTEM_TREES):
+        what = f"is '{shown(path)}', which belongs to the system"
+        raise Wrong(what, "name a folder of its own, such as /var/tmp/xentest")
+    return path
+
+
+def config_file(value: str) -> Optional[str]:
+    """`none`, or the file a domain is started with."""
+    return None if value.lower() == "none" else absolute_path(value)
+
+
+def place(value: str) -> str:
+    """A folder or file pattern of a test: relative, or absolute (then checked with its domain)."""
+    path = joined(value)
+    if ".." in path.split("/"):
+        what = f"is '{shown(path)}', which leads out of its place"
+        raise Wrong(what, "write a path without '..', relative to tempdir")
+    path = posixpath.normpath(path)
+    return "" if path == "." else path
+
+
+def inner_path(path: str) -> str:
+    """A file (or pattern) below test_dir."""
+    if not path or path.startswith("/") or ".." in path.split("/"):
+        what = f"reads the file '{shown(path)}'"
+        raise Wrong(what, "name a file below test_dir, without '..'")
+    return path
+
+
+def address(value: str) -> str:
+    """An address of any kind that can be fetched."""
+    text = joined(value)
+    if re.search(r"\s", text):
+        raise Wrong(f"is '{shown(text)}', which holds a blank", "write %%20 for a blank")
+    if text.startswith("/"):
+        return absolute_path(text)
+    if text.startswith("deb-src:"):
+        return _deb_source(text)
+    scheme, separator, rest = text.partition("://")
+    if not separator or scheme not in ARCHIVE_SCHEMES + GIT_SCHEMES:
+        what = f"is '{shown(text)}', which is no kind of address known here"
+        raise Wrong(what, f"write {KINDS}")
+    rest, _, ref = rest.partition("#")
+    if scheme in GIT_SCHEMES and "#" in text and not _GIT_REF.fullmatch(ref):
+        what = f"names the git reference '{shown(ref)}'"
+        raise Wrong(what, "write a branch, tag or commit after the #")
+    host, slash, path = rest.partition("/")
+    _check_host(text, scheme, host)
+    if not slash or not path:
+        raise Wrong(f"is '{shown(text)}', which names no file", "add the path after the host")
+    return text
+
+
+def _deb_source(text: str) -> str:
+    if not _DEB_SOURCE.fullmatch(text):
+        what = f"is '{shown(text)}', which names no Debian source package"
+        raise Wrong(what, "write deb-src: and the package's name, such as deb-src:xen")
+    return text
+
+
+def _check_host(text: str, scheme: str, host: str) -> None:
+    if scheme in ("file", "git+file"):
+        if host:
+            what = f"is '{shown(text)}', which names the host '{shown(host, 40)}'"
+            raise Wrong(what, f"write {scheme}:///path with three slashes")
+    elif not _HOST.fullmatch(host):
+        what = f"is '{shown(text)}', whose host '{shown(host, 40)}' cannot be"
+        raise Wrong(what, f"write {scheme}://host/path")
+
+
+def is_archive(text: str) -> bool:
+    """Whether the address is one file, of which a digest can be taken."""
+    return not text.startswith(("git+", "deb-src:"))
+
+
+def archives(value: str) -> tuple[str, ...]:
+    """Addresses of single files (patches)."""
+    found = tuple(address(word) for word in value.split())
+    for item in found:
+        if not is_archive(item):
+            raise Wrong(f"names '{shown(item)}', which is not one file", "name the patch itself")
+    return found
+
+
+def kconfig(value: str) -> tuple[str, ...]:
+    """Xen Kconfig lines."""
+    for line in lines(value):
+        if not _KCONFIG.fullmatch(line):
+            what = f"holds '{shown(line)}', not a Kconfig line"
+            raise Wrong(what, 'write CONFIG_NAME=y, =n, a number or a "text", one a line')
+    return lines(value)
+
+
+def variables(value: str) -> tuple[tuple[str, str], ...]:
+    """NAME=value, one a line."""
+    pairs = []
+    for line in lines(value):
+        match = _VARIABLE.fullmatch(line)
+        if not match:
+            raise Wrong(f"holds '{shown(line)}'", "write NAME=value, one a line")
+        pairs.append((match["name"], match["value"]))
+    return tuple(pairs)
+
+
+def mail(value: str) -> str:
+    """One or several mail addresses."""
+    found = value.replace(",", " ").split()
+    for item in found:
+        if not _MAIL.fullmatch(item):
+            raise Wrong(f"holds '{shown(item)}', no mail address", "write user or user@host")
+    return " ".join(found)
+
+
+def result_format(value: str) -> str:
+    """A format, and for files after a colon the path below test_dir."""
+    kind, colon, path = joined(value).partition(":")
+    kind, path = kind.strip(), path.strip()
+    if kind not in RESULT_FORMATS:
+        advice = f"write {' or '.join(RESULT_FORMATS)}"
+        raise Wrong(f"is '{shown(kind)}'", advice + ", and :path if it stands in a file")
+    if not colon:
+        return kind
+    if kind == "exit":
+        raise Wrong(f"is '{shown(value)}'", "write exit alone: an exit status stands in no file")
+    return f"{kind}:{inner_path(path)}"
+
+
+def figures(value: str) -> str:
+    """`json:FILE`, or a regular expression with the groups name and value, and unit if known."""
+    one_line(value)
+    if value.startswith("json:"):
+        return "json:" + inner_path(value[5:].strip())
+    try:
+        pattern = re.compile(value)
+    except (re.error, OverflowError, RecursionError) as error:
+        what = f"is no regular expression ({shown(str(error))})"
+        raise Wrong(what, "write a Python regular expression, or json:FILE") from None
+    groups = set(pattern.groupindex)
+    if not {"name", "value"} <= groups <= set(FIGURE_GROUPS):
+        what = "does not name the groups that are read"
+        raise Wrong(what, "write (?P<name>...), (?P<value>...) and, if known, (?P<unit>...)")
+    return value
