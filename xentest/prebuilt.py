@@ -1,0 +1,151 @@
+"""Builds a hypervisor outside of the lab, into a tarball that a location can name.
+
+Run as `python3 -m xentest.prebuilt`: prints the tarball's path.  Emulated compilers
+are slow; the same source, patches, configuration and compiler are built once.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import sys
+import tarfile
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Iterator, Sequence
+
+from xentest import durable, tree
+from xentest.built import Built
+from xentest.errors import guarded_main
+from xentest.fetch import digest_of, fetch_source
+from xentest.progress import Progress
+
+if TYPE_CHECKING:
+    from xentest.control import Location
+
+RECIPE = 1  # raise it when the same input shall give another tarball
+TOP = "xen-prebuilt"
+
+
+def make_tarball(location: Location, cache: Path, jobs: int, progress: Progress) -> Path:
+    """The tarball of the location's hypervisor: from `cache` when it is whole, else built.
+
+    `xen-KEY.tar.gz` holds xen-prebuilt/: boot/xen.gz, xen-syms.gz, config, REVISION.
+    """
+    cache.mkdir(parents=True, exist_ok=True)
+    with _locked(cache), tempfile.TemporaryDirectory(prefix=".build.", dir=cache) as temporary:
+        work = Path(temporary)
+        with progress.step(f"fetch {location.address}"):
+            source = fetch_source(
+                location.address, work / "tree", sha256=location.sha256, progress=progress
+            )
+            patches = tree.fetch_patches(location.patches, work, progress)
+        key = _key(location, source.digest, tree.digest_of_patches(patches))
+        tarball = cache / f"xen-{key}.tar.gz"
+        if _is_whole(tarball, progress):
+            progress.say(f"{source.revision}: {tarball} was built before")
+            return tarball
+        with progress.step(f"build the hypervisor {source.revision}"):
+            tree.apply(location, source, patches)
+            built = tree.build(location, source.tree, cache / f"xen-{key}.log", jobs=jobs)
+        _store(tarball, _pack(source.tree, built))
+    return tarball
+
+
+@contextmanager
+def _locked(cache: Path) -> Iterator[None]:
+    """One build at a time; who comes second finds the first one's tarball."""
+    import fcntl
+
+    with open(cache / ".lock", "w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+def _key(location: Location, source: str, patches: str) -> str:
+    parts = [RECIPE, source, patches, location.config, location.build_command, tree.compiler()]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+def _is_whole(tarball: Path, progress: Progress) -> bool:
+    """True if the tarball is there and is what was written; a damaged one is named."""
+    if not tarball.exists():
+        return False
+    try:
+        wanted = _digest_file(tarball).read_text().split()[0]
+    except (OSError, IndexError):
+        wanted = "missing"
+    if wanted == digest_of(tarball):
+        return True
+    progress.say(f"{tarball} is damaged (its sha256 is not the one noted); building it again")
+    return False
+
+
+def _digest_file(tarball: Path) -> Path:
+    return tarball.with_name(tarball.name + ".sha256")
+
+
+def _store(tarball: Path, content: bytes) -> None:
+    # The digest last: a tarball without one is not trusted.
+    durable.remove(_digest_file(tarball))
+    durable.write_bytes(tarball, content)
+    digest = hashlib.sha256(content).hexdigest()
+    durable.write_text(_digest_file(tarball), f"{digest}  {tarball.name}\n")
+
+
+def _pack(source: Path, built: Built) -> bytes:
+    facts = {
+        "version": built.version,
+        "revision": built.revision,
+        "compiler": built.compiler,
+        "build_id": built.build_id,
+    }
+    image = built.hypervisor.read_bytes()
+    members = {
+        "boot/xen.gz": image if image[:2] == b"\x1f\x8b" else gzip.compress(image, mtime=0),
+        "REVISION": (json.dumps(facts, indent=2) + "\n").encode(),
+    }
+    symbols, config = source / "xen/xen-syms", source / "xen/.config"
+    if symbols.is_file():
+        members["xen-syms.gz"] = gzip.compress(symbols.read_bytes(), mtime=0)
+    if config.is_file():
+        members["config"] = config.read_bytes()
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for name, content in sorted(members.items()):
+            member = tarfile.TarInfo(f"{TOP}/{name}")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return gzip.compress(packed.getvalue(), mtime=0)
+
+
+def main(argv: Sequence[str]) -> int:
+    """The command line: options to a Location, the tarball's path to standard output."""
+    import argparse
+    import os
+
+    from xentest.control import Location
+
+    parser = argparse.ArgumentParser(prog="xentest.prebuilt", description=__doc__)
+    parser.add_argument("address", nargs="?", default="deb-src:xen", help="default: %(default)s")
+    parser.add_argument("--cache", type=Path, required=True, help="folder of the tarballs")
+    parser.add_argument("--sha256", default="", help="of the archive")
+    parser.add_argument("--patch", action="append", default=[], help="address of a patch")
+    parser.add_argument("--config", action="append", default=[], help="Kconfig line")
+    asked = parser.parse_args(argv)
+    location = Location(
+        name="prebuilt",
+        address=asked.address,
+        sha256=asked.sha256,
+        patches=tuple(asked.patch),
+        config=tuple(asked.config),
+    )
+    print(make_tarball(location, asked.cache, os.cpu_count() or 1, Progress()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(guarded_main("xentest.prebuilt", main, sys.argv[1:]))

@@ -1,0 +1,253 @@
+"""A hypervisor tree: fetched, patched, configured, built; and what came of it."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Iterable, Optional, Sequence
+
+from xentest import tool
+from xentest.built import BuildFailed, Built, find_built, install
+from xentest.errors import BrokenError, UsageError, first_line
+from xentest.fetch import Source, download, fetch_source
+from xentest.progress import Progress
+
+if TYPE_CHECKING:
+    from xentest.control import Location
+
+__all__ = ["BuildFailed", "Built", "build", "find_built", "install", "prepare"]
+
+BUILD_TIMEOUT = 3600.0
+TOOL_TIMEOUT = 300.0
+DEFAULT_BUILD = (
+    # The paths out of the debug information: the same source gives the same build id.
+    'make -C xen -j{jobs} EXTRA_CFLAGS_XEN_CORE="-ffile-prefix-map=$PWD=."'
+)
+FIRST_ERRORS = (
+    re.compile(r"^\S+:\d+(:\d+)?: (fatal )?error: "),
+    re.compile(r"undefined reference to|multiple definition of|^\S*ld: .*(error|cannot|failed)"),
+    re.compile(r"\berror: |\bError: |ERROR: |\*\*\* (?!.*\bError \d+$)"),
+)
+LAB_FAULTS = re.compile(
+    r"command not found|: not found$|No space left on device|Cannot allocate memory"
+    r"|Read-only file system|Killed signal terminated program|virtual memory exhausted"
+)
+
+
+def prepare(location: Location, folder: Path, *, progress: Optional[Progress] = None) -> Path:
+    """Fetch the tree into `folder` (absent or empty), patch it, set its Kconfig lines.
+
+    Returns the folder of the tree; its revision stands in its `.scmversion`, which
+    the hypervisor shows as its changeset.
+    """
+    source = fetch_source(location.address, folder, sha256=location.sha256, progress=progress)
+    patches = fetch_patches(location.patches, folder.parent, progress)
+    apply(location, source, patches)
+    return source.tree
+
+
+def fetch_patches(
+    addresses: Sequence[str], beside: Path, progress: Optional[Progress] = None
+) -> list[tuple[str, bytes]]:
+    """The patches as (address, content)."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix=".patches.", dir=beside) as folder:
+        return [
+            (address, download(address, Path(folder), progress=progress).read_bytes())
+            for address in addresses
+        ]
+
+
+def apply(location: Location, source: Source, patches: Sequence[tuple[str, bytes]]) -> None:
+    """Patch and configure a fetched tree, and note its revision in it."""
+    for address, content in patches:
+        _patch(source.tree, address, content)
+    _note_revision(source, patches)
+    if location.config:
+        configure(source.tree, location.config)
+
+
+def _note_revision(source: Source, patches: Sequence[tuple[str, bytes]]) -> None:
+    import hashlib
+
+    revision = source.revision
+    if patches:
+        changes = hashlib.sha256(b"\0".join(content for _, content in patches)).hexdigest()
+        revision += f"+patches:{changes[:8]}"
+    if (source.tree / "xen").is_dir():
+        (source.tree / ".scmversion").write_text(revision + "\n")
+
+
+def _patch(tree: Path, address: str, content: bytes) -> None:
+    """Apply one patch, whole or not at all. Raises BrokenError with what was rejected."""
+    import tempfile
+
+    with tempfile.NamedTemporaryFile(suffix=".patch") as stream:
+        stream.write(content)
+        stream.flush()
+        command = ["patch", "-p1", "--forward", "--fuzz=0", "--batch", f"--input={stream.name}"]
+        said = tool.run([*command, "--dry-run"], folder=tree, timeout=TOOL_TIMEOUT)
+        if said.status == 0:
+            said = tool.run(command, folder=tree, timeout=TOOL_TIMEOUT)
+        if said.status != 0:
+            raise BrokenError(
+                f"the patch {address} does not apply: {_rejects(said.text)}",
+                "Bring it up to date with the tree, or take it out of the control file.",
+            )
+
+
+def _rejects(text: str) -> str:
+    """The lines of patch's output that say what failed, on one line."""
+    signs = ("FAILED", "can't find file", "Only garbage", "Reversed", "malformed", "Skipping")
+    file = ""
+    for line in text.splitlines():
+        if line.startswith(("checking file ", "patching file ")):
+            file = line.split(" ", 2)[2] + ": "
+        elif any(sign in line for sign in signs):
+            return file + line.strip()
+    return first_line(text) or "patch gave no reason"
+
+
+def configure(tree: Path, lines: Sequence[str]) -> None:
+    """Set Kconfig lines; each must still stand when Kconfig is done with them."""
+    for line in lines:
+        if not re.fullmatch(r"CONFIG_\w+=\S.*|# CONFIG_\w+ is not set", line.strip()):
+            raise UsageError(f"{line!r} is no Kconfig line", "Write CONFIG_NAME=value.")
+    config = tree / "xen/.config"
+    base = next((f for f in (config, tree / "debian/xen-kconfig") if f.is_file()), None)
+    before = base.read_text() if base else ""
+    config.write_text("\n".join([before.rstrip("\n"), *map(str.strip, lines)]) + "\n")
+    said = tool.run(["make", "-C", "xen", "olddefconfig"], folder=tree, timeout=TOOL_TIMEOUT)
+    if said.status != 0:
+        reason = first_error(said.text.splitlines()) or said.last_line
+        raise BrokenError(f"make olddefconfig failed in the tree: {reason}")
+    after = config.read_text().splitlines()
+    for line in lines:
+        _check_survived(tree, line.strip(), after)
+
+
+def _check_survived(tree: Path, line: str, after: Sequence[str]) -> None:
+    match = re.search(r"CONFIG_(\w+)", line)
+    assert match is not None
+    name = match[1]
+    if line in after:
+        return
+    off = line in (f"CONFIG_{name}=n", f"# CONFIG_{name} is not set")
+    now = next((text for text in after if text.startswith(f"CONFIG_{name}=")), None)
+    if not _is_option(tree, name):
+        reason, advice = "this tree has no such option", "Look how it is spelt."
+    elif off and now is None:
+        return
+    else:
+        reason = f"Kconfig made it {now!r}" if now else "Kconfig dropped it"
+        advice = "Another option that it depends on (CONFIG_EXPERT, CONFIG_DEBUG?) is missing."
+    raise BrokenError(f"the Kconfig line {line!r} did not survive: {reason}", advice)
+
+
+def _is_option(tree: Path, name: str) -> bool:
+    pattern = re.compile(rf"^\s*(menu)?config {name}\s*$", re.MULTILINE)
+    files = (path for path in (tree / "xen").rglob("Kconfig*") if path.is_file())
+    return any(pattern.search(path.read_text(errors="replace")) for path in files)
+
+
+def build(
+    location: Location,
+    tree: Path,
+    log: Path,
+    *,
+    jobs: int,
+    timeout: float = BUILD_TIMEOUT,
+) -> Built:
+    """Build the tree, every word of it in `log`, and find the hypervisor that came of it.
+
+    Raises BuildFailed when the tree is at fault, BrokenError when this machine is.
+    """
+    if location.build_command == "":
+        return find_built(tree)
+    begun = time.time()
+    _run_build(location.build_command or DEFAULT_BUILD.format(jobs=jobs), tree, log, timeout)
+    return find_built(tree, not_before=begun)
+
+
+def _run_build(command: str, tree: Path, log: Path, timeout: float) -> None:
+    from xentest import process
+
+    log.unlink(missing_ok=True)
+    ended = process.run(
+        command, folder=tree, environment=_environment(tree), output=log, timeout=timeout
+    )
+    if ended.output_problem:
+        raise BrokenError(f"the build's log {log} cannot be kept: {ended.output_problem}")
+    if ended.timed_out:
+        raise BuildFailed(f"the build did not end within {timeout:g} s", log)
+    if ended.exit_status == 0:
+        return
+    with open(log, encoding="utf-8", errors="replace") as stream:
+        reason = first_error(stream)
+    reason = reason or f"`{command}` ended with status {ended.exit_status}"
+    if LAB_FAULTS.search(reason):
+        raise BrokenError(f"this machine cannot build the tree: {reason}", f"The log: {log}")
+    raise BuildFailed(reason, log)
+
+
+def _environment(tree: Path) -> dict[str, str]:
+    """What the build says of itself depends on its source alone."""
+    changelog = tree / "debian/changelog"
+    version = re.search(r"\((.*?)\)", first_line(_head(changelog)) if changelog.exists() else "")
+    date = time.gmtime(_source_time(tree))
+    return tool.environment(
+        DEB_VERSION=version[1] if version else "",
+        XEN_WHOAMI="xentest",
+        XEN_DOMAIN="localdomain",
+        XEN_BUILD_HOST="localhost",
+        XEN_BUILD_DATE=time.strftime("%a %b %d %H:%M:%S UTC %Y", date),
+        XEN_BUILD_TIME=time.strftime("%H:%M:%S", date),
+    )
+
+
+def _head(path: Path) -> str:
+    with open(path, encoding="utf-8", errors="replace") as stream:
+        return stream.read(1000)
+
+
+def _source_time(tree: Path) -> int:
+    """When the source was made: the commit's time, else that of a file that is part of it."""
+    if (tree / ".git").is_dir():
+        said = tool.run(["git", "log", "-1", "--format=%ct"], folder=tree, timeout=TOOL_TIMEOUT)
+        if said.status == 0 and said.text.strip().isdigit():
+            return int(said.text)
+    makefile = tree / "xen/Makefile"
+    return int(makefile.stat().st_mtime) if makefile.exists() else 0
+
+
+def first_error(lines: Iterable[str]) -> str:
+    """The line of a build log that says why it failed: the first of the clearest kind."""
+    found: dict[int, str] = {}
+    last = ""
+    for line in lines:
+        text = line.strip()
+        last = text or last
+        if LAB_FAULTS.search(text):
+            return text[:400]
+        for rank, pattern in enumerate(FIRST_ERRORS):
+            if rank not in found and pattern.search(text):
+                found[rank] = text[:400]
+    return found[min(found)] if found else last[:400]
+
+
+def compiler() -> str:
+    """The compiler of this machine as it names itself; "" when there is none."""
+    try:
+        said = tool.run(["gcc", "--version"], timeout=60)
+    except BrokenError:
+        return ""
+    return first_line(said.text) if said.status == 0 else ""
+
+
+def digest_of_patches(patches: Sequence[tuple[str, bytes]]) -> str:
+    """The same for the same patches in the same order."""
+    import hashlib
+
+    return ",".join(hashlib.sha256(content).hexdigest() for _, content in patches)
