@@ -1,0 +1,64 @@
+"""One command of a toolstack under its time limit.
+
+Output goes to files, not pipes: `xl create` leaves a daemon behind that would
+hold a pipe open for as long as the domain lives.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import tempfile
+from typing import IO, Sequence
+
+from xentest.errors import BrokenError, first_line
+
+END_LIMIT = 5.0  # a process stuck in the kernel cannot be waited for
+
+
+class CommandFailed(BrokenError):
+    """The command ran and said no."""
+
+
+def run(arguments: Sequence[str], timeout: float) -> str:
+    """What the command printed; CommandFailed if it failed, BrokenError if it hangs."""
+    shown = " ".join(arguments)
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        try:
+            process = subprocess.Popen(
+                arguments,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=errors,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise BrokenError(f"cannot run {shown}: {error}", "Is it installed?") from None
+        try:
+            status = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            _end(process)
+            advice = "The toolstack hangs; look at xenstored and xl's logs, then reboot."
+            raise BrokenError(f"`{shown}` did not end within {timeout:.0f} s", advice) from None
+        except BaseException:
+            _end(process)
+            raise
+        text = _content(output)
+        if status != 0:
+            said = first_line(_content(errors)) or first_line(text) or f"exit status {status}"
+            raise CommandFailed(f"`{shown}` failed: {said}", "Run it by hand to see more.")
+        return text
+
+
+def _content(stream: IO[bytes]) -> str:
+    stream.seek(0)
+    return stream.read().decode("utf-8", "replace")
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(END_LIMIT)
+    except (ProcessLookupError, subprocess.TimeoutExpired):
+        pass

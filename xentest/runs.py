@@ -1,0 +1,207 @@
+"""One run and its trusted folder; the lock that keeps runs apart.
+
+RESULTS/RUN/ holds control.cfg, run.json and what was collected.  A folder
+appears there whole or not at all, and run.json is replaced durably.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Optional
+
+from xentest import durable
+from xentest.errors import BrokenError, UsageError
+
+if TYPE_CHECKING:
+    from xentest.control import Control
+
+RUN_ID = re.compile(r"\d{8}-\d{6}(-\d{1,4})?")
+REMOVED = ".removed-"
+UNFINISHED = ".begun-"
+
+
+@dataclass
+class Run:
+    """A run: its folder and the facts that run.json keeps."""
+
+    folder: Path
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        return self.folder.name
+
+    @property
+    def control_file(self) -> Path:
+        return self.folder / "control.cfg"
+
+    def domain_folder(self, domain: str) -> Path:
+        """The folder of what was collected of a domain; made when absent."""
+        folder = self.folder / "domains" / domain
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def update(self, **facts: Any) -> None:
+        """Keep facts durably."""
+        self.facts.update(facts)
+        durable.write_json(self.folder / "run.json", self.facts)
+
+    def add_phase(self, name: str, seconds: float) -> None:
+        """Keep how long a phase took."""
+        phases = [*self.facts.get("phases", []), {"name": name, "seconds": round(seconds, 2)}]
+        self.update(phases=phases)
+
+
+def now() -> str:
+    """The time in the form that all records use (ISO 8601, UTC)."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def begin(results_dir: Path, control: Control, run_id: Optional[str] = None) -> Run:
+    """Make the folder of a new run and point `latest` at it; old runs beyond keep_runs go."""
+    results_dir.mkdir(parents=True, exist_ok=True)
+    unfinished = results_dir / f"{UNFINISHED}{os.getpid()}"
+    _remove_tree(unfinished)
+    unfinished.mkdir()
+    durable.write_text(unfinished / "control.cfg", control.text)
+    facts = {
+        "id": "",
+        "state": "building",
+        "control": str(control.path),
+        "control_digest": control.digest,
+        "tree": control.preferences.xen_tree,
+        "started": now(),
+        "phases": [],
+        "boots": 0,
+    }
+    folder = results_dir / _free_id(results_dir, run_id)
+    facts["id"] = folder.name
+    durable.write_json(unfinished / "run.json", facts)
+    os.rename(unfinished, folder)
+    _point_latest(results_dir, folder.name)
+    prune(results_dir, control.preferences.keep_runs, folder.name)
+    return Run(folder, facts)
+
+
+def _free_id(results_dir: Path, wanted: Optional[str]) -> str:
+    if wanted is not None:
+        if not RUN_ID.fullmatch(wanted):
+            raise UsageError(f"{wanted!r} is no run id", "A run id looks like 20240131-023000.")
+        if (results_dir / wanted).exists():
+            raise UsageError(f"run {wanted} exists already in {results_dir}", "Take another id.")
+        return wanted
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    candidates = [stamp] + [f"{stamp}-{number}" for number in range(2, 1000)]
+    return next(name for name in candidates if not (results_dir / name).exists())
+
+
+def _point_latest(results_dir: Path, run_id: str) -> None:
+    temporary = results_dir / f".latest-{os.getpid()}"
+    temporary.unlink(missing_ok=True)
+    os.symlink(run_id, temporary)
+    os.rename(temporary, results_dir / "latest")
+    durable.sync_folder(results_dir)
+
+
+def open_run(results_dir: Path, run_id: str = "latest") -> Run:
+    """The run of that id, or the latest one."""
+    folder = results_dir / run_id
+    if run_id == "latest" and folder.is_symlink():
+        folder = results_dir / os.readlink(folder)
+    try:
+        if not RUN_ID.fullmatch(folder.name):
+            raise FileNotFoundError(folder)
+        facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        advice = f"See `ls {results_dir}` for the runs that are kept."
+        raise UsageError(f"there is no run {run_id} in {results_dir}", advice) from None
+    except ValueError as error:
+        raise BrokenError(
+            f"{folder / 'run.json'} is damaged: {error}", "The disk may be; start a new run."
+        ) from None
+    return Run(folder, facts)
+
+
+def kept(results_dir: Path) -> list[Path]:
+    """The folders that are runs of ours, oldest first."""
+    return sorted(
+        entry
+        for entry in results_dir.iterdir()
+        if RUN_ID.fullmatch(entry.name) and not entry.is_symlink() and _is_run(entry)
+    )
+
+
+def _is_run(folder: Path) -> bool:
+    return (folder / "run.json").is_file() and (folder / "control.cfg").is_file()
+
+
+def prune(results_dir: Path, keep: int, current: str) -> None:
+    """Remove the oldest runs beyond `keep`; never the current one, nor what is not a run."""
+    for leftover in (*results_dir.glob(f"{REMOVED}*"), *results_dir.glob(f"{UNFINISHED}*")):
+        _remove_tree(leftover)
+    folders = kept(results_dir)
+    for folder in folders[: max(0, len(folders) - max(keep, 1))]:
+        if folder.name == current:
+            continue
+        removed = results_dir / f"{REMOVED}{folder.name}"
+        os.rename(folder, removed)  # first, so that no half-removed run is ever seen
+        _remove_tree(removed)
+
+
+def _remove_tree(folder: Path) -> None:
+    import shutil
+
+    if folder.is_symlink() or folder.is_file():
+        folder.unlink()
+    elif folder.exists():
+        shutil.rmtree(folder)
+
+
+class Lock:
+    """Held while a command works on the machine; a second one is told who holds it."""
+
+    def __init__(self, path: Path, command: str) -> None:
+        self.path = path
+        self.command = command
+        self._descriptor = -1
+
+    def __enter__(self) -> Lock:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._descriptor = os.open(self.path, flags, 0o644)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = self._holder()
+            os.close(self._descriptor)
+            raise BrokenError(
+                f"another command works on this machine: {holder}",
+                f"Wait until it has ended, or end it; the lock is {self.path}.",
+            ) from None
+        record = {"pid": os.getpid(), "command": self.command, "started": now()}
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, json.dumps(record).encode() + b"\n", 0)
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        os.ftruncate(self._descriptor, 0)
+        os.close(self._descriptor)
+
+    def _holder(self) -> str:
+        try:
+            record = json.loads(os.pread(self._descriptor, 4096, 0))
+            return f"{record['command']} (process {record['pid']}, since {record['started']})"
+        except (ValueError, KeyError, TypeError):
+            return "one that has just begun"

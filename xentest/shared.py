@@ -1,0 +1,136 @@
+"""The shared folder, seen from the control domain (whose disk it is on).
+
+SHARED/DOMAIN/xentests.conf is work to do.  Guests may write anywhere below
+SHARED/DOMAIN and SHARED/barriers, so everything is reached folder by folder
+without following links.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Iterator, Optional, Sequence
+
+from xentest import durable, untrusted
+from xentest.errors import BrokenError
+from xentest.results import folder_name
+
+CONTROL_FILE = "xentests.conf"
+MARKER_LIMIT = 4096
+# A guest that reaches the folder over NFS is `nobody` there unless the export says
+# no_root_squash, so its folder must be open to all; the control domain's is not.
+GUEST_MODE = 0o777
+OWN_MODE = 0o755
+
+
+@dataclass(frozen=True)
+class Glance:
+    """How far a domain is, as far as it says itself."""
+
+    has_work: bool  # its copy of the control file is still there
+    running: Optional[int] = None  # number of the test that runs
+    started: str = ""  # when that test started, by the domain's clock
+    signature: tuple[str, ...] = ()  # changes whenever the domain gets on
+
+
+@contextmanager
+def opened(shared: Path, *names: str) -> Iterator[int]:
+    """A descriptor of SHARED/names...; Refused or FileNotFoundError if it is not a folder."""
+    descriptor = os.open(shared, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for name in names:
+            inner = untrusted.open_folder(descriptor, name)
+            os.close(descriptor)
+            descriptor = inner
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def make_fresh(shared: Path, domains: Sequence[str], own: Optional[str]) -> None:
+    """Folders for `domains` and barriers without anything of earlier runs in them.
+
+    `own` is the control domain's: guests may not write there.
+    """
+    try:
+        shared.mkdir(parents=True, exist_ok=True)
+        with opened(shared) as top:
+            for name in (*domains, "barriers"):
+                untrusted.remove(top, name)
+                os.mkdir(name, dir_fd=top)
+                with opened(shared, name) as folder:
+                    os.fchmod(folder, OWN_MODE if name == own else GUEST_MODE)
+        durable.sync_folder(shared)
+    except OSError as error:
+        raise _unusable(shared, error) from None
+
+
+def hand_out(shared: Path, domain: str, text: str) -> None:
+    """Give a domain its copy of the control file: from now on it has work."""
+    try:
+        durable.write_text(shared / domain / CONTROL_FILE, text)
+    except OSError as error:
+        raise _unusable(shared, error) from None
+
+
+def _unusable(shared: Path, error: OSError) -> BrokenError:
+    return BrokenError(
+        f"the shared folder {shared} cannot be used: {error}",
+        "It must be a folder on this machine's own disk, writable, with space left.",
+    )
+
+
+def glance(shared: Path, domain: str, plan: Sequence[tuple[int, str]]) -> Glance:
+    """Look how far a domain is; `plan` has number and name of the tests of interest."""
+    try:
+        with opened(shared, domain) as folder:
+            has_work = untrusted.exists(folder, CONTROL_FILE)
+            try:
+                results = untrusted.open_folder(folder, "results")
+            except (FileNotFoundError, untrusted.Refused):
+                return Glance(has_work)
+            try:
+                return _glance_results(results, plan, has_work)
+            finally:
+                os.close(results)
+    except (FileNotFoundError, untrusted.Refused):
+        return Glance(has_work=False)
+
+
+def _glance_results(results: int, plan: Sequence[tuple[int, str]], has_work: bool) -> Glance:
+    running: Optional[int] = None
+    started = ""
+    signature = []
+    for number, test in plan:
+        mark = _mark(results, folder_name(number, test))
+        signature.append(mark)
+        if mark not in ("", "done"):
+            running, started = number, _started(mark)
+    return Glance(has_work, running, started, tuple(signature))
+
+
+def _mark(results: int, name: str) -> str:
+    try:
+        folder = untrusted.open_folder(results, name)
+    except (OSError, untrusted.Refused):
+        return ""
+    try:
+        if untrusted.exists(folder, "result.json"):
+            return "done"
+        return untrusted.read_file(folder, "running", MARKER_LIMIT).decode("utf-8", "replace")
+    except (OSError, untrusted.Refused):
+        return ""
+    finally:
+        os.close(folder)
+
+
+def _started(marker: str) -> str:
+    import json
+
+    try:
+        started = json.loads(marker)["started"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ""
+    return untrusted.file_name(started)[:40] if isinstance(started, str) else ""
