@@ -1,0 +1,178 @@
+"""Barriers: domains meet, again and again, and nobody waits for ever."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from xentest import barrier
+from xentest.errors import BrokenError, UsageError
+
+XENRUNTESTS = Path(__file__).resolve().parent.parent / "xenruntests"
+
+
+def meet(shared: Path, domain: str, count: int, timeout: float = 10) -> barrier.Meeting:
+    return barrier.wait(shared, "point", domain, count, timeout)
+
+
+def test_domains_meet(tmp_path: Path) -> None:
+    found: dict[str, barrier.Meeting] = {}
+
+    def arrive(name: str) -> None:
+        found[name] = meet(tmp_path, name, 3)
+
+    threads = [threading.Thread(target=arrive, args=(name,)) for name in "abc"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert all(found[name] == barrier.Meeting(True, ("a", "b", "c")) for name in "abc")
+
+
+def test_alone_it_gives_up_in_time_and_takes_its_arrival_back(tmp_path: Path) -> None:
+    begun = time.monotonic()
+    assert meet(tmp_path, "a", 2, 0.3) == barrier.Meeting(False, ("a",))
+    assert 0.3 <= time.monotonic() - begun < 3
+    assert meet(tmp_path, "b", 2, 0.1) == barrier.Meeting(False, ("b",))
+
+
+def test_reused_barrier_never_lets_a_fast_domain_through(tmp_path: Path) -> None:
+    rounds, domains = 15, ("a", "b", "c")
+    reached = dict.fromkeys(domains, 0)
+    wrong: list[str] = []
+
+    def run(name: str) -> None:
+        source = random.Random(name)
+        for number in range(1, rounds + 1):
+            time.sleep(source.random() / 100)
+            reached[name] = number
+            if not meet(tmp_path, name, len(domains)).passed or min(reached.values()) < number:
+                wrong.append(f"{name} in round {number}: {reached}")
+
+    threads = [threading.Thread(target=run, args=(name,)) for name in domains]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert wrong == []
+    assert set(reached.values()) == {rounds}
+
+
+def test_killed_waiter_is_taken_back(tmp_path: Path) -> None:
+    command = [XENRUNTESTS, "--shared", tmp_path, "--barrier", "point", "2", "--hostname", "a"]
+    waiter = subprocess.Popen(command)
+    marker = tmp_path / "barriers" / "point" / "a"
+    deadline = time.monotonic() + 20
+    while not marker.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    waiter.kill()
+    waiter.wait()
+    barrier.withdraw_all(tmp_path, "a")
+    assert meet(tmp_path, "b", 2, 0.1).passed is False
+
+
+def test_terminated_waiter_takes_itself_back(tmp_path: Path) -> None:
+    command = [XENRUNTESTS, "--shared", tmp_path, "--barrier", "point", "2", "--hostname", "a"]
+    waiter = subprocess.Popen(command, stderr=subprocess.PIPE)
+    marker = tmp_path / "barriers" / "point" / "a"
+    deadline = time.monotonic() + 20
+    while not marker.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    waiter.terminate()
+    assert waiter.communicate(timeout=10)[1] == b"xenruntests: interrupted\n"
+    assert json.loads(marker.read_text()) == {"times": 0, "waiting": False}
+
+
+def test_a_passed_arrival_is_not_taken_back(tmp_path: Path) -> None:
+    assert meet(tmp_path, "a", 1).passed
+    barrier.withdraw_all(tmp_path, "a")
+    assert json.loads((tmp_path / "barriers/point/a").read_text())["times"] == 1
+
+
+@pytest.mark.parametrize("name", ["", "..", "a/b", "../../etc/x", ".hidden", "x" * 65, "a\n"])
+def test_names_that_lead_elsewhere_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError):
+        barrier.wait(tmp_path, name, "a", 1, 1)
+    with pytest.raises(UsageError):
+        barrier.wait(tmp_path, "point", name, 1, 1)
+    assert list(tmp_path.iterdir()) == []
+
+
+HOSTILE = ["{", "[]", '{"times": -1, "waiting": 1}', '{"times": 1e9}', "[" * 190, "9" * 5000, "\0"]
+
+
+@pytest.mark.parametrize("content", HOSTILE)
+def test_hostile_markers_count_for_nothing(tmp_path: Path, content: str) -> None:
+    folder = tmp_path / "barriers" / "point"
+    folder.mkdir(parents=True)
+    (folder / "evil").write_text(content)
+    assert meet(tmp_path, "a", 2, 0.1) == barrier.Meeting(False, ("a",))
+
+
+def test_links_and_fifos_are_neither_followed_nor_opened(tmp_path: Path) -> None:
+    folder = tmp_path / "barriers" / "point"
+    folder.mkdir(parents=True)
+    (tmp_path / "other").write_text('{"times": 5, "waiting": true}')
+    (folder / "link").symlink_to(tmp_path / "other")
+    os.mkfifo(folder / "fifo")
+    (folder / "folder").mkdir()
+    assert meet(tmp_path, "a", 2, 0.1) == barrier.Meeting(False, ("a",))
+
+
+def test_own_marker_forged_as_a_link_is_replaced(tmp_path: Path) -> None:
+    folder = tmp_path / "barriers" / "point"
+    folder.mkdir(parents=True)
+    (tmp_path / "victim").write_text("untouched")
+    (folder / "a").symlink_to(tmp_path / "victim")
+    assert meet(tmp_path, "a", 1).passed
+    assert (tmp_path / "victim").read_text() == "untouched"
+
+
+def test_barrier_that_is_a_link_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "barriers").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "barriers" / "point").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(BrokenError):
+        meet(tmp_path, "a", 1)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+CONTROL = """[Preferences]
+hypervisor=none
+shared_dir={0}
+[T]
+run_command=true
+[XENVM0]
+name=one
+tempdir=/tmp
+start=never
+barriers=point
+test1=T
+[XENVM1]
+name=two
+tempdir=/tmp
+start=never
+barriers=point
+test1=T
+"""
+
+
+def test_command_counts_by_the_control_file_and_names_who_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "xentests.conf").write_text(CONTROL.format(tmp_path))
+    command = [XENRUNTESTS, "--barrier", "point", "--timeout", "0.2"]
+    environment = {"XENTEST_SHARED": str(tmp_path), "XENTEST_DOMAIN": "one", "PATH": "/bin"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "xenruntests: barrier point: 1 of 2 domains came within 0.2 s; here: one; missing: two\n"
+    )

@@ -1,0 +1,238 @@
+"""The tests of one domain, one after another, through any crash.
+
+What is done stands in the shared folder only: a result.json is a finished test, a
+`running` marker without one is a test that the domain, the machine or the runner
+died under.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Iterator, Optional
+
+from xentest import durable, process, results, trial, untrusted
+from xentest.control import Control
+from xentest.control_keys import Domain
+from xentest.errors import BrokenError
+from xentest.progress import Progress
+from xentest.results import Result, Status
+from xentest.trial import Trial
+
+RESULT_LIMIT = 64 << 20
+MARKER_LIMIT = 4096
+RESERVE = 64 << 10  # kept free for result.json, should the disk become full
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Runs the plan of `domain` in the shared folder `shared`."""
+
+    control: Control
+    domain: Domain
+    shared: Path
+    progress: Progress = field(default_factory=Progress)
+    kmsg: Path = Path("/dev/kmsg")
+    locks: Path = Path("/run/xentest")
+
+    @property
+    def home(self) -> Path:
+        return self.shared / self.domain.name
+
+    def run(self) -> list[Result]:
+        """Run what is not done; all results of the plan, earlier ones included."""
+        plan = self.control.plan(self.domain)
+        self._check_shared()
+        with self._alone():
+            done = []
+            for number, test in plan:
+                found = self._one(Trial(self.shared, self.domain, number, test))
+                self._say(found, len(plan))
+                done.append(found)
+            durable.remove(self.home / "xentests.conf")
+        return done
+
+    def _check_shared(self) -> None:
+        """The results folder is a folder, and it can be written."""
+        try:
+            home = os.open(self.home, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                if not untrusted.exists(home, "results"):
+                    os.mkdir("results", dir_fd=home)
+                os.close(untrusted.open_folder(home, "results"))
+            finally:
+                os.close(home)
+            durable.write_text(self.home / "results" / "probe", "")
+            durable.remove(self.home / "results" / "probe")
+        except (OSError, untrusted.Refused) as error:
+            raise _unusable(self.home, error) from None
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the lock of this domain; it vanishes with its holder or with the machine."""
+        import fcntl
+        from binascii import crc32
+
+        self.locks.mkdir(mode=0o755, parents=True, exist_ok=True)
+        path = self.locks / f"runtests-{self.domain.name}-{crc32(bytes(self.shared)):08x}.lock"
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                holder = os.read(descriptor, 20).decode("ascii", "replace").strip()
+                raise BrokenError(
+                    f"another xenruntests (process {holder}) runs the tests of {self.domain.name}",
+                    "Wait for it to end, or end it, and run this again.",
+                ) from None
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, str(os.getpid()).encode())
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _one(self, item: Trial) -> Result:
+        finished = _finished(item)
+        if finished is not None:
+            _unlink(item.folder / "running")
+            return finished
+        marker = _marker(item)
+        if marker is not None:
+            return self._interrupted(item, marker)
+        return self._perform(item)
+
+    def _perform(self, item: Trial) -> Result:
+        try:
+            trial.discard(item.folder)
+            item.folder.mkdir()
+            (item.folder / ".reserve").write_bytes(bytes(RESERVE))
+            mark = {"boot": _boot_id(), "started": trial.now(), "pid": os.getpid()}
+            durable.write_json(item.folder / "running", mark)
+        except OSError as error:
+            raise _unusable(item.folder, error) from None
+        self._mark(f"START {self.domain.name} {item.name}")
+        result = trial.perform(item)
+        self._mark(f"END {self.domain.name} {item.name} {result.status.value}")
+        self._withdraw_from_barriers()
+        return _write(item, result)
+
+    def _interrupted(self, item: Trial, marker: dict[str, object]) -> Result:
+        """The result of a test that something died under."""
+        reason = "the domain (or machine) went down while this test ran"
+        if marker.get("boot") == _boot_id():
+            reason = "xenruntests was killed while this test ran"
+            process.end_strays("XENTEST_LOGS", str(item.logs))
+        try:
+            trial.discard(item.work)
+        except OSError as error:
+            reason += f"; {item.work} could not be removed: {error}"
+        self._withdraw_from_barriers()
+        result = item.result(Status.CRASH, reason)
+        result.started = str(marker.get("started", ""))[:40]
+        return _write(item, result)
+
+    def _withdraw_from_barriers(self) -> None:
+        if (self.shared / "barriers").is_dir():
+            from xentest import barrier
+
+            barrier.withdraw_all(self.shared, self.domain.name)
+
+    def _mark(self, text: str) -> None:
+        """A line in the kernel's log: a crash on the console then names its test."""
+        try:
+            descriptor = os.open(self.kmsg, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+            try:
+                os.write(descriptor, f"<5>xentest: {text}\n".encode())
+            finally:
+                os.close(descriptor)
+        except OSError:
+            pass  # not every domain lets us; the markers only help
+
+    def _say(self, result: Result, total: int) -> None:
+        reason = f": {result.reason}" if result.reason else ""
+        where = f"{result.number}/{total} {result.test}"
+        self.progress.say(f"{where}: {result.status.value} ({result.duration:.1f} s){reason}")
+
+
+def _unusable(place: Path, error: Exception) -> BrokenError:
+    return BrokenError(
+        f"results cannot be written to {place}: {error}",
+        "Look whether the shared folder is mounted, writable and not full; then run this again.",
+    )
+
+
+def _boot_id() -> str:
+    return BOOT_ID.read_text().strip()
+
+
+def _read(item: Trial, name: str, limit: int) -> Optional[str]:
+    """A file of the result's folder; None when it is not there or not a plain file."""
+    try:
+        folder = os.open(item.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            return untrusted.read_file(folder, name, limit).decode("utf-8", "replace")
+        finally:
+            os.close(folder)
+    except (FileNotFoundError, NotADirectoryError, untrusted.Refused):
+        return None
+    except OSError as error:
+        if item.folder.is_symlink():
+            return None
+        raise _unusable(item.folder, error) from None
+
+
+def _finished(item: Trial) -> Optional[Result]:
+    """The result of an earlier pass over the plan, if it is whole and of this very test."""
+    text = _read(item, "result.json", RESULT_LIMIT)
+    if text is None:
+        return None
+    try:
+        found = results.parse(text)
+    except results.MalformedResult:
+        return None
+    mine = (item.domain.name, item.number, item.test.name)
+    return found if (found.domain, found.number, found.test) == mine else None
+
+
+def _marker(item: Trial) -> Optional[dict[str, object]]:
+    text = _read(item, "running", MARKER_LIMIT)
+    if text is None:
+        return None
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _write(item: Trial, result: Result) -> Result:
+    """Write result.json, on a full disk into what was kept free, if need be without subtests."""
+    _unlink(item.folder / ".reserve")
+    short = replace(
+        result,
+        subtests=[],
+        figures=[],
+        status=Status.BROKEN,
+        reason=f"the result could not be written whole (it was {result.status.value})",
+    )
+    problem: Optional[OSError] = None
+    for version in (result, short):
+        try:
+            results.write(item.folder / "result.json", version)
+            _unlink(item.folder / "running")
+            return version
+        except OSError as error:
+            problem = error
+    assert problem is not None
+    raise _unusable(item.folder, problem)
+
+
+def _unlink(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        pass  # a folder in its place, or a read-only disk: what follows will tell

@@ -1,0 +1,90 @@
+"""Numbers that a test measured: out of its output, or out of a JSON file it wrote."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any, Iterator
+
+from xentest.results import Figure, printable
+from xentest.verdict import text
+
+MAX_FIGURES = 1000
+MAX_SIZE = 16 << 20
+MAX_LINE = 1000  # a pattern that tries many ways must not meet a long line
+
+
+def read(source: str, output: Path, work: Path) -> list[Figure]:
+    """The figures that `source` names: "" none, "json:FILE" below `work`, or a pattern
+    with the groups name, value and unit that is looked for in each line of the output.
+    """
+    found: list[Figure] = []
+    if not source:
+        return found
+    numbers = _of_file(work / source[5:]) if source.startswith("json:") else _of(output, source)
+    for figure in numbers:
+        if len(found) == MAX_FIGURES:
+            break
+        found.append(figure)
+    return found
+
+
+def _of(output: Path, pattern: str) -> Iterator[Figure]:
+    import re
+
+    wanted = re.compile(pattern)
+    try:
+        with text.open_regular(output) as stream:
+            for _, line in text.lines(stream):
+                if match := wanted.search(text.words(line[:MAX_LINE])):
+                    yield from _figure(match.groupdict())
+    except text.NotReadable:
+        return
+
+
+def _of_file(path: Path) -> Iterator[Figure]:
+    try:
+        with text.open_regular(path) as stream:
+            content = stream.read(MAX_SIZE).decode("utf-8", "replace")
+    except text.NotReadable:
+        return
+    for value in _values(content):
+        for item in value if isinstance(value, list) else [value]:
+            if isinstance(item, dict):
+                yield from _figures_in(item)
+
+
+def _values(content: str) -> Iterator[Any]:
+    """The one JSON value of a file, or else one of each line."""
+    for part in [content] if _json(content) is not None else content.splitlines():
+        yield _json(part)
+
+
+def _json(content: str) -> Any:
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _figures_in(item: dict[str, Any]) -> Iterator[Figure]:
+    if "name" in item and "value" in item:
+        yield from _figure(item)
+    elif isinstance(item.get("figures"), list):
+        for inner in item["figures"]:
+            if isinstance(inner, dict):
+                yield from _figure(inner)
+
+
+def _figure(item: dict[str, Any]) -> Iterator[Figure]:
+    raw = item.get("value")
+    try:
+        value = float(raw) if isinstance(raw, (int, float, str)) else math.nan
+    except (ValueError, OverflowError):
+        return
+    name = printable(str(item.get("name") or "")).strip()[:200]
+    better = item.get("better")
+    if name and math.isfinite(value) and not isinstance(raw, bool):
+        unit = printable(str(item.get("unit") or ""))[:40]
+        yield Figure(name, value, unit, better if better in ("higher", "lower") else "")
