@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import replace
 from typing import Optional
@@ -32,10 +33,10 @@ def check(sections: Sections) -> None:
 def _check_fixed_sections(sections: Sections) -> None:
     names = sections.text.sections
     add = sections.problems.add
-    if keys.PREFERENCES not in names:
+    if keys.PREFERENCES not in names and keys.PREFERENCES not in sections.misspelt:
         advice = "add it, with shared_dir=... and xen-tree=..."
         add(0, f"there is no section [{keys.PREFERENCES}]", advice)
-    elif not any(name.startswith(keys.DOMAIN_PREFIX) for name in names):
+    elif not any(_is_domain(name) for name in [*names, *sections.misspelt]):
         what = f"no section's name starts with {keys.DOMAIN_PREFIX}, so there is no domain to test"
         add(0, what, "add [XENVM0] with name=, tempdir= and test1=")
 
@@ -45,8 +46,10 @@ def _check_tree(sections: Sections, preferences: Preferences) -> None:
     locations = sections.text.sections.get(keys.LOCATIONS)
     if not tree or (locations and tree in locations.options):
         return
+    if not locations and keys.LOCATIONS in sections.misspelt:
+        return
     line = sections.line(keys.PREFERENCES, "xen-tree")
-    near = nearest(tree, list(sections.locations))
+    near = nearest(tree, list(locations.options) if locations else [])
     what = f"xen-tree names '{shown(tree)}', which is not in [{keys.LOCATIONS}]"
     advice = f"write {near}" if near else f"add {shown(tree)}=ADDRESS to [{keys.LOCATIONS}]"
     sections.problems.add(line, what, advice)
@@ -60,6 +63,8 @@ def _check_folders(sections: Sections, preferences: Preferences) -> None:
         line = line or sections.line(keys.PREFERENCES, "shared_dir")
         sections.problems.add(line, what, "keep them apart: every domain can write to shared_dir")
     for domain in sections.domains:
+        if domain.tempdir == keys.UNKNOWN:
+            continue
         for key, folder in (("shared_dir", shared), ("results_dir", trusted)):
             if _inside(domain.tempdir, folder):
                 what = f"tempdir {shown(domain.tempdir)} lies in {key}"
@@ -75,10 +80,16 @@ def _check_domains(sections: Sections) -> None:
     _check_unique(sections, "name", [(d, d.name.lower()) for d in sections.domains])
     started = [(d, d.config) for d in sections.domains if d.start == "boot"]
     _check_unique(sections, "config", started)
-    if sections.domains and not any(domain.tests for domain in sections.domains):
+    if sections.domains and not any(_lists_tests(sections, d) for d in sections.domains):
         line = sections.text.sections[sections.domains[0].section].line
         what = "no domain has a test, so the run could find nothing"
         sections.problems.add(line, what, "add test1=NAME, and a section [NAME] with run_command=")
+
+
+def _lists_tests(sections: Sections, domain: Domain) -> bool:
+    """Whether the section has a key for a test, even if what it says was told to be wrong."""
+    scope = sections.text.scope(sections.text.sections[domain.section])
+    return any(re.match("test[0-9]", key) for key in scope)
 
 
 def _check_unique(
@@ -139,7 +150,7 @@ def _settle(sections: Sections, test: Test, key: str) -> str:
         return path
     inner = ""
     for domain in sections.domains:
-        if test.name not in domain.tests:
+        if test.name not in domain.tests or domain.tempdir == keys.UNKNOWN:
             continue
         if not _inside(path, domain.tempdir):
             what = f"{key} {shown(path)} lies outside the tempdir of [{shown(domain.section)}]"

@@ -13,6 +13,7 @@ from xentest.control_values import Wrong
 PREFERENCES = "Preferences"
 LOCATIONS = "Locations"
 DOMAIN_PREFIX = "XENVM"
+UNKNOWN = "/?"  # for a folder that was told to be wrong, so that the rest can be looked at
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,63}")
 TEST_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+ -]{0,99}")
@@ -88,7 +89,7 @@ Reader = Callable[[str], Any]
 
 
 def _host_name(value: str) -> str:
-    if not _HOST_NAME.fullmatch(value) or ".." in value:
+    if not _HOST_NAME.fullmatch(values.one_line(value)) or ".." in value:
         what = f"is '{shown(value, 70)}', which is no host name"
         raise Wrong(what, "write letters, digits, - and . (it becomes a folder's name)")
     if value.lower() in _RESERVED_FOLDERS:

@@ -26,6 +26,7 @@ class Sections:
     locations: dict[str, Location] = field(default_factory=dict)
     tests: dict[str, Test] = field(default_factory=dict)
     domains: list[Domain] = field(default_factory=list)
+    misspelt: set[str] = field(default_factory=set)  # what misspelt sections should be called
 
     def line(self, section: str, key: str) -> int:
         """The line of a key (own or from [DEFAULT]), or else of its section."""
@@ -66,8 +67,10 @@ class _SectionReader:
         self.text = sections.text
         self.problems = sections.problems
         self.expander = Expander(sections.problems)
+        self.swallowed: set[str] = set()  # keys of this section that became part of a value
 
     def read(self, section: Section) -> None:
+        self.swallowed.clear()
         if section.name == keys.PREFERENCES:
             self._preferences(section)
         elif section.name == keys.LOCATIONS:
@@ -82,15 +85,17 @@ class _SectionReader:
         needed = ["shared_dir"]
         if found.get("hypervisor", "xen") == "xen":
             needed.append("xen-tree")
-        if self._complete(section, needed, found):
-            found["xen_tree"] = found.pop("xen-tree", "")
-            self.sections.preferences = Preferences(**found)
+        self._check_complete(section, needed)
+        found["xen_tree"] = found.pop("xen-tree", "")
+        found.setdefault("shared_dir", keys.UNKNOWN)
+        self.sections.preferences = Preferences(**found)
 
     def _domain(self, section: Section) -> None:
         found = self._values(section, keys.DOMAIN_KEYS, numbered_tests=True)
         tests = self._numbered_tests(section)
-        if not self._complete(section, ["tempdir", "name"], found):
-            return
+        self._check_complete(section, ["tempdir", "name"])
+        found.setdefault("tempdir", keys.UNKNOWN)
+        found.setdefault("name", section.name)
         found.setdefault("start", "boot" if found.get("config") else "never")
         if found["start"] == "boot" and not found.get("config"):
             what = f"start is boot, but [{shown(section.name)}] names no config to start"
@@ -106,11 +111,13 @@ class _SectionReader:
             advice = "use letters, digits, blanks and . _ + - (at most 100)"
             self.problems.add(section.line, what, advice)
         found = self._values(section, keys.TEST_KEYS)
-        if self._complete(section, ["run_command"], found):
-            self._check_digest(section.name, "sha256", found.get("source_url", ""), found)
-            self.sections.tests[section.name] = Test(name=section.name, **found)
+        self._check_complete(section, ["run_command"])
+        found.setdefault("run_command", "")
+        self._check_digest(section.name, "sha256", found)
+        self.sections.tests[section.name] = Test(name=section.name, **found)
 
-    def _check_digest(self, section: str, key: str, address: str, found: dict[str, Any]) -> None:
+    def _check_digest(self, section: str, key: str, found: Mapping[str, Any]) -> None:
+        address = found.get("source_url") or found.get("address", "")
         if found.get("sha256") and not (address and values.is_archive(address)):
             what = f"{shown(key)} is given, but there is no downloaded file to compare it with"
             advice = "remove it (a git address is pinned by #COMMIT, deb-src by apt itself)"
@@ -128,16 +135,15 @@ class _SectionReader:
         if right:
             what = f"[{shown(section.name)}] is no known section and has no run_command"
             self.problems.add(section.line, what, f"write [{shown(right)}]")
+            self.sections.misspelt.add(right)
         return bool(right)
 
-    def _complete(self, section: Section, needed: list[str], found: Mapping[str, Any]) -> bool:
-        """Whether all needed keys have good values; one that is absent is told here."""
+    def _check_complete(self, section: Section, needed: list[str]) -> None:
         scope = self.text.scope(section)
         for key in needed:
-            if key not in scope or not scope[key].raw:
+            if key not in self.swallowed and (key not in scope or not scope[key].raw):
                 what = f"[{shown(section.name)}] has no {key}"
                 self.problems.add(self.sections.line(section.name, key), what, f"add {key}=...")
-        return all(key in found for key in needed)
 
     def _values(
         self, section: Section, known: Mapping[str, Reader], numbered_tests: bool = False
@@ -186,6 +192,7 @@ class _SectionReader:
                 what = f"{match[1]} is indented, so it is part of {shown(option.name)} above it"
                 advice = "start the line in the first column (in shell text use another variable)"
                 self.problems.add(number, what, advice)
+                self.swallowed.add(match[1])
                 return True
         return False
 
@@ -255,8 +262,9 @@ class _SectionReader:
                 elif suffix == "build_command" and not about.raw:
                     found[suffix] = ""
         if address is not None:
-            self._check_digest(section.name, f"{name}.sha256", address, found)
-            self.sections.locations[name] = Location(name, address, **found)
+            found["address"] = address
+            self._check_digest(section.name, f"{name}.sha256", found)
+            self.sections.locations[name] = Location(name, **found)
 
     def check_defaults(self) -> None:
         """A key of [DEFAULT] that nothing uses and that looks like a known one is a slip."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from typing import Callable, Optional
+from typing import Callable, Optional, Sequence
 
 from xentest.control_text import shown
 
@@ -76,12 +76,17 @@ def lines(value: str) -> tuple[str, ...]:
     return tuple(line for line in value.split("\n") if line)
 
 
+def either(names: Sequence[str]) -> str:
+    """Names as a sentence lists them: a, b or c."""
+    return f"{', '.join(names[:-1])} or {names[-1]}"
+
+
 def choice(*names: str) -> Callable[[str], str]:
     """One of a few words."""
 
     def read(value: str) -> str:
         if value not in names:
-            raise Wrong(f"is '{shown(value)}'", f"write {' or '.join(names)}")
+            raise Wrong(f"is '{shown(value)}'", f"write {either(names)}")
         return value
 
     return read
@@ -165,12 +170,12 @@ def inner_path(path: str) -> str:
 def address(value: str) -> str:
     """An address of any kind that can be fetched."""
     text = joined(value)
+    if text.startswith("deb-src:"):
+        return _deb_source(text)
     if re.search(r"\s", text):
         raise Wrong(f"is '{shown(text)}', which holds a blank", "write %%20 for a blank")
     if text.startswith("/"):
         return absolute_path(text)
-    if text.startswith("deb-src:"):
-        return _deb_source(text)
     scheme, separator, rest = text.partition("://")
     if not separator or scheme not in ARCHIVE_SCHEMES + GIT_SCHEMES:
         what = f"is '{shown(text)}', which is no kind of address known here"
@@ -251,8 +256,8 @@ def result_format(value: str) -> str:
     kind, colon, path = joined(value).partition(":")
     kind, path = kind.strip(), path.strip()
     if kind not in RESULT_FORMATS:
-        advice = f"write {' or '.join(RESULT_FORMATS)}"
-        raise Wrong(f"is '{shown(kind)}'", advice + ", and :path if it stands in a file")
+        advice = f"write {either(RESULT_FORMATS)}, and :path if it stands in a file"
+        raise Wrong(f"is '{shown(kind)}'", advice)
     if not colon:
         return kind
     if kind == "exit":
