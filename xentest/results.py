@@ -43,7 +43,8 @@ class Status(str, Enum):
 
 def worst(statuses: Iterable[Status]) -> Optional[Status]:
     """The worst of several; None of none."""
-    return max(statuses, key=lambda status: status.severity, default=None)
+    ranked = sorted(statuses, key=lambda status: status.severity)
+    return ranked[-1] if ranked else None
 
 
 @dataclass(frozen=True)
@@ -223,4 +224,6 @@ def _phases(value: Mapping[str, Any]) -> dict[str, float]:
     phases = value.get("phases", {})
     if not isinstance(phases, dict) or len(phases) > 50:
         raise MalformedResult("phases is not a small object")
-    return {printable(str(name))[:40]: _number(seconds, "phases") for name, seconds in phases.items()}
+    return {
+        printable(str(name))[:40]: _number(seconds, "phases") for name, seconds in phases.items()
+    }

@@ -1,0 +1,130 @@
+"""What is looked at when all tests are over: the logs, and what was left behind."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Callable, Optional
+
+from xentest import collect, durable, leaks, runs
+from xentest.domains import Toolstack
+from xentest.errors import XentestError
+from xentest.fleet import EXTRAS, extra_number
+from xentest.results import MAX_REASON, Result, Status, printable
+from xentest.verdict import console
+
+if TYPE_CHECKING:
+    from xentest.control import Control
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+@dataclass
+class Aftermath:
+    """The checks of a run that are xentest's own; they report in the control domain's name."""
+
+    control: Control
+    run: runs.Run
+    own: str
+    toolstack: Optional[Toolstack]
+    kernel_log: Callable[[], str]
+
+    def take_basis(self) -> None:
+        """Note the machine as it is, once a boot: a resumed run keeps its first basis."""
+        if self.toolstack is None or self._basis() is not None:
+            return
+        basis = leaks.take(self.toolstack).to_json()
+        durable.write_json(self._basis_file, {"boot": _boot_id(), "basis": basis})
+
+    @property
+    def _basis_file(self) -> Path:
+        return self.run.folder / "basis.json"
+
+    def _basis(self) -> Optional[leaks.Basis]:
+        try:
+            value = json.loads(self._basis_file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        return leaks.from_json(value["basis"]) if value["boot"] == _boot_id() else None
+
+    def check_leaks(self) -> Result:
+        """The result named leak-check."""
+        basis = self._basis()
+        if self.toolstack is None or basis is None:
+            return self._extra("leak-check", Status.SKIP, "no toolstack here: nothing to compare")
+        try:
+            left = leaks.check(basis, self.toolstack)
+        except XentestError as error:
+            return self._extra("leak-check", Status.BROKEN, f"cannot compare: {error.what}")
+        status = Status.FAIL if left else Status.PASS
+        return self._extra("leak-check", status, "; ".join(left))
+
+    def check_consoles(self) -> list[Result]:
+        """A result named console-check for each log that shows a crash no result tells of."""
+        logs = {self.own: self._own_log()}
+        for domain in self.control.domains:
+            path = self.run.folder / "domains" / domain.name / "console.log"
+            if domain.name != self.own and path.exists():
+                logs[domain.name] = path.read_text(encoding="utf-8", errors="replace")
+        found = (self._check_console(domain, text) for domain, text in logs.items())
+        return [result for result in found if result is not None]
+
+    def _own_log(self) -> str:
+        """What hypervisor and kernel said here, kept beside the control domain's results."""
+        folder = self.run.domain_folder(self.own)
+        text = ""
+        sources = {"kernel.log": self.kernel_log}
+        if self.toolstack is not None:
+            sources["hypervisor.log"] = self.toolstack.log
+        for name, source in sources.items():
+            try:
+                said = source()
+            except XentestError as error:
+                said = f"[not to be had: {error.what}]\n"
+            durable.write_text(folder / name, said)
+            text += said
+        return text
+
+    def _check_console(self, domain: str, text: str) -> Optional[Result]:
+        finding = console.cause(text)
+        if finding is None or finding.kind == console.OOM:
+            return None
+        told = [result for result in self.results() if result.domain == domain]
+        if any(finding.title[:100] in result.reason for result in told):
+            return None
+        during = f" (while {finding.test} ran)" if finding.test else ""
+        result = self._extra("console-check", Status.FAIL, f"{finding.title}{during}", domain)
+        result.console = printable(finding.excerpt)
+        return result
+
+    def _extra(self, name: str, status: Status, reason: str, domain: str = "") -> Result:
+        domain = domain or self.own
+        number = extra_number(self._planned(domain), name)
+        return Result(domain, name, number, status, printable(reason)[:MAX_REASON])
+
+    def _planned(self, domain: str) -> int:
+        plans = [self.control.plan(item) for item in self.control.domains if item.name == domain]
+        return len(plans[0]) if plans else 0
+
+    def results(self) -> list[Result]:
+        """All results of the run, in the order of the control file."""
+        names = [domain.name for domain in self.control.domains]
+        found = []
+        for name in names if self.own in names else [*names, self.own]:
+            plan = [
+                (number, test.name)
+                for domain in self.control.domains
+                if domain.name == name
+                for number, test in self.control.plan(domain)
+            ]
+            extras = [(extra_number(len(plan), extra), extra) for extra in EXTRAS]
+            for number, test in plan + extras:
+                result = collect.load(self.run, name, number, test)
+                if result is not None:
+                    found.append(result)
+        return found
+
+
+def _boot_id() -> str:
+    return BOOT_ID.read_text(encoding="ascii").strip()

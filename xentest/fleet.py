@@ -1,0 +1,236 @@
+"""The domains of a run side by side: started, watched, and their results collected.
+
+Ends when every test of every domain has a result in the run's own folder, or a
+reason why it has none.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Optional
+
+from xentest import collect, shared
+from xentest.collect import Explain
+from xentest.domains import DomainInfo
+from xentest.domains.consoles import Consoles
+from xentest.domains.watch import DomainWatch, Ending, Limits
+from xentest.errors import XentestError
+from xentest.guests import Guests
+from xentest.ownrunner import OwnRunner
+from xentest.progress import Progress
+from xentest.results import Result, Status, printable
+from xentest.runs import Run
+from xentest.verdict import console
+
+if TYPE_CHECKING:
+    from xentest.control import Control, Domain
+
+POLL = 0.5
+OWN_STARTS = 2
+CONSOLE_LIMIT = 2.0
+# Results that no test of the control file gives; numbered after a domain's plan, in this order.
+EXTRAS = ("boot", "console-check", "leak-check")
+
+
+def extra_number(planned: int, name: str) -> int:
+    """The number of a result of xentest's own in a domain with so many tests."""
+    return planned + 1 + EXTRAS.index(name)
+
+
+@dataclass
+class Fleet:
+    """All domains of one run; `own` is the one this runs in, if it has tests."""
+
+    control: Control
+    run: Run
+    own: Optional[Domain]
+    runner: OwnRunner
+    guests: Optional[Guests]  # None: there is no toolstack
+    consoles: Consoles
+    progress: Progress
+    explain: Explain
+    limits: Limits
+    _waiting: list[Domain] = field(default_factory=list)
+    _watched: dict[str, DomainWatch] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.control.preferences.shared_dir)
+
+    def go(self) -> None:
+        """Start what is not done and return when nothing is left to wait for."""
+        deadline = time.monotonic() + self.control.preferences.run_timeout
+        self._waiting = [domain for domain in self.control.domains if not self._is_done(domain)]
+        self._start_own()
+        while self._waiting or self._watched:
+            busy = self._start_next()
+            self._look()
+            if time.monotonic() >= deadline:
+                self._give_up(f"the run's time limit of {deadline:.0f} s")
+            elif not busy:
+                time.sleep(POLL)
+        self.collect()
+
+    def collect(self) -> None:
+        """Take what is finished, and say so."""
+        for result in collect.collect_finished(self.folder, self.control, self.run, self.explain):
+            self.say(result)
+
+    def say(self, result: Result) -> None:
+        """One line a result."""
+        line = f"{result.domain} {result.folder}: {result.status.value}"
+        reason = f" - {result.reason}" if not result.status.good else ""
+        self.progress.say(f"{line} ({result.duration:.1f} s){reason}")
+
+    def _is_done(self, domain: Domain) -> bool:
+        missing = self._missing(domain)
+        return not missing or not shared.glance(self.folder, domain.name, ()).has_work
+
+    def _missing(self, domain: Domain) -> list[tuple[int, str]]:
+        return [
+            (number, test.name)
+            for number, test in self.control.plan(domain)
+            if not collect.is_stored(self.run, domain.name, number, test.name)
+        ]
+
+    def _glance(self, domain: Domain) -> shared.Glance:
+        plan = [(number, test.name) for number, test in self.control.plan(domain)]
+        return shared.glance(self.folder, domain.name, plan)
+
+    def _start_own(self) -> None:
+        if self.own is not None and self.own in self._waiting:
+            self._waiting.remove(self.own)
+            self._watch(self.own)
+            self.runner.start()
+
+    def _start_next(self) -> bool:
+        """Start one guest, so that those before it are looked after meanwhile."""
+        if not self._waiting:
+            return False
+        domain = self._waiting.pop(0)
+        watch = self._watch(domain)
+        if domain.start != "boot":
+            return True  # something else starts it; it is only watched
+        try:
+            if self.guests is None:
+                raise XentestError("there is no toolstack to start it with (hypervisor is not xen)")
+            self.guests.start(domain)
+            watch.seen = True
+            watch.since = time.monotonic()
+        except XentestError as error:
+            reason = f"{domain.name} could not be started: {error.what}"
+            self._conclude(domain, Ending(reason, Status.ERROR))
+        return True
+
+    def _watch(self, domain: Domain) -> DomainWatch:
+        watch = DomainWatch(
+            name=domain.name,
+            plan=self.control.plan(domain),
+            limits=self.limits,
+            since=time.monotonic(),
+            glance=self._glance(domain),
+        )
+        self._watched[domain.name] = watch
+        return watch
+
+    def _look(self) -> None:
+        seen: dict[str, DomainInfo] = {}
+        if self.guests is not None and any(
+            w.name != self._own_name for w in self._watched.values()
+        ):
+            seen = self.guests.all()
+        self.collect()
+        for domain in self.control.domains:
+            watch = self._watched.get(domain.name)
+            if watch is None:
+                continue
+            glance = self._glance(domain)
+            if self._finished(domain, glance):
+                self._close(domain)
+                continue
+            info = None if domain.name == self._own_name else seen.get(domain.name)
+            ending = watch.look(time.monotonic(), glance, info) or self._own_death(domain)
+            if ending is not None:
+                self._conclude(domain, ending)
+
+    @property
+    def _own_name(self) -> str:
+        return self.own.name if self.own is not None else ""
+
+    def _finished(self, domain: Domain, glance: shared.Glance) -> bool:
+        if domain.name == self._own_name and self.runner.works():
+            return False
+        if not glance.has_work:
+            self.collect()  # what it wrote between our looking and its finishing
+        return not glance.has_work or not self._missing(domain)
+
+    def _close(self, domain: Domain) -> None:
+        """Its tests are over; what it did not report is an error, never silence."""
+        del self._watched[domain.name]
+        for number, test in self._missing(domain):
+            reason = f"no result: {domain.name} says it is done, but left none of this test"
+            self._put(Result(domain.name, test, number, Status.ERROR, reason))
+
+    def _own_death(self, domain: Domain) -> Optional[Ending]:
+        """xenruntests here is started a second time when it dies, not a third."""
+        if domain.name != self._own_name or self.runner.works():
+            return None
+        how = self.runner.ending()
+        if self.runner.starts < OWN_STARTS:
+            self.progress.say(f"{how}; starting it again")
+            self.runner.start()
+            return None
+        return Ending(how, Status.ERROR, Status.ERROR)
+
+    def _give_up(self, why: str) -> None:
+        for domain in self.control.domains:
+            if domain.name in self._watched or domain in self._waiting:
+                self._conclude(domain, Ending(f"ended by {why}", Status.TIMEOUT))
+        self._waiting.clear()
+
+    def _conclude(self, domain: Domain, ending: Ending) -> None:
+        """No more results come from this domain: give every test of it its verdict."""
+        watch = self._watched.pop(domain.name, None)
+        if domain.name == self._own_name:
+            self.runner.end()
+        self.consoles.wait_end(domain.name, CONSOLE_LIMIT)
+        self.collect()
+        glance = self._glance(domain)
+        finding = console.cause(self.consoles.recent(domain.name))
+        why = ending.reason + (f": {finding.title}" if finding else "")
+        excerpt = finding.excerpt if finding else ""
+        if watch is not None and not watch.came_up and domain.start == "boot":
+            why = self._never_came_up(domain, ending, why, excerpt)
+        for number, test in self._missing(domain):
+            if number == glance.running:
+                result = Result(domain.name, test, number, ending.running, why)
+                result.started, result.console = glance.started, printable(excerpt)
+            else:
+                result = Result(domain.name, test, number, ending.rest, f"not run: {why}")
+            self._put(result)
+
+    def _never_came_up(self, domain: Domain, ending: Ending, why: str, excerpt: str) -> str:
+        """A domain that did not even start its tests has a result of its own for that."""
+        last = console.last_line(self.consoles.recent(domain.name))
+        if last and not excerpt:
+            why = f"{why}; last console line: {last}"
+        number = extra_number(len(self.control.plan(domain)), "boot")
+        status = Status.CRASH if excerpt else ending.running
+        self._put(
+            Result(domain.name, "boot", number, status, printable(why), console=printable(excerpt))
+        )
+        return why
+
+    def _put(self, result: Result) -> None:
+        result.reason = printable(result.reason).replace("\n", " ")[:500]
+        self.say(collect.conclude(self.folder, self.run, result))
+
+    def break_off(self, error: XentestError) -> None:
+        """The lab itself failed: what has no result yet is broken, with the reason."""
+        for domain in self.control.domains:
+            if self._missing(domain):
+                ending = Ending(error.what, Status.BROKEN, Status.BROKEN)
+                self._conclude(domain, ending)
+        self._waiting.clear()

@@ -1,0 +1,1 @@
+"""Reports of a run, one form a module."""

@@ -1,0 +1,210 @@
+"""The flow of a run in the control domain: domains out, results in, one verdict.
+
+May be killed at any moment: `resume` goes on from what is on the disk.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Callable, Iterator, Optional, Sequence
+
+import xentest
+from xentest import collect, control, durable, guests, runs, shared
+from xentest.aftermath import Aftermath
+from xentest.death import Death
+from xentest.domains import Toolstack
+from xentest.domains.command import run as run_command
+from xentest.domains.consoles import Consoles
+from xentest.domains.watch import Limits
+from xentest.errors import EXIT_BROKEN, EXIT_FAILED, EXIT_OK, BrokenError, XentestError
+from xentest.fleet import Fleet
+from xentest.ownrunner import OwnRunner
+from xentest.progress import Progress
+from xentest.report import text
+from xentest.results import Status, worst
+
+LOCK = Path("/var/lib/xentest/lock")
+DMESG_LIMIT = 60.0
+
+
+@dataclass
+class Settings:
+    """What the command line says, and what tests replace."""
+
+    control_path: str
+    run_id: Optional[str] = None
+    resume: bool = False
+    console_excerpt: str = ""
+    hostname: str = field(default_factory=lambda: os.uname().nodename)
+    lock: Path = LOCK
+    runner: Sequence[str] = ()
+    limits: Limits = Limits()
+    kernel_log: Callable[[], str] = lambda: run_command(["dmesg"], DMESG_LIMIT)
+
+
+def start(settings: Settings, progress: Progress) -> int:
+    """Do the run; the exit status of the command."""
+    given = control.load(settings.control_path)
+    with runs.Lock(settings.lock, "xenstartdoms"):
+        run, used = _open(settings, given)
+        return _Flow(settings, used, run, progress).go()
+
+
+def _open(settings: Settings, given: control.Control) -> tuple[runs.Run, control.Control]:
+    """The run and its own copy of the control file: a later change does not touch it."""
+    results_dir = Path(given.preferences.results_dir)
+    if settings.run_id is None and not settings.resume:
+        return runs.begin(results_dir, given), given
+    run = runs.open_run(results_dir, settings.run_id or "latest")
+    return run, control.load(run.control_file)
+
+
+def toolstack_for(hypervisor: str) -> Optional[Toolstack]:
+    """The toolstack that starts domains on this hypervisor, if there is one."""
+    if hypervisor != "xen":
+        return None
+    from xentest.domains.xl import Xl
+
+    return Xl()
+
+
+class _Flow:
+    """One run from prepared folders to its summary."""
+
+    def __init__(
+        self, settings: Settings, used: control.Control, run: runs.Run, progress: Progress
+    ) -> None:
+        self._settings = settings
+        self._control = used
+        self._run = run
+        self._progress = progress
+        self._shared = Path(used.preferences.shared_dir)
+        self._own = used.domain_for(settings.hostname)
+        self._own_name = self._own.name if self._own else settings.hostname
+        self._toolstack = toolstack_for(used.preferences.hypervisor)
+        self._aftermath = Aftermath(used, run, self._own_name, self._toolstack, settings.kernel_log)
+
+    def go(self) -> int:
+        """The exit status of the run."""
+        self._run.update(state="testing", xentest=xentest.VERSION, **_machine())
+        trouble = ""
+        try:
+            self._work()
+        except XentestError as error:
+            self._progress.say(f"broken: {error}")
+            trouble = error.what
+        return self._report(trouble)
+
+    def _work(self) -> None:
+        with ExitStack() as stack:
+            with self._phase("prepare"):
+                self._prepare()
+            consoles = Consoles()
+            stack.callback(consoles.stop)
+            made = None
+            if self._toolstack is not None:
+                made = guests.Guests(self._run, self._toolstack, consoles)
+            fleet = self._fleet(made, consoles)
+            try:
+                with self._phase("tests"):
+                    fleet.go()
+                with self._phase("shut down"):
+                    if made is not None:
+                        made.end_all()
+            except XentestError as error:
+                fleet.break_off(error)
+                raise
+        with self._phase("check"):
+            self._check()
+
+    def _fleet(self, made: Optional[guests.Guests], consoles: Consoles) -> Fleet:
+        log = self._run.domain_folder(self._own_name) / "xenruntests.log"
+        death = Death(self._run, consoles, self._settings.console_excerpt)
+        return Fleet(
+            control=self._control,
+            run=self._run,
+            own=self._own,
+            runner=OwnRunner(self._runner_command(), self._run.folder, log),
+            guests=made,
+            consoles=consoles,
+            progress=self._progress,
+            explain=death.explain,
+            limits=self._settings.limits,
+        )
+
+    def _runner_command(self) -> list[str]:
+        command = list(self._settings.runner)
+        if not command:
+            beside = Path(xentest.__file__).resolve().parent.parent / "xenruntests"
+            found = str(beside) if beside.exists() else shutil.which("xenruntests")
+            if found is None:
+                raise BrokenError("xenruntests is not installed", "Run `make install` again.")
+            command = [found]
+        return [*command, "--shared", str(self._shared), "--hostname", self._own_name]
+
+    def _prepare(self) -> None:
+        """Folders for all domains, each with its work, and the machine as it is before."""
+        if self._toolstack is not None:
+            self._run.update(**_missing_facts(self._run, self._toolstack.facts()))
+        prepared = self._run.folder / "prepared"
+        if not prepared.exists():
+            self._end_leftovers()
+            names = [domain.name for domain in self._control.domains]
+            shared.make_fresh(self._shared, names, self._own.name if self._own else None)
+            for name in names:
+                shared.hand_out(self._shared, name, self._control.text)
+            durable.write_text(prepared, runs.now() + "\n")
+        self._aftermath.take_basis()
+
+    def _end_leftovers(self) -> None:
+        if self._toolstack is None:
+            return
+        results_dir = Path(self._control.preferences.results_dir)
+        for name in guests.end_leftovers(results_dir, self._run, self._toolstack):
+            self._progress.say(f"destroyed {name}, left by an earlier run")
+
+    def _check(self) -> None:
+        for result in [*self._aftermath.check_consoles(), self._aftermath.check_leaks()]:
+            collect.conclude(self._shared, self._run, result)
+
+    def _report(self, trouble: str) -> int:
+        results = self._aftermath.results()
+        status = worst(result.status for result in results) or Status.ERROR
+        reason = "" if results else "no results"
+        if trouble:
+            status, reason = Status.BROKEN, trouble
+        self._run.update(
+            state="broken" if trouble else "finished",
+            status=status.value,
+            reason=reason,
+            ended=runs.now(),
+        )
+        summary = text.summary(self._run.facts, results, str(self._run.folder))
+        durable.write_text(self._run.folder / "summary.txt", summary)
+        print(summary, end="", flush=True)
+        if status is Status.BROKEN:
+            return EXIT_BROKEN
+        return EXIT_OK if status.good else EXIT_FAILED
+
+    @contextmanager
+    def _phase(self, name: str) -> Iterator[None]:
+        try:
+            with self._progress.step(name):
+                yield
+        finally:
+            if self._progress.phases and self._progress.phases[-1][0] == name:
+                self._run.add_phase(name, self._progress.phases[-1][1])
+
+
+def _missing_facts(run: runs.Run, facts: dict[str, str]) -> dict[str, str]:
+    """What xenbuild wrote about what it built is better than what the toolstack guesses."""
+    return {key: value for key, value in facts.items() if value and not run.facts.get(key)}
+
+
+def _machine() -> dict[str, str]:
+    system = os.uname()
+    return {"machine": f"{system.machine}, {os.cpu_count()} CPUs", "kernel": system.release}
