@@ -1,0 +1,1 @@
+"""The commands: they read their options and call the package."""
