@@ -1,8 +1,9 @@
 """The disk of the emulated machine, made from Debian packages and kept by digest.
 
 An image is a folder in the cache: `disk.raw` (ext4, label xentest-root), `medium.iso`
-(BIOS and GRUB hand over to the disk's own grub.cfg) and `manifest.json` with the
-digests of both, without which the folder is not believed.
+(BIOS and GRUB hand over to the disk's own grub.cfg), its kernel and initial RAM disk once
+more for a direct boot, and `manifest.json` with the digests of all, without which the
+folder is not believed.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ DISK_SIZE = "6G"
 RECIPE = 1  # count up when what this module does changes
 GUESTS = 8
 GUEST_MEMORY_MIB = 160
+PARTS = ("disk.raw", "medium.iso", "vmlinuz", "initrd")
 MEDIUM_MODULES = (
     "biosdisk part_msdos iso9660 ext2 serial terminal normal configfile search search_label "
     "loadenv multiboot2 linux gzio echo test reboot halt minicmd"
@@ -41,6 +43,14 @@ class Image:
     @property
     def disk(self) -> Path:
         return self.folder / "disk.raw"
+
+    @property
+    def kernel(self) -> Path:
+        return self.folder / "vmlinuz"
+
+    @property
+    def initrd(self) -> Path:
+        return self.folder / "initrd"
 
     @property
     def medium(self) -> Path:
@@ -94,7 +104,7 @@ def fault_of(image: Image) -> str:
     """Why an image cannot be believed, or the empty text."""
     try:
         manifest = json.loads((image.folder / "manifest.json").read_text())
-        for name in ("disk.raw", "medium.iso"):
+        for name in PARTS:
             if digest_of(image.folder / name) != manifest[name]:
                 return f"{name} is not what was written"
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -145,26 +155,47 @@ def _make(image: Image, progress: Progress) -> None:
         _run(["mkfs.ext4", "-q", "-F", "-L", "xentest-root", "-O", "^metadata_csum_seed,^orphan_file",
               "-E", "lazy_itable_init=0,lazy_journal_init=0,root_owner=0:0", "-m", "0",
               "-d", str(root), str(image.disk), DISK_SIZE])  # fmt: skip
+        for name in ("vmlinuz", "initrd"):
+            shutil.copy((root / "boot" / name).resolve(), image.folder / name)
         shutil.rmtree(root)
     with progress.step("make the boot medium"):
         _make_medium(image)
-    manifest = {name: digest_of(image.folder / name) for name in ("disk.raw", "medium.iso")}
+    manifest = {name: digest_of(image.folder / name) for name in PARTS}
     durable.write_json(image.folder / "manifest.json", manifest)
 
 
 def _bootstrap(root: Path) -> None:
-    exclude = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "man", "locale", "info")]
-    _run(["mmdebstrap", "--variant=apt", '--aptopt=APT::Install-Recommends "false"', *exclude,
-          f"--include={','.join(_words(FILES / 'packages'))}",
-          "bookworm", str(root), *_apt_sources()],
-         INITRD="No")  # fmt: skip  (the lab makes its own initial RAM disk)
+    exclude = [
+        f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "man", "locale", "info")
+    ]
+    _run(
+        [
+            "mmdebstrap",
+            "--variant=apt",
+            '--aptopt=APT::Install-Recommends "false"',
+            *exclude,
+            f"--include={','.join(_words(FILES / 'packages'))}",
+            "bookworm",
+            str(root),
+            *_apt_sources(),
+        ],
+        INITRD="No",
+    )  # fmt: skip  (the lab makes its own initial RAM disk)
 
 
 def _apt_sources() -> list[str]:
     """The machine's own Debian sources, so that its mirror and its pins hold here too."""
     folder = Path("/etc/apt/sources.list.d")
-    found = [Path("/etc/apt/sources.list"), *sorted(folder.glob("*.list")), *sorted(folder.glob("*.sources"))]
-    return [str(path) for path in found if path.is_file() and "bookworm" in path.read_text(errors="replace")]
+    found = [
+        Path("/etc/apt/sources.list"),
+        *sorted(folder.glob("*.list")),
+        *sorted(folder.glob("*.sources")),
+    ]
+    return [
+        str(path)
+        for path in found
+        if path.is_file() and "bookworm" in path.read_text(errors="replace")
+    ]
 
 
 def _run(command: list[str], **environment: str) -> None:
@@ -197,8 +228,9 @@ def _configure(root: Path) -> None:
     _run(["grub-editenv", str(root / "boot/grub/grubenv"), "create"])
     for old in root.glob("boot/initrd.img*"):
         old.unlink()
-    shutil.copy(root / f"boot/vmlinuz-{release}", root / "boot/vmlinuz")
     initrd.make(root, release, _words(FILES / "modules"), (FILES / "init").read_text())
+    (root / "boot/vmlinuz").symlink_to(f"vmlinuz-{release}")
+    (root / "boot/initrd").symlink_to(f"initrd.img-{release}")
     _install_guest_configs(root)
     for folder in ("xentest/in", "xentest/results", "xentest/shared", "lower", "upper"):
         (root / folder).mkdir(parents=True, exist_ok=True)

@@ -23,7 +23,7 @@ def prune_modules(root: Path, release: str, wanted: list[str]) -> None:
 
 
 def make(root: Path, release: str, wanted: list[str], init: str) -> None:
-    """Write `root`/boot/initrd with busybox, the modules marked `initrd`, and `init`."""
+    """Write `root`/boot/initrd.img-RELEASE with busybox, the modules marked `initrd`, and `init`."""
     names = [line.split()[0] for line in wanted if line.endswith(" initrd")]
     modules = root / "lib/modules" / release
     with tempfile.TemporaryDirectory(dir=root.parent) as folder:
@@ -43,7 +43,7 @@ def make(root: Path, release: str, wanted: list[str], init: str) -> None:
         (tree / "modules").write_text("\n".join(names) + "\n")
         (tree / "init").write_text(init)
         (tree / "init").chmod(0o755)
-        (root / "boot/initrd").write_bytes(gzip.compress(_cpio(tree), mtime=0))
+        (root / f"boot/initrd.img-{release}").write_bytes(gzip.compress(_cpio(tree), mtime=0))
 
 
 _APPLETS = (
@@ -55,7 +55,9 @@ def _busybox(root: Path) -> Path:
     for place in ("bin/busybox", "usr/bin/busybox"):
         if (root / place).is_file():
             return root / place
-    raise BrokenError("the machine's packages brought no busybox", "Add busybox-static to lab/files/packages.")
+    raise BrokenError(
+        "the machine's packages brought no busybox", "Add busybox-static to lab/files/packages."
+    )
 
 
 def _closure(modules: Path, names: list[str]) -> set[str]:

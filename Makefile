@@ -1,0 +1,50 @@
+# xentest: see README.md.  make deps | nightly | check | install
+PREFIX ?= /usr/local
+DESTDIR ?=
+LIBRARY = $(PREFIX)/lib/xentest
+COMMANDS = xenbuild xenstartdoms xenruntests
+PYTHON = /usr/bin/python3
+
+# Debian packages: to run (on a machine under test), to build Xen, to make the lab, to check.
+RUN_PACKAGES = python3 git ca-certificates zstd xz-utils bzip2 patch
+XEN_PACKAGES = build-essential bison flex libelf-dev dpkg-dev
+LAB_PACKAGES = qemu-system-x86 qemu-utils mmdebstrap grub-common grub-pc-bin xorriso mtools \
+	e2fsprogs kmod cpio busybox-static
+CHECK_PACKAGES = python3-pytest python3-hypothesis python3-pyftpdlib mypy black flake8 shellcheck
+
+.PHONY: all deps check check-unit check-lab lint nightly install clean
+
+all:
+
+deps:
+	tools/install-packages $(RUN_PACKAGES) $(XEN_PACKAGES) $(LAB_PACKAGES) $(CHECK_PACKAGES)
+
+nightly: deps
+	./xenlab run controls/nightly.cfg
+
+check: deps lint
+	tools/check
+
+lint:
+	black -q -l 100 --check xentest tests $(wildcard tools/*.py)
+	mypy --strict xentest
+	flake8 --max-line-length 100 --extend-ignore=E203,W503 xentest tests
+	shellcheck -s sh init.d/xentest controls/tests/*.sh tools/check tools/install-packages \
+		$(addprefix xentest/lab/files/,init start start-host start-control-domain start-guest \
+		shared-folders services stop)
+
+install:
+	install -d $(DESTDIR)$(LIBRARY) $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)/etc/init.d
+	cp -R xentest $(DESTDIR)$(LIBRARY)/
+	find $(DESTDIR)$(LIBRARY) -name __pycache__ -prune -exec rm -rf {} +
+	install -m 755 $(COMMANDS) xenlab $(DESTDIR)$(LIBRARY)/
+	for name in $(COMMANDS) xenlab; do \
+		ln -sf $(LIBRARY)/$$name $(DESTDIR)$(PREFIX)/sbin/$$name || exit 1; done
+	sed 's|@LIBRARY@|$(LIBRARY)|' init.d/xentest > $(DESTDIR)/etc/init.d/xentest
+	chmod 755 $(DESTDIR)/etc/init.d/xentest
+	$(PYTHON) -m compileall -q --invalidation-mode unchecked-hash -s $(DESTDIR) -p / $(DESTDIR)$(LIBRARY)
+	[ -n "$(DESTDIR)" ] || ! command -v update-rc.d > /dev/null || update-rc.d xentest defaults
+
+clean:
+	find . -name __pycache__ -prune -exec rm -rf {} +
+	rm -rf .mypy_cache .pytest_cache .hypothesis

@@ -1,0 +1,198 @@
+"""What a run does at a boot: go on, start again after a crash, or end in words.
+
+init.d/xentest calls this in the control domain, and on the machine's default boot entry.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable, Sequence
+
+from xentest import boot, control, durable, runs
+from xentest.errors import EXIT_BROKEN, EXIT_OK
+from xentest.progress import Progress
+from xentest.results import Status
+
+EXCERPT_LINES = 20
+
+
+@dataclass
+class Machine:
+    """What a boot may do to the machine; tests put their own in its place."""
+
+    reboot: Callable[[], None] = boot.reboot
+    choose_once: Callable[[boot.Paths], None] = boot.choose_once
+    fault_of_boot: Callable[[boot.State], str] = boot.fault_of_boot
+    boot_id: Callable[[], str] = boot.boot_id
+    start_domains: Callable[[Sequence[str]], int] = lambda words: subprocess.call(words)
+
+
+@dataclass
+class AtBoot:
+    """One boot of a run that is under way."""
+
+    paths: boot.Paths
+    state: boot.State
+    run: runs.Run
+    wanted: control.Control
+    progress: Progress
+    machine: Machine
+
+    def go_on(self) -> int:
+        """Do what the run's phase asks for."""
+        same_boot = self.machine.boot_id() == self.state.boot_id
+        if self.state.phase == "testing":
+            return self.start_domains(resume=True) if same_boot else self.after_crash()
+        if same_boot:
+            self.progress.say(f"run {self.run.id} waits for the machine to be restarted")
+            return EXIT_OK
+        if self.state.phase == "building":
+            return self.end("the machine went down while xenbuild worked", self.said_since())
+        fault = self.machine.fault_of_boot(self.state)
+        if fault:
+            return self.boot_failed(fault)
+        return self.confirmed()
+
+    def confirmed(self) -> int:
+        """The hypervisor that was built is the one that runs."""
+        boot.confirm(self.paths)
+        self.progress.say(f"run {self.run.id}: the hypervisor is {self.state.build_id or 'none'}")
+        resume = self.state.resumes > 0
+        self.state.phase, self.state.boot_id = "testing", self.machine.boot_id()
+        self.state.console_size = boot.console_size(self.wanted.preferences.console)
+        boot.save(self.paths, self.state)
+        self.run.update(state="testing", boots=int(self.run.facts.get("boots", 0)) + 1)
+        self._note_boot_time()
+        return self.start_domains(resume)
+
+    def _note_boot_time(self) -> None:
+        """The wall clock may have jumped between the boots: an absurd time is left out."""
+        seconds = time.time() - float(self.run.facts.get("rebooted") or 0)
+        if 0 < seconds < 24 * 3600:
+            self.run.add_phase("reboot", seconds)
+
+    def start_domains(self, resume: bool) -> int:
+        """Hand over to xenstartdoms; the run is over when it comes back with a verdict."""
+        words = ["xenstartdoms", "--run", self.run.id, str(self.run.control_file)]
+        if resume:
+            words.append("--resume")
+            if self.state.excerpt:
+                excerpt = self.paths.state.with_name("excerpt")
+                durable.write_text(excerpt, self.state.excerpt)
+                words += ["--console-excerpt", str(excerpt)]
+        status = self.machine.start_domains(words)
+        ended = runs.open_run(self.run.folder.parent, self.run.id).facts.get("state")
+        if ended in ("finished", "broken"):
+            boot.clear(self.paths)
+        return status
+
+    def after_crash(self) -> int:
+        """The machine died under a test: note why, and go on, within the budget."""
+        said = self.said_since()
+        cause, excerpt = explain_death(said)
+        self.state.resumes += 1
+        self.state.excerpt = excerpt
+        self.progress.say(f"run {self.run.id}: the machine went down: {cause}")
+        budget = self.wanted.preferences.reboot_budget
+        self.run.update(crashes=[*self.run.facts.get("crashes", []), cause])
+        if self.state.resumes > budget:
+            boot.save(self.paths, self.state)
+            return self.close(f"the machine went down {self.state.resumes} times, more often than the "
+                              f"{budget} of reboot_budget; the last time: {cause}")  # fmt: skip
+        if not self.machine.fault_of_boot(self.state):
+            return self.confirmed()  # this machine boots into the hypervisor by itself
+        self.state.phase, self.state.boot_id = "booting", self.machine.boot_id()
+        self.state.console_size = boot.console_size(self.wanted.preferences.console)
+        boot.save(self.paths, self.state)
+        if self.state.hypervisor == "xen":
+            self.machine.choose_once(self.paths)
+        self.run.update(state="booting", rebooted=time.time())
+        self.machine.reboot()
+        return EXIT_OK
+
+    def boot_failed(self, fault: str) -> int:
+        """The hypervisor did not come up: that ends the run."""
+        said = self.said_since()
+        cause, excerpt = explain_death(said)
+        if not self.wanted.preferences.console:
+            cause = "no console= in [Preferences], so nothing is known of why"
+        self.state.excerpt = excerpt
+        reason = f"the hypervisor did not come up ({fault}): {cause}"
+        if self.state.resumes:
+            return self.close(reason)
+        return self.end(reason, said)
+
+    def close(self, reason: str) -> int:
+        """The run cannot go on, but has results: keep them, and say what stands in for the rest."""
+        words = [
+            "xenstartdoms",
+            "--run",
+            self.run.id,
+            str(self.run.control_file),
+            "--give-up",
+            reason,
+        ]
+        if self.state.excerpt:
+            excerpt = self.paths.state.with_name("excerpt")
+            durable.write_text(excerpt, self.state.excerpt)
+            words += ["--console-excerpt", str(excerpt)]
+        status = self.machine.start_domains(words)
+        boot.clear(self.paths)
+        return status
+
+    def end(self, reason: str, said: str) -> int:
+        """The run ends without a single test."""
+        lines = boot.last_lines(said, EXCERPT_LINES)
+        self.progress.say(f"run {self.run.id}: broken: {reason}")
+        durable.write_text(self.run.folder / "console-tail.txt", lines + "\n")
+        told = f"run {self.run.id}: {Status.BROKEN.value}\n{reason}\n"
+        if lines:
+            told += "the console's last lines:\n" + "".join(
+                f"  {line}\n" for line in lines.splitlines()
+            )
+        durable.write_text(self.run.folder / "summary.txt", told)
+        self.run.update(state="broken", status=Status.BROKEN.value, reason=reason, ended=runs.now(),
+                        console=lines)  # fmt: skip
+        boot.clear(self.paths)
+        return EXIT_BROKEN
+
+    def said_since(self) -> str:
+        """What the console said since the phase was entered, up to the boot loader of this boot."""
+        said = boot.console_since(self.wanted.preferences.console, self.state.console_size)
+        return before_last_boot(said)
+
+
+def before_last_boot(said: str) -> str:
+    """Cut what this very boot has said: it begins with the last `Linux version`."""
+    at = said.rfind("Linux version ")
+    if at < 0:
+        return said
+    return said[: said.rfind("\n", 0, at) + 1]
+
+
+def explain_death(said: str) -> tuple[str, str]:
+    """Why the machine went down, in a line; and the console's lines that show it."""
+    from xentest.verdict import console
+
+    findings = console.scan(said)
+    if findings:
+        return f"{findings[0].kind}: {findings[0].title}", findings[0].excerpt
+    lines = boot.last_lines(said, EXCERPT_LINES)
+    if not lines:
+        return "the console said nothing", ""
+    return f"no crash on the console; its last line: {lines.splitlines()[-1]}", lines
+
+
+def main(paths: boot.Paths, progress: Progress, machine: Machine) -> int:
+    """Go on with the run that is under way, if there is one."""
+    state = boot.load(paths)
+    if state is None:
+        progress.say(f"{paths.flag} speaks of a run that nobody knows: removed")
+        boot.clear(paths)
+        return EXIT_OK
+    run = runs.open_run(Path(state.results_dir), state.run)
+    wanted = control.load(run.control_file)
+    return AtBoot(paths, state, run, wanted, progress, machine).go_on()

@@ -1,0 +1,154 @@
+"""What xenbuild does: a new run, its hypervisor built and installed, one boot into it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Iterator
+
+from xentest import VERSION, boot, durable, runs
+from xentest.control import Control
+from xentest.errors import EXIT_OK, BrokenError, XentestError
+from xentest.progress import Progress
+from xentest.results import Status
+
+
+def explain(control: Control) -> str:
+    """What a run of this control file would do."""
+    preferences = control.preferences
+    lines = [f"{control.path} is well formed; xenbuild would:"]
+    if preferences.hypervisor == "xen":
+        tree = control.tree()
+        how = "take it as it is built" if tree.build_command == "" else "build it"
+        lines.append(f"  fetch {preferences.xen_tree} from {tree.address}, {how}, install it")
+        lines.append("  boot into it once, through GRUB")
+    else:
+        lines.append(
+            f"  restart the machine (hypervisor = {preferences.hypervisor}: nothing is built)"
+        )
+    for domain in control.domains:
+        begun = (
+            f"start {domain.name} from {domain.config}" if domain.start == "boot" else domain.name
+        )
+        plan = control.plan(domain)
+        lines.append(f"  {begun}: {len(plan)} tests: {', '.join(test.name for _, test in plan)}")
+    lines.append(f"  keep what comes of it in {preferences.results_dir}")
+    return "\n".join(lines)
+
+
+def start(control: Control, paths: boot.Paths, progress: Progress, *, reboot: bool) -> int:
+    """Begin a run and take it as far as the reboot. Whatever fails ends the run, in words."""
+    with runs.Lock(paths.lock, "xenbuild"):
+        close_interrupted(paths, progress)
+        run = runs.begin(Path(control.preferences.results_dir), control)
+        state = boot.State(run.id, control.preferences.results_dir, boot_id=boot.boot_id())
+        state.hypervisor = control.preferences.hypervisor
+        progress.say(f"run {run.id}: {run.folder}")
+        try:
+            boot.save(paths, state)
+            _copy_control(control, paths)
+            run.update(**_facts())
+            if state.hypervisor == "xen":
+                _make_hypervisor(control, paths, run, state, progress)
+            _arm(control, paths, run, state)
+        except BaseException as error:
+            _end(run, paths, error)
+            raise
+    if not reboot:
+        progress.say("not rebooted (--no-reboot): the run goes on with the next boot")
+        return EXIT_OK
+    progress.say("rebooting")
+    boot.reboot()
+    return EXIT_OK
+
+
+def close_interrupted(paths: boot.Paths, progress: Progress) -> None:
+    """A run that nobody goes on with must not stay open for ever."""
+    state = boot.load(paths)
+    if state is None:
+        return
+    reason = f"given up while {state.phase}: another run was begun"
+    try:
+        old = runs.open_run(Path(state.results_dir), state.run)
+        if old.facts.get("state") not in ("finished", "broken"):
+            old.update(state="broken", status=Status.BROKEN.value, reason=reason, ended=runs.now())
+            progress.say(f"run {state.run}: {reason}")
+    except XentestError:
+        progress.say(f"run {state.run}, which was under way, has no folder any more")
+    boot.clear(paths)
+
+
+def _copy_control(control: Control, paths: boot.Paths) -> None:
+    paths.control.parent.mkdir(parents=True, exist_ok=True)
+    durable.write_text(paths.control, control.text, 0o644)
+
+
+def _facts() -> dict[str, str]:
+    return {"harness": VERSION, "machine": os.uname().nodename, "kernel": os.uname().release}
+
+
+def _make_hypervisor(
+    control: Control, paths: boot.Paths, run: runs.Run, state: boot.State, progress: Progress
+) -> None:
+    """Fetch, build, install; what was built is kept in the run's facts."""
+    from xentest import tree
+
+    location = control.tree()
+    shutil.rmtree(paths.work, ignore_errors=True)
+    paths.work.mkdir(parents=True)
+    log = run.folder / "build.log"
+    with _phase(run, progress, "fetch"):
+        folder = tree.prepare(location, paths.work / "tree", progress=progress)
+    with _phase(run, progress, "build"):
+        built = tree.build(location, folder, log, jobs=os.cpu_count() or 1)
+    with _phase(run, progress, "install"):
+        hypervisor = tree.install(built, paths.boot)
+        boot.write_entry(paths, hypervisor)
+    state.build_id, state.version = built.build_id, built.version
+    run.update(
+        revision=built.revision,
+        build_id=built.build_id,
+        version=built.version,
+        compiler=built.compiler,
+    )
+    if not built.build_id:
+        raise BrokenError(
+            "the hypervisor has no build id: after the boot nothing could prove that it is the one",
+            "Build it with a linker that knows --build-id (any of today's does).",
+        )
+    shutil.rmtree(paths.work, ignore_errors=True)
+
+
+@contextmanager
+def _phase(run: runs.Run, progress: Progress, name: str) -> Iterator[None]:
+    begun = time.monotonic()
+    with progress.step(name):
+        yield
+    run.add_phase(name, time.monotonic() - begun)
+
+
+def _arm(control: Control, paths: boot.Paths, run: runs.Run, state: boot.State) -> None:
+    """From here on the next boot belongs to the run."""
+    state.phase = "booting"
+    state.console_size = boot.console_size(control.preferences.console)
+    boot.save(paths, state)
+    durable.write_text(paths.flag, run.id + "\n")
+    if state.hypervisor == "xen":
+        boot.choose_once(paths)
+    run.update(state="booting", rebooted=time.time())
+
+
+def _end(run: runs.Run, paths: boot.Paths, error: BaseException) -> None:
+    """The run ends here: the tree's fault is `fail`, ours is `broken`."""
+    own = isinstance(error, XentestError) and error.exit_status == 1
+    status = Status.FAIL if own else Status.BROKEN
+    reason = error.what if isinstance(error, XentestError) else f"{type(error).__name__}: {error}"
+    try:
+        run.update(state="finished" if own else "broken", status=status.value, reason=reason,
+                   ended=runs.now())  # fmt: skip
+        durable.write_text(run.folder / "summary.txt", f"run {run.id}: {status.value}\n{reason}\n")
+    finally:
+        boot.clear(paths)

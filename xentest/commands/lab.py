@@ -1,0 +1,137 @@
+"""xenlab: the spare machine in a box."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Sequence
+
+from xentest import VERSION, control
+from xentest.errors import EXIT_OK, UsageError
+from xentest.progress import Progress
+
+CACHE = "/var/cache/xentest"
+EPILOG = """exit status of run: 0 all well, 1 something failed, 2 usage or control file, 3 broken;
+of exec: that of the command (3 when the machine or the command could not be started)"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of xenlab."""
+    result = argparse.ArgumentParser(
+        prog="xenlab",
+        description="A spare machine in a box: emulated, with BIOS, GRUB, disk, serial console "
+        "and watchdog, in which xenbuild and all that follows run as they do on metal.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    result.add_argument("--version", action="version", version=f"xenlab {VERSION}")
+    result.add_argument("--debug", action="store_true", help="show where an error came from")
+    result.add_argument("--cache", type=Path, default=Path(os.environ.get("XENLAB_CACHE", CACHE)),
+                        help="images, hypervisors, snapshots (%(default)s)")  # fmt: skip
+    commands = result.add_subparsers(dest="action", required=True, metavar="ACTION")
+    night = commands.add_parser("run", help="a whole night of a control file")
+    night.add_argument("control", metavar="CONTROL")
+    night.add_argument("--results", type=Path, default=Path("results"), help="(%(default)s)")
+    night.add_argument("--memory", type=int, default=2560, metavar="MIB", help="(%(default)s)")
+    night.add_argument("--accelerator", choices=("auto", "kvm", "tcg"), default="auto",
+                       help="auto probes /dev/kvm with a short boot (%(default)s)")  # fmt: skip
+    night.add_argument("--keep", action="store_true", help="keep the machine's disk and console")
+    once = commands.add_parser("exec", help="one command on the booted machine")
+    once.add_argument("--timeout", type=float, default=600.0, help="seconds (%(default)s)")
+    once.add_argument("--fresh", action="store_true", help="boot, take no snapshot")
+    once.add_argument("command", nargs="+", metavar="COMMAND", help="after --")
+    shell = commands.add_parser("shell", help="a shell on the booted machine")
+    for command in (once, shell):
+        command.add_argument("--on", choices=("xen", "kvm"), default="xen",
+                             help="xen: the control domain; kvm: the same machine without Xen")  # fmt: skip
+    for command in (night, once, shell):
+        command.add_argument("--hypervisor", type=Path, metavar="TARBALL",
+                             help="as xentest.prebuilt makes; else Debian's Xen is built")  # fmt: skip
+        command.add_argument("--file", type=Path, action="append", default=[], dest="files",
+                             help="hand this file in")  # fmt: skip
+    commands.add_parser("console", help="follow the console of the machine that runs")
+    commands.add_parser("list", help="machines and what the cache holds")
+    commands.add_parser("clean", help="remove what the cache holds")
+    return result
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command."""
+    asked = parser().parse_args(argv)
+    if (
+        asked.action in ("run", "exec", "shell")
+        and asked.hypervisor
+        and not asked.hypervisor.is_file()
+    ):
+        raise UsageError(f"--hypervisor {asked.hypervisor}: there is no such file")
+    return {"run": _run, "exec": _exec, "shell": _shell, "console": _console, "list": _list,
+            "clean": _clean}[asked.action](asked)  # fmt: skip
+
+
+def _run(asked: argparse.Namespace) -> int:
+    from xentest.lab import night
+
+    order = night.Order(
+        control=control.load(asked.control), cache=asked.cache.absolute(),
+        results=asked.results.absolute(), hypervisor=asked.hypervisor, files=asked.files,
+        accelerator=asked.accelerator, memory_mib=asked.memory, keep=asked.keep,
+    )  # fmt: skip
+    return night.run(order, Progress())
+
+
+def _exec(asked: argparse.Namespace) -> int:
+    from xentest.lab import session
+
+    order = session.Order(
+        cache=asked.cache.absolute(), kind=asked.on, hypervisor=asked.hypervisor,
+        files=asked.files, timeout=asked.timeout, fresh=asked.fresh,
+    )  # fmt: skip
+    return session.run(order, asked.command, sys.stdout.buffer, Progress())
+
+
+def _shell(asked: argparse.Namespace) -> int:
+    from xentest.lab import session
+
+    order = session.Order(cache=asked.cache.absolute(), kind=asked.on, hypervisor=asked.hypervisor)
+    return session.shell(order, Progress())
+
+
+def _machines(cache: Path) -> list[Path]:
+    """The folders of machines whose process still runs, newest first."""
+    found = [path for path in (cache / "machines").glob("*-*") if _alive(path)]
+    return sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
+
+
+def _alive(folder: Path) -> bool:
+    pid = folder.name.rpartition("-")[2]
+    return pid.isdigit() and Path(f"/proc/{pid}").exists()
+
+
+def _console(asked: argparse.Namespace) -> int:
+    for folder in _machines(asked.cache):
+        for console in (folder / "in/console.log", folder / "console.log"):
+            if console.exists():
+                os.execvp("tail", ["tail", "-n", "50", "-F", str(console)])
+    raise UsageError("no machine of the lab runs", "Start one: xenlab run CONTROL")
+
+
+def _list(asked: argparse.Namespace) -> int:
+    for folder in _machines(asked.cache):
+        print(f"machine     {folder}")
+    for kind in ("images", "hypervisors", "snapshots"):
+        for path in sorted((asked.cache / kind).glob("[!.]*")):
+            size = sum(f.stat().st_blocks * 512 for f in (path, *path.rglob("*")) if f.is_file())
+            print(f"{kind[:-1]:<11} {path}  {size >> 20} MiB")
+    return EXIT_OK
+
+
+def _clean(asked: argparse.Namespace) -> int:
+    running = _machines(asked.cache)
+    if running:
+        raise UsageError(f"{len(running)} machines still run: {running[0]}", "End them first.")
+    for kind in ("machines", "images", "hypervisors", "snapshots"):
+        shutil.rmtree(asked.cache / kind, ignore_errors=True)
+    return EXIT_OK

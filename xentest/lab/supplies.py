@@ -1,0 +1,144 @@
+"""What the machine is handed: xentest itself, the control file, tests, a hypervisor."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import shutil
+import subprocess
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional, Sequence
+
+from xentest import durable
+from xentest.control import Control, Location
+from xentest.errors import BrokenError, UsageError
+from xentest.progress import Progress
+
+SOURCE = Path(__file__).resolve().parents[2]  # of xentest: the folder of the Makefile
+INSIDE = "/xentest/in"
+HYPERVISOR = "xen.tar.gz"
+TESTS = "tests.tar.gz"
+NIGHT = f"""control=/var/lib/xenlab/control.cfg
+cp {INSIDE}/control.cfg $control
+chmod 644 $control
+xenbuild $control
+echo $? > /xentest/results/.xenbuild-status
+"""
+
+
+@dataclass(frozen=True)
+class Supplies:
+    """The folder that the machine sees as /xentest/in, and the tar of xentest itself."""
+
+    folder: Path
+    install: Path
+
+    @property
+    def console(self) -> Path:
+        return self.folder / "console.log"
+
+
+def make_install_tar(target: Path, extra: Sequence[tuple[Path, str]] = ()) -> None:
+    """A tar of xentest as `make install` lays it out; `extra` adds (file, place)."""
+    stage = target.with_name(target.name + ".stage")
+    shutil.rmtree(stage, ignore_errors=True)
+    if not (SOURCE / "Makefile").exists():
+        raise BrokenError(
+            f"{SOURCE} is no source tree of xentest",
+            "Run xenlab from a checkout of the repository.",
+        )
+    made = subprocess.run(
+        ["make", "-s", "-C", str(SOURCE), "install", f"DESTDIR={stage}"],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+        env={**os.environ, "MAKEFLAGS": "", "MAKELEVEL": ""},
+    )  # fmt: skip
+    if made.returncode:
+        raise BrokenError(f"make install failed: {made.stderr.strip()[-500:]}")
+    for source, place in extra:
+        (stage / place).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, stage / place)
+    content = pack(stage, "")
+    target.write_bytes(content + bytes(-len(content) % 512))
+    shutil.rmtree(stage)
+
+
+def pack(folder: Path, top: str) -> bytes:
+    """A tar of `folder`, the same for the same content: owners and times are left out."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as archive:
+        for path in sorted(folder.rglob("*")):
+            if "__pycache__" in path.parts and path.suffix != ".pyc":
+                if not path.is_dir():
+                    continue
+            name = os.path.join(top, path.relative_to(folder).as_posix())
+            archive.add(path, name, recursive=False, filter=_anonymous)
+    return buffer.getvalue()
+
+
+def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    member.uid = member.gid = 0
+    member.uname = member.gname = "root"
+    member.mtime = 0
+    return member
+
+
+def prepare(
+    folder: Path,
+    control: Control,
+    hypervisor: Optional[Path],
+    files: Sequence[Path],
+    cache: Path,
+    progress: Progress,
+) -> Supplies:
+    """Fill `folder`/in for a night of this control file."""
+    inside = folder / "in"
+    inside.mkdir(parents=True)
+    _check_names(files)
+    durable.write_text(inside / "control.cfg", control.text)
+    durable.write_text(inside / "night", NIGHT)
+    own = next((domain.name for domain in control.domains if domain.config is None), "dom0")
+    durable.write_text(inside / "hostname", own + "\n")
+    if f"{INSIDE}/{HYPERVISOR}" in control.text or hypervisor:
+        shutil.copy(hypervisor or build_hypervisor(cache, progress), inside / HYPERVISOR)
+    tests = Path(control.path).resolve().parent / "tests"
+    if not tests.is_dir():
+        tests = SOURCE / "controls/tests"
+    (inside / TESTS).write_bytes(gzip.compress(pack(tests, "tests"), 1, mtime=0))
+    for path in files:
+        shutil.copy(path, inside / path.name)
+    supplies = Supplies(inside, folder / "install.tar")
+    make_install_tar(supplies.install)
+    supplies.console.touch()
+    return supplies
+
+
+def _check_names(files: Sequence[Path]) -> None:
+    for path in files:
+        if not path.is_file():
+            raise UsageError(f"--file {path}: there is no such file")
+        if path.name in ("control.cfg", "night", "hostname", "console.log", HYPERVISOR, TESTS):
+            raise UsageError(f"--file {path}: the lab itself hands in a {path.name}", "Rename it.")
+
+
+def build_hypervisor(cache: Path, progress: Progress) -> Path:
+    """Debian's Xen, built here from its source package: emulated compilers are slow."""
+    from xentest.prebuilt import make_tarball
+
+    return make_tarball(
+        Location("xen", "deb-src:xen"), cache / "hypervisors", os.cpu_count() or 1, progress
+    )
+
+
+def hypervisor_in(tarball: Path, target: Path) -> None:
+    """Take the hypervisor out of a prebuilt tarball, unpacked for QEMU's own boot loader."""
+    with tarfile.open(tarball) as archive:
+        for member in archive:
+            if member.name.endswith("/boot/xen.gz") and member.isfile():
+                stream = archive.extractfile(member)
+                assert stream is not None
+                target.write_bytes(gzip.decompress(stream.read()))
+                return
+    raise BrokenError(f"{tarball} holds no boot/xen.gz", "Hand in what xentest.prebuilt makes.")
