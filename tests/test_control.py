@@ -5,15 +5,17 @@ from __future__ import annotations
 import configparser
 import os
 import random
+import re
 import subprocess
 import sys
+import textwrap
 import time
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings, strategies
 
-from xentest import control, control_text
+from xentest import control, control_keys, control_text
 from xentest.control import ControlError
 
 HERE = Path(__file__).parent
@@ -134,8 +136,8 @@ def test_no_build_command_and_an_empty_one_differ() -> None:
 
 @pytest.mark.parametrize(
     "address",
-    "http://h/x.tgz https://h:8443/x ftp://u@h/x file:///x /x git+https://h/x.git#v1/a_b deb-src:xen"
-    " git+file:///x git+ssh://git@h/x#main git+http://h/x.git http://[::1]:80/x".split(),
+    "http://h/x.tgz https://h:8443/x ftp://u@h/x file:///x /x git+https://h/x.git#v1/a_b "
+    "deb-src:xen git+file:///x git+ssh://git@h/x#main git+http://h/x.git http://[::1]:80/x".split(),
 )
 def test_kinds_of_address(address: str) -> None:
     assert parse(locations=f"other={address}").locations["other"].address == address
@@ -181,6 +183,25 @@ def test_without_xen_there_is_no_tree() -> None:
     text = small(preferences="hypervisor=kvm").replace("xen-tree=xen\n", "")
     with pytest.raises(ControlError, match="nothing to build"):
         control.parse(text, "x").tree()
+
+
+# The reference
+
+PAGE = (HERE.parent / "docs/control-file.md").read_text()
+
+
+def test_the_example_of_the_reference_is_good() -> None:
+    example = PAGE.split("## The format")[0].split("\n\n", 2)[2]
+    control.parse(textwrap.dedent(example), "docs/control-file.md")
+
+
+def test_the_reference_names_every_key_and_no_other() -> None:
+    told = set(re.findall(r"^\| ([a-z][a-z0-9_-]*) \|", PAGE, re.M))
+    parts = (control_keys.PREFERENCE_KEYS, control_keys.TEST_KEYS, control_keys.DOMAIN_KEYS)
+    kinds_of_value = {"duration", "path", "place", "address", "words", "lines"}
+    headings = {"key", "format", "address"}
+    assert told - kinds_of_value - headings == {key for part in parts for key in part}
+    assert all(f"| NAME.{key} |" in PAGE for key in control_keys.LOCATION_KEYS)
 
 
 # Broken files

@@ -114,6 +114,10 @@ class _SectionReader:
         self._check_complete(section, ["run_command"])
         found.setdefault("run_command", "")
         self._check_digest(section.name, "sha256", found)
+        if found.get("test_dir") and "source_url" not in self.text.scope(section):
+            what = "test_dir is given, but there is no source_url to bring that folder"
+            advice = "add source_url=, or let run_command change to where the test is"
+            self.problems.add(self.sections.line(section.name, "test_dir"), what, advice)
         self.sections.tests[section.name] = Test(name=section.name, **found)
 
     def _check_digest(self, section: str, key: str, found: Mapping[str, Any]) -> None:

@@ -58,13 +58,9 @@ watch() {
 	watcher=
 }
 
+# For guests: the control domain may write everywhere.
 # Each refusal stands between two writes through the same command that must succeed.
 guarded() {
-	if in_control_domain; then
-		skip "another domain's node cannot be written" "the control domain may write everywhere"
-		skip "the own memory target cannot be written" "the control domain may write everywhere"
-		return
-	fi
 	refused "another domain's node cannot be written" xenstore-write "/local/domain/0/$node" forged
 	target=$(read_node memory/target)
 	case $target in
@@ -79,12 +75,12 @@ remove() {
 	is "what was removed is gone" "(nothing)" "$(read_node "$node/word")"
 }
 
-in_control_domain
+in_control_domain && control=yes || control=no
 trap clean_up EXIT
 trap 'exit 99' HUP INT TERM
-ktap_begin 11
+if [ "$control" = yes ]; then ktap_begin 9; else ktap_begin 11; fi
 write_and_read
 watch
-guarded
+[ "$control" = yes ] || guarded
 remove
 ktap_end
