@@ -80,7 +80,7 @@ def _in_notes(notes: bytes) -> str:
         name_size, size, kind = struct.unpack_from("<III", notes, offset)
         name_end = offset + 12 + (name_size + 3 & ~3)
         if kind == NOTE_GNU_BUILD_ID and notes[offset + 12 : name_end] == b"GNU\0":
-            return notes[name_end : name_end + size].hex() if _plausible(size) else ""
+            return _whole(notes[name_end : name_end + size], size)
         offset = name_end + (size + 3 & ~3)
     return ""
 
@@ -92,15 +92,15 @@ def _by_search(content: bytes) -> str:
         head = content[at - 8 : at]
         if len(head) == 8 and head.startswith(before):
             (size,) = struct.unpack_from("<I", head, 4)
-            found = content[at + 8 : at + 8 + size]
-            if _plausible(size) and len(found) == size:
-                return found.hex()
+            if found := _whole(content[at + 8 : at + 8 + size], size):
+                return found
         at = content.find(after, at + 1)
     return ""
 
 
-def _plausible(size: int) -> bool:
-    return 8 <= size <= 64  # from a short hash to SHA-512
+def _whole(found: bytes, size: int) -> str:
+    """The build id in hex; "" when it is cut or of no plausible size."""
+    return found.hex() if len(found) == size and 8 <= size <= 64 else ""
 
 
 def of_running() -> str:

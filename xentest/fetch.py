@@ -49,11 +49,12 @@ def download(
     in `folder` before is there.
     """
     _check_digest(sha256)
+    local = _local(address)
     path = folder / _file_name(address)
     part = path.with_name(path.name + ".part")
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        if (local := _local(address)) is not None:
+        if local is not None:
             _copy(local, part, limit)
         else:
             _with_retries(address, part, timeout, attempts, limit, progress)

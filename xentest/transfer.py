@@ -7,7 +7,7 @@ so a name server, a handshake or a header that drips for ever holds nobody.
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Callable, Iterator, Optional
@@ -105,7 +105,8 @@ def _ftp(parts: SplitResult, target: IO[bytes], limit: int, timeout: float) -> N
     from urllib.parse import unquote
 
     path = unquote(parts.path).removeprefix("/")
-    with ftplib.FTP(timeout=timeout) as server:
+    # Closed without a QUIT: what a server says to that must not spoil a whole file.
+    with closing(ftplib.FTP(timeout=timeout)) as server:
         with _ftp_faults():
             server.connect(parts.hostname or "", parts.port or ftplib.FTP_PORT)
             server.login(unquote(parts.username or ""), unquote(parts.password or ""))
