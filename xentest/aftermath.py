@@ -29,6 +29,7 @@ class Aftermath:
     own: str
     toolstack: Optional[Toolstack]
     kernel_log: Callable[[], str]
+    settle: float
 
     def take_basis(self) -> None:
         """Note the machine as it is, once a boot: a resumed run keeps its first basis."""
@@ -54,7 +55,7 @@ class Aftermath:
         if self.toolstack is None or basis is None:
             return self._extra("leak-check", Status.SKIP, "no toolstack here: nothing to compare")
         try:
-            left = leaks.check(basis, self.toolstack)
+            left = leaks.check(basis, self.toolstack, self.settle)
         except XentestError as error:
             return self._extra("leak-check", Status.BROKEN, f"cannot compare: {error.what}")
         status = Status.FAIL if left else Status.PASS

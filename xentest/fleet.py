@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 POLL = 0.5
 OWN_STARTS = 2
 CONSOLE_LIMIT = 2.0
+PREPARED = "prepared"  # in the run's folder: the shared folder is this run's
 # Results that no test of the control file gives; numbered after a domain's plan, in this order.
 EXTRAS = ("boot", "console-check", "leak-check")
 
@@ -57,21 +58,28 @@ class Fleet:
 
     @property
     def folder(self) -> Path:
+        """The shared folder; until it was made afresh, what lies there is another run's."""
+        if not (self.run.folder / PREPARED).exists():
+            return self.run.folder / "not-shared-yet"
         return Path(self.control.preferences.shared_dir)
 
     def go(self) -> None:
         """Start what is not done and return when nothing is left to wait for."""
-        deadline = time.monotonic() + self.control.preferences.run_timeout
+        limit = self.control.preferences.run_timeout
+        deadline = time.monotonic() + limit
         self._waiting = [domain for domain in self.control.domains if not self._is_done(domain)]
         self._start_own()
         while self._waiting or self._watched:
             busy = self._start_next()
             self._look()
             if time.monotonic() >= deadline:
-                self._give_up(f"the run's time limit of {deadline:.0f} s")
+                why = f"ended by the run's time limit of {limit:.0f} s"
+                self._end_missing(Ending(why, Status.TIMEOUT))
             elif not busy:
                 time.sleep(POLL)
         self.collect()
+        for domain in self.control.domains:
+            self._tell_missing(domain)
 
     def collect(self) -> None:
         """Take what is finished, and say so."""
@@ -167,8 +175,11 @@ class Fleet:
         return not glance.has_work or not self._missing(domain)
 
     def _close(self, domain: Domain) -> None:
-        """Its tests are over; what it did not report is an error, never silence."""
         del self._watched[domain.name]
+        self._tell_missing(domain)
+
+    def _tell_missing(self, domain: Domain) -> None:
+        """Its tests are over: what it did not report is an error, never silence."""
         for number, test in self._missing(domain):
             reason = f"no result: {domain.name} says it is done, but left none of this test"
             self._put(Result(domain.name, test, number, Status.ERROR, reason))
@@ -183,12 +194,6 @@ class Fleet:
             self.runner.start()
             return None
         return Ending(how, Status.ERROR, Status.ERROR)
-
-    def _give_up(self, why: str) -> None:
-        for domain in self.control.domains:
-            if domain.name in self._watched or domain in self._waiting:
-                self._conclude(domain, Ending(f"ended by {why}", Status.TIMEOUT))
-        self._waiting.clear()
 
     def _conclude(self, domain: Domain, ending: Ending) -> None:
         """No more results come from this domain: give every test of it its verdict."""
@@ -207,6 +212,7 @@ class Fleet:
             if number == glance.running:
                 result = Result(domain.name, test, number, ending.running, why)
                 result.started, result.console = glance.started, printable(excerpt)
+                result = result if excerpt else self.explain(result)
             else:
                 result = Result(domain.name, test, number, ending.rest, f"not run: {why}")
             self._put(result)
@@ -227,10 +233,17 @@ class Fleet:
         result.reason = printable(result.reason).replace("\n", " ")[:500]
         self.say(collect.conclude(self.folder, self.run, result))
 
-    def break_off(self, error: XentestError) -> None:
+    def break_off(self, what: str) -> None:
         """The lab itself failed: what has no result yet is broken, with the reason."""
+        self._end_missing(Ending(what, Status.BROKEN, Status.BROKEN))
+
+    def give_up(self, why: str) -> None:
+        """Nothing can be started any more: what ran has crashed, the rest is blocked."""
+        self.collect()
+        self._end_missing(Ending(why, Status.CRASH))
+
+    def _end_missing(self, ending: Ending) -> None:
         for domain in self.control.domains:
             if self._missing(domain):
-                ending = Ending(error.what, Status.BROKEN, Status.BROKEN)
                 self._conclude(domain, ending)
         self._waiting.clear()

@@ -88,8 +88,8 @@ class Guests:
         left = asked
         while left and time.monotonic() < deadline:
             left = self.ours()
-            if all(info.paused for info in left.values()):
-                break
+            if all(info.paused or info.down for info in left.values()):
+                break  # such a guest does not go by itself
             time.sleep(POLL)
         for info in self.ours().values():
             self._toolstack.destroy(info)

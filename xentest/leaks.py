@@ -13,7 +13,6 @@ from typing import Any, Callable
 
 from xentest.domains import Toolstack
 
-SETTLE_LIMIT = 30.0
 POLL = 1.0
 # Xen keeps some pages (grant tables, freed heap not yet merged) after its first guests.
 FREE_TOLERANCE_MIB = 4
@@ -70,7 +69,7 @@ def take(toolstack: Toolstack) -> Basis:
 def check(
     basis: Basis,
     toolstack: Toolstack,
-    limit: float = SETTLE_LIMIT,
+    limit: float,
     sleep: Callable[[float], None] = time.sleep,
 ) -> list[str]:
     """What is left, one line each, after waiting up to `limit` seconds for it to go."""

@@ -38,7 +38,10 @@ class Glance:
 @contextmanager
 def opened(shared: Path, *names: str) -> Iterator[int]:
     """A descriptor of SHARED/names...; Refused or FileNotFoundError if it is not a folder."""
-    descriptor = os.open(shared, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        descriptor = os.open(shared, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except NotADirectoryError:
+        raise FileNotFoundError(f"there is no folder {shared}") from None
     try:
         for name in names:
             inner = untrusted.open_folder(descriptor, name)
@@ -73,6 +76,15 @@ def hand_out(shared: Path, domain: str, text: str) -> None:
         durable.write_text(shared / domain / CONTROL_FILE, text)
     except OSError as error:
         raise _unusable(shared, error) from None
+
+
+def withdraw(shared: Path, domain: str) -> None:
+    """Take a domain's work away, so that it does not begin with it some other day."""
+    try:
+        with opened(shared, domain) as folder:
+            os.unlink(CONTROL_FILE, dir_fd=folder)
+    except (OSError, untrusted.Refused):
+        pass  # it is done, or what was put in its place is no work
 
 
 def _unusable(shared: Path, error: OSError) -> BrokenError:

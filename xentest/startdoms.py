@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable, Iterator, Optional, Sequence
@@ -21,7 +21,7 @@ from xentest.domains.command import run as run_command
 from xentest.domains.consoles import Consoles
 from xentest.domains.watch import Limits
 from xentest.errors import EXIT_BROKEN, EXIT_FAILED, EXIT_OK, BrokenError, XentestError
-from xentest.fleet import Fleet
+from xentest.fleet import PREPARED, Fleet
 from xentest.ownrunner import OwnRunner
 from xentest.progress import Progress
 from xentest.report import text
@@ -39,6 +39,7 @@ class Settings:
     run_id: Optional[str] = None
     resume: bool = False
     console_excerpt: str = ""
+    give_up: str = ""  # why the run cannot go on; nothing is started then
     hostname: str = field(default_factory=lambda: os.uname().nodename)
     lock: Path = LOCK
     runner: Sequence[str] = ()
@@ -57,7 +58,7 @@ def start(settings: Settings, progress: Progress) -> int:
 def _open(settings: Settings, given: control.Control) -> tuple[runs.Run, control.Control]:
     """The run and its own copy of the control file: a later change does not touch it."""
     results_dir = Path(given.preferences.results_dir)
-    if settings.run_id is None and not settings.resume:
+    if settings.run_id is None and not settings.resume and not settings.give_up:
         return runs.begin(results_dir, given), given
     run = runs.open_run(results_dir, settings.run_id or "latest")
     return run, control.load(run.control_file)
@@ -85,41 +86,49 @@ class _Flow:
         self._shared = Path(used.preferences.shared_dir)
         self._own = used.domain_for(settings.hostname)
         self._own_name = self._own.name if self._own else settings.hostname
-        self._toolstack = toolstack_for(used.preferences.hypervisor)
-        self._aftermath = Aftermath(used, run, self._own_name, self._toolstack, settings.kernel_log)
+        # A run that is given up may stand on a machine without its hypervisor.
+        hypervisor = "none" if settings.give_up else used.preferences.hypervisor
+        self._toolstack = toolstack_for(hypervisor)
+        self._aftermath = Aftermath(
+            used, run, self._own_name, self._toolstack, settings.kernel_log, settings.limits.settle
+        )
 
     def go(self) -> int:
         """The exit status of the run."""
         self._run.update(state="testing", xentest=xentest.VERSION, **_machine())
-        trouble = ""
+        consoles = Consoles()
         try:
-            self._work()
-        except XentestError as error:
-            self._progress.say(f"broken: {error}")
-            trouble = error.what
-        return self._report(trouble)
-
-    def _work(self) -> None:
-        with ExitStack() as stack:
-            with self._phase("prepare"):
-                self._prepare()
-            consoles = Consoles()
-            stack.callback(consoles.stop)
             made = None
             if self._toolstack is not None:
                 made = guests.Guests(self._run, self._toolstack, consoles)
             fleet = self._fleet(made, consoles)
-            try:
-                with self._phase("tests"):
-                    fleet.go()
-                with self._phase("shut down"):
-                    if made is not None:
-                        made.end_all()
-            except XentestError as error:
-                fleet.break_off(error)
-                raise
-        with self._phase("check"):
-            self._check()
+            if self._settings.give_up:
+                fleet.give_up(self._settings.give_up)
+                return self._report("")
+            trouble = self._work(fleet, made)
+        finally:
+            consoles.stop()
+        return self._report(trouble)
+
+    def _work(self, fleet: Fleet, made: Optional[guests.Guests]) -> str:
+        """Everything between the first folder and the last check; what broke it, if anything."""
+        try:
+            with self._phase("prepare"):
+                self._prepare()
+            with self._phase("tests"):
+                fleet.go()
+            with self._phase("shut down"):
+                if made is not None:
+                    made.end_all()
+            with self._phase("check"):
+                self._check()
+        except (XentestError, OSError) as error:
+            what = error.what if isinstance(error, XentestError) else f"the system said: {error}"
+            self._progress.say(f"broken: {error}")
+            fleet.break_off(what)
+            _end_what_can_be_ended(made)
+            return what
+        return ""
 
     def _fleet(self, made: Optional[guests.Guests], consoles: Consoles) -> Fleet:
         log = self._run.domain_folder(self._own_name) / "xenruntests.log"
@@ -150,7 +159,7 @@ class _Flow:
         """Folders for all domains, each with its work, and the machine as it is before."""
         if self._toolstack is not None:
             self._run.update(**_missing_facts(self._run, self._toolstack.facts()))
-        prepared = self._run.folder / "prepared"
+        prepared = self._run.folder / PREPARED
         if not prepared.exists():
             self._end_leftovers()
             names = [domain.name for domain in self._control.domains]
@@ -172,9 +181,11 @@ class _Flow:
             collect.conclude(self._shared, self._run, result)
 
     def _report(self, trouble: str) -> int:
+        for domain in self._control.domains:
+            shared.withdraw(self._shared, domain.name)
         results = self._aftermath.results()
         status = worst(result.status for result in results) or Status.ERROR
-        reason = "" if results else "no results"
+        reason = self._settings.give_up or ("" if results else "no results")
         if trouble:
             status, reason = Status.BROKEN, trouble
         self._run.update(
@@ -198,6 +209,15 @@ class _Flow:
         finally:
             if self._progress.phases and self._progress.phases[-1][0] == name:
                 self._run.add_phase(name, self._progress.phases[-1][1])
+
+
+def _end_what_can_be_ended(made: Optional[guests.Guests]) -> None:
+    """The toolstack may be what broke; then the next run ends these guests."""
+    try:
+        if made is not None:
+            made.end_all()
+    except (XentestError, OSError):
+        pass
 
 
 def _missing_facts(run: runs.Run, facts: dict[str, str]) -> dict[str, str]:

@@ -7,9 +7,11 @@ from typing import Sequence
 from xentest.errors import EXIT_OK, UsageError
 
 CONTROL = "/etc/xen/xentest.conf"
+VALUED = ("--run", "--console-excerpt", "--give-up")
 EXCERPT_LIMIT = 4 << 20
 HELP = f"""\
 usage: xenstartdoms [CONTROL] [--run ID] [--resume] [--console-excerpt FILE]
+                    [--give-up REASON]
 
 Hands every domain of the control file its work, starts those that ask for it,
 watches them all, collects their results and prints a summary.
@@ -18,6 +20,7 @@ CONTROL is {CONTROL} unless given.
   --run ID                 go on with the run of that id (xenbuild has begun it)
   --resume                 go on with a run that was cut off: --run ID, or the latest
   --console-excerpt FILE   what the machine's console said before it went down
+  --give-up REASON         start nothing: collect, give what is missing this reason
 
 Exit status: 0 all well, 1 something failed, 2 usage or control file, 3 broken.
 """
@@ -41,6 +44,7 @@ def main(argv: Sequence[str]) -> int:
         control_path=words.get("control", CONTROL),
         run_id=words.get("--run"),
         resume="--resume" in words,
+        give_up=words.get("--give-up", ""),
         console_excerpt=_read(words.get("--console-excerpt", "")),
     )
     return startdoms.start(settings, Progress())
@@ -54,7 +58,7 @@ def _parse(argv: Sequence[str]) -> dict[str, str]:
         word, equals, value = rest.pop(0).partition("=")
         if word == "--resume" and not equals:
             words[word] = ""
-        elif word in ("--run", "--console-excerpt"):
+        elif word in VALUED:
             words[word] = value or (rest.pop(0) if rest else "")
             if not words[word]:
                 raise UsageError(f"{word} needs a value", "See xenstartdoms --help.")

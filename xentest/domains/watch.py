@@ -27,6 +27,7 @@ class Limits:
     boot: float = 300.0
     down: float = 10.0  # a domain that is gone may be rebooting
     paused: float = 60.0
+    settle: float = 30.0  # freed memory is scrubbed in the background
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,363 @@
+"""A whole run in the control domain, against a stub toolstack and the real xenruntests."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import time
+import uuid
+from pathlib import Path
+from typing import Iterator
+
+import pytest
+
+from stub_world import RUN_TESTS, World, wait_for
+from xentest import control, runs
+from xentest.domains.watch import Limits
+from xentest.errors import BrokenError, UsageError
+
+PANIC = "[    5.1] Kernel panic - not syncing: Attempted to kill init!"
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    monkeypatch.setenv("PATH", os.environ["PATH"])
+    monkeypatch.setenv("STUB_XEN", "")
+    made = World(tmp_path)
+    made.prepare()
+    yield made
+    made.end_strays()
+
+
+def marker(world: World, domain: str, folder: str) -> str:
+    """A shell command with which a guest pretends to have begun a test."""
+    place = world.shared / domain / "results" / folder
+    note = '{"started": "2024-01-01T00:00:00Z", "boot": "x"}'
+    return f"mkdir -p {place}; printf '{note}' > {place}/running; echo half > {place}/output"
+
+
+def test_everything_passes_side_by_side(world: World) -> None:
+    world.guest("guest1", f"echo hello from guest1; {RUN_TESTS} guest1")
+    world.guest("guest2", f"{RUN_TESTS} guest2")
+    domains = {"dom0": ["good"], "guest1": ["good", "good2"], "guest2": ["good"]}
+    world.control({"good": "true", "good2": "echo fine"}, domains)
+    assert world.start() == 0
+    assert world.statuses() == {
+        "dom0 1-good": "pass",
+        "dom0 4-leak-check": "pass",
+        "guest1 1-good": "pass",
+        "guest1 2-good2": "pass",
+        "guest2 1-good": "pass",
+    }
+    run = world.run()
+    assert run.facts["state"] == "finished" and run.facts["status"] == "pass"
+    assert run.facts["hypervisor"] == "Xen 4.17.5"
+    assert [phase["name"] for phase in run.facts["phases"]] == [
+        "prepare",
+        "tests",
+        "shut down",
+        "check",
+    ]
+    assert "hello from guest1" in (run.folder / "domains/guest1/console.log").read_text()
+    assert "guest1  2-good2" in (run.folder / "summary.txt").read_text()
+    assert list(world.stub_state()["domains"]) == ["Domain-0"]
+
+
+def test_a_failing_test_fails_the_run(world: World) -> None:
+    world.control({"bad": "echo expected 1 got 2; exit 1"}, {"dom0": ["bad"]})
+    assert world.start() == 1
+    assert world.run().facts["status"] == "fail"
+    assert "expected 1 got 2" in (world.run().folder / "summary.txt").read_text()
+
+
+def test_a_guest_that_dies_is_a_crash_with_its_console(world: World) -> None:
+    dies = f"{marker(world, 'guest1', '1-one')}; echo '{PANIC}'; exit 42"
+    world.guest("guest1", dies)
+    world.guest("guest2", f"{RUN_TESTS} guest2")
+    world.control({"one": "true", "two": "true"}, {"guest1": ["one", "two"], "guest2": ["one"]})
+    assert world.start() == 1
+    results = world.results()
+    crash, blocked = results["guest1 1-one"], results["guest1 2-two"]
+    assert crash.status.value == "crash"
+    assert "guest1 is down" in crash.reason and "Attempted to kill init" in crash.reason
+    assert "Kernel panic" in crash.console
+    assert blocked.status.value == "blocked" and "guest1 is down" in blocked.reason
+    assert results["guest2 1-one"].status.value == "pass"
+    output = world.run().folder / "domains/guest1/1-one/output"
+    assert output.read_text() == "half\n"
+    assert "console-check" not in str(world.statuses()), "told once is enough"
+
+
+def test_a_guest_that_crashes_and_stays_is_noticed_and_destroyed(world: World) -> None:
+    world.guest("guest1", f"{marker(world, 'guest1', '1-one')}; exit 44")
+    world.control({"one": "true"}, {"guest1": ["one"]})
+    assert world.start() == 1
+    assert "is down (crashed)" in world.results()["guest1 1-one"].reason
+    assert world.destroyed() == ["guest1"]
+
+
+def test_a_paused_guest_is_noticed(world: World) -> None:
+    world.guest("guest1", f"{marker(world, 'guest1', '1-one')}; exit 45")
+    world.control({"one": "true"}, {"guest1": ["one"]})
+    assert world.start() == 1
+    assert "has been paused" in world.results()["guest1 1-one"].reason
+    assert world.destroyed() == ["guest1"]
+
+
+def test_a_guest_that_never_comes_up(world: World) -> None:
+    world.limits = Limits(boot=1.5, down=1, paused=1, settle=1)
+    world.guest("guest1", "echo mounting root failed; sleep 100")
+    world.control({"one": "true"}, {"guest1": ["one"]})
+    assert world.start() == 1
+    results = world.results()
+    assert results["guest1 2-boot"].status.value == "timeout"
+    assert results["guest1 1-one"].status.value == "blocked"
+    assert "last console line: mounting root failed" in results["guest1 1-one"].reason
+
+
+def test_a_guest_that_dies_while_booting(world: World) -> None:
+    world.guest("guest1", f"echo '{PANIC}'; exit 42")
+    world.control({"one": "true"}, {"guest1": ["one"]})
+    assert world.start() == 1
+    assert world.results()["guest1 2-boot"].status.value == "crash"
+    assert "Attempted to kill init" in world.results()["guest1 1-one"].reason
+
+
+def test_a_guest_that_reboots_goes_on(world: World) -> None:
+    flag = world.folder / "rebooted"
+    behaviour = f"if [ -e {flag} ]; then {RUN_TESTS} guest1; else touch {flag}; exit 43; fi"
+    world.guest("guest1", behaviour)
+    world.control({"one": "true"}, {"guest1": ["one"]})
+    assert world.start() == 0
+    assert world.statuses()["guest1 1-one"] == "pass"
+
+
+def test_a_guest_that_says_done_without_results_is_an_error(world: World) -> None:
+    world.guest("guest1", "rm SHARED/guest1/xentests.conf; sleep 100")
+    world.control({"one": "true"}, {"guest1": ["one"]})
+    assert world.start() == 1
+    assert world.results()["guest1 1-one"].status.value == "error"
+    assert "no result" in world.results()["guest1 1-one"].reason
+
+
+def test_a_guest_that_cannot_be_made(world: World) -> None:
+    world.guest("guest1", "true", create="fails")
+    world.control({"one": "true"}, {"guest1": ["one"], "dom0": ["one"]})
+    assert world.start() == 1
+    assert "cannot make domain" in world.results()["guest1 1-one"].reason
+    assert world.statuses()["dom0 1-one"] == "pass"
+
+
+def test_a_foreign_domain_of_the_same_name_is_refused_and_left_alone(world: World) -> None:
+    world.guest("guest1", "sleep 100")
+    world.control({"one": "true"}, {"guest1": ["one"]})
+    environment = {**os.environ, "STUB_XEN": str(world.state)}
+    config, name = str(world.folder / "guest1.xl"), 'name="guest1"'
+    subprocess.run(
+        [world.folder / "bin/xl", "create", config, name, f'uuid="{uuid.uuid4()}"'],
+        env=environment,
+        check=True,
+    )
+    assert world.start() == 1
+    assert "this run did not make it" in world.results()["guest1 1-one"].reason
+    assert "guest1" in world.stub_state()["domains"] and world.destroyed() == []
+
+
+def test_a_guest_left_by_an_earlier_run_is_ended(world: World) -> None:
+    world.guest("guest1", "sleep 100")
+    world.control({"one": "true"}, {"guest1": ["one"]})
+    first = world.spawn(resume=False)
+    state = world.state / "state.json"
+    wait_for(lambda: state.exists() and "guest1" in state.read_text(), "the guest")
+    first.kill()
+    first.wait()
+    world.guest("guest1", f"{RUN_TESTS} guest1")
+    assert world.start() == 0
+    assert world.destroyed()[0] == "guest1"
+
+
+@pytest.mark.parametrize("trick, said", [("leave-node", "store node"), ("eat-memory", "20 MiB")])
+def test_what_is_left_is_a_failed_result(world: World, trick: str, said: str) -> None:
+    (world.state / trick).touch()
+    world.guest("guest1", f"{RUN_TESTS} guest1")
+    world.control({"one": "true"}, {"guest1": ["one"], "dom0": ["one"]})
+    assert world.start() == 1
+    result = world.results()["dom0 4-leak-check"]
+    assert result.status.value == "fail" and said in result.reason
+
+
+def test_a_hypervisor_warning_of_worth_fails_the_run_though_tests_pass(world: World) -> None:
+    (world.state / "dmesg").write_text("(XEN) UBSAN: Undefined behaviour in common/timer.c:5:3\n")
+    world.control({"one": "true"}, {"dom0": ["one"]})
+    assert world.start() == 1
+    assert "common/timer.c" in world.results()["dom0 3-console-check"].reason
+
+
+def test_a_toolstack_that_breaks_is_broken_and_every_test_says_so(world: World) -> None:
+    world.guest(
+        "guest1", f"{marker(world, 'guest1', '1-one')}; touch {world.state}/broken; sleep 99"
+    )
+    world.control({"one": "true"}, {"guest1": ["one"], "guest2": ["one"]})
+    assert world.start() == 3
+    assert world.run().facts["state"] == "broken"
+    assert set(world.statuses().values()) == {"broken"}
+    assert "xenstored does not answer" in world.results()["guest2 1-one"].reason
+
+
+def test_results_of_last_night_are_not_taken_for_this_one(world: World) -> None:
+    world.control({"one": "true"}, {"dom0": ["one"]})
+    assert world.start() == 0
+    first = world.run().id
+    world.shared.joinpath("dom0/xentests.conf").touch()
+    (world.state / "broken").touch()
+    assert world.start() == 3
+    assert world.run().id != first
+    assert world.statuses() == {"dom0 1-one": "broken"}
+
+
+def test_a_dying_xenruntests_is_started_once_more_then_an_error(world: World) -> None:
+    log = world.folder / "starts"
+    world.control({"one": "true"}, {"dom0": ["one"]})
+    runner = ["/bin/sh", "-c", f"echo x >> {log}; echo out of luck; exit 7"]
+    assert world.start(runner=runner) == 1
+    result = world.results()["dom0 1-one"]
+    assert result.status.value == "error"
+    assert "status 7" in result.reason and "out of luck" in result.reason
+    assert log.read_text() == "x\nx\n"
+
+
+def test_the_run_has_a_time_limit(world: World) -> None:
+    world.guest("guest1", f"{marker(world, 'guest1', '1-one')}; sleep 100")
+    world.control({"one": "true", "two": "true"}, {"guest1": ["one", "two"]}, run_timeout="2")
+    assert world.start() == 1
+    assert world.statuses()["guest1 1-one"] == "timeout"
+    assert world.statuses()["guest1 2-two"] == "blocked"
+
+
+def test_old_results_do_not_count_and_links_are_not_followed(world: World, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "precious").touch()
+    os.symlink(outside, world.shared / "dom0")
+    (world.shared / "guest1").mkdir()
+    os.symlink(outside, world.shared / "guest1/results")
+    world.guest("guest1", f"{RUN_TESTS} guest1")
+    world.control({"one": "true"}, {"dom0": ["one"], "guest1": ["one"]})
+    assert world.start() == 0
+    assert (outside / "precious").exists() and len(list(outside.iterdir())) == 1
+
+
+def test_a_control_file_that_changes_meanwhile_changes_nothing(world: World) -> None:
+    path = world.folder / "xentest.conf"
+    world.control({"one": f"echo broken > {path}", "two": "true"}, {"dom0": ["one", "two"]})
+    assert world.start() == 0
+    assert world.statuses()["dom0 2-two"] == "pass"
+
+
+def test_a_shared_folder_that_cannot_be_written_is_broken(world: World) -> None:
+    world.control({"one": "true"}, {"dom0": ["one"]})
+    world.shared.rmdir()
+    world.shared.touch()
+    assert world.start() == 3
+    assert world.statuses() == {"dom0 1-one": "broken"}
+    assert "shared folder" in world.run().facts["reason"]
+
+
+def test_a_full_shared_folder_is_broken(world: World) -> None:
+    world.control({"one": "true"}, {"dom0": ["one"]})
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "full", world.shared], check=True)
+    try:
+        with open(world.shared / "filler", "wb", buffering=0) as filler:
+            with pytest.raises(OSError):
+                while True:
+                    filler.write(bytes(4096))
+        assert world.start() == 3
+        assert "No space left" in world.run().facts["reason"]
+    finally:
+        subprocess.run(["umount", "-l", world.shared], check=True)
+
+
+def test_a_second_one_is_told_who_works(world: World) -> None:
+    world.control({"one": "true"}, {"dom0": ["one"]})
+    with runs.Lock(world.folder / "lock", "xenbuild"):
+        with pytest.raises(BrokenError, match=rf"xenbuild \(process {os.getpid()}, since"):
+            world.start()
+    assert not list((world.folder / "results").iterdir())
+
+
+def test_after_a_machine_crash_the_console_explains_it(world: World) -> None:
+    world.control({"one": "true", "two": "true"}, {"dom0": ["one", "two"]})
+    run = runs.begin(world.folder / "results", control.load(world.folder / "xentest.conf"))
+    place = world.shared / "dom0/results/1-one"
+    place.mkdir(parents=True)
+    (place / "running").write_text('{"boot": "other", "started": "2001-01-01T00:00:00Z", "pid": 1}')
+    (world.shared / "dom0/xentests.conf").write_text((run.folder / "control.cfg").read_text())
+    (run.folder / "prepared").touch()
+    said = "(XEN) Panic on CPU 0:\n(XEN) FATAL TRAP: vector = 13\n"
+    assert world.start(resume=True, run_id=run.id, console_excerpt=said) == 1
+    crash = world.results()["dom0 1-one"]
+    assert crash.status.value == "crash"
+    assert "Xen panic: Panic on CPU 0: FATAL TRAP: vector = 13" in crash.reason
+    assert world.statuses()["dom0 2-two"] == "pass"
+
+
+def test_a_run_that_is_given_up_has_a_reason_everywhere(world: World) -> None:
+    world.control({"one": "true", "two": "true"}, {"dom0": ["one", "two"]})
+    run = runs.begin(world.folder / "results", control.load(world.folder / "xentest.conf"))
+    place = world.shared / "dom0/results/1-one"
+    place.mkdir(parents=True)
+    (place / "running").write_text('{"boot": "other", "started": "2001-01-01T00:00:00Z", "pid": 1}')
+    said = "(XEN) Xen BUG at mm.c:12\n"
+    words = {"run_id": run.id, "give_up": "went down 6 times", "console_excerpt": said}
+    assert world.start(**words) == 1
+    results = world.results()
+    assert results["dom0 1-one"].status.value == "crash"
+    assert "Xen BUG at mm.c:12" in results["dom0 1-one"].reason
+    assert results["dom0 2-two"].reason == "not run: went down 6 times"
+    assert world.run().facts["reason"] == "went down 6 times"
+
+
+def test_kill_and_resume_lose_nothing(world: World) -> None:
+    """Killed at ten random moments: every test has run exactly once and has its result."""
+    names = [f"t{number}" for number in range(6)]
+    counts = world.folder / "counts"
+    tests = {name: f"echo $XENTEST_DOMAIN {name} >> {counts}; sleep 0.4" for name in names}
+    world.guest("guest1", f"{RUN_TESTS} guest1; sleep 2")
+    world.control(tests, {"dom0": names, "guest1": names})
+    dice = random.Random(7)
+    running = world.spawn(resume=False)
+    wait_for(lambda: (world.folder / "results/latest").exists(), "the run to begin")
+    for _ in range(10):
+        time.sleep(dice.uniform(0.05, 0.5))  # the moment is what is random here
+        running.kill()
+        running.wait()
+        running = world.spawn(resume=True)
+    assert running.wait(60) == 0, (world.folder / "driver.log").read_text()
+    expected = {f"{domain} {n}-{name}" for domain in ("dom0", "guest1")
+                for n, name in enumerate(names, 1)}  # fmt: skip
+    assert {name for name in world.statuses() if "check" not in name} == expected
+    assert set(world.statuses().values()) == {"pass"}
+    assert sorted(counts.read_text().split("\n")[:-1]) == sorted(
+        f"{domain} {name}" for domain in ("dom0", "guest1") for name in names
+    )
+    assert list(world.stub_state()["domains"]) == ["Domain-0"]
+
+
+def test_command_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    from xentest.commands import startdoms as command
+
+    assert command.main(["--help"]) == 0
+    assert "usage: xenstartdoms" in capsys.readouterr().out
+    for words in (["--frob"], ["--run"], ["a", "b"], ["--console-excerpt", str(tmp_path / "no")]):
+        with pytest.raises(UsageError):
+            command.main(words)
+
+
+def test_run_json_is_complete(world: World) -> None:
+    world.control({"one": "true"}, {"dom0": ["one"]})
+    world.start()
+    facts = json.loads((world.run().folder / "run.json").read_text())
+    for key in ("id", "tree", "control_digest", "started", "ended", "kernel", "machine", "xentest"):
+        assert facts[key], key
