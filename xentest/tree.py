@@ -24,14 +24,19 @@ DEFAULT_BUILD = (
     # The paths out of the debug information: the same source gives the same build id.
     'make -C xen -j{jobs} EXTRA_CFLAGS_XEN_CORE="-ffile-prefix-map=$PWD=."'
 )
+LAB_FAULTS = re.compile(
+    r"No space left on device|Cannot allocate memory|Read-only file system"
+    r"|Killed signal terminated program|virtual memory exhausted"
+)
+NOT_FOUND = re.compile(
+    r"command not found$|: not found$|^make(\[\d+\])?: \S+: No such file or directory$"
+)
 FIRST_ERRORS = (
     re.compile(r"^\S+:\d+(:\d+)?: (fatal )?error: "),
     re.compile(r"undefined reference to|multiple definition of|^\S*ld: .*(error|cannot|failed)"),
+    LAB_FAULTS,
+    NOT_FOUND,
     re.compile(r"\berror: |\bError: |ERROR: |\*\*\* (?!.*\bError \d+$)"),
-)
-LAB_FAULTS = re.compile(
-    r"command not found|: not found$|No space left on device|Cannot allocate memory"
-    r"|Read-only file system|Killed signal terminated program|virtual memory exhausted"
 )
 
 
@@ -187,7 +192,7 @@ def _run_build(command: str, tree: Path, log: Path, timeout: float) -> None:
     with open(log, encoding="utf-8", errors="replace") as stream:
         reason = first_error(stream)
     reason = reason or f"`{command}` ended with status {ended.exit_status}"
-    if LAB_FAULTS.search(reason):
+    if LAB_FAULTS.search(reason) or NOT_FOUND.search(reason):
         raise BrokenError(f"this machine cannot build the tree: {reason}", f"The log: {log}")
     raise BuildFailed(reason, log)
 
@@ -224,17 +229,19 @@ def _source_time(tree: Path) -> int:
 
 def first_error(lines: Iterable[str]) -> str:
     """The line of a build log that says why it failed: the first of the clearest kind."""
-    found: dict[int, str] = {}
+    found: dict[re.Pattern[str], str] = {}
     last = ""
+    missing = False
     for line in lines:
-        text = line.strip()
+        text = line.strip()[:400]
         last = text or last
-        if LAB_FAULTS.search(text):
-            return text[:400]
-        for rank, pattern in enumerate(FIRST_ERRORS):
-            if rank not in found and pattern.search(text):
-                found[rank] = text[:400]
-    return found[min(found)] if found else last[:400]
+        missing = missing or text.endswith("Error 127")
+        for pattern in FIRST_ERRORS:
+            if pattern not in found and pattern.search(text):
+                found[pattern] = text
+    if not missing:  # then a build that asked for some command in vain went on without it
+        found.pop(NOT_FOUND, None)
+    return next((found[pattern] for pattern in FIRST_ERRORS if pattern in found), last)
 
 
 def compiler() -> str:

@@ -1,0 +1,241 @@
+"""Trees: patched, configured, built, installed; and the cache of prebuilt ones."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import os
+import tarfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from test_buildid import ID, image
+from xentest import prebuilt, tree
+from xentest.control import Location
+from xentest.errors import BrokenError, UsageError
+from xentest.progress import Progress
+from xentest.unpack import single_top, unpack
+
+MAKEFILE = """\
+all:
+\t@test -f .config || echo CONFIG_X86=y > .config
+\t@echo built of $(XEN_BUILD_DATE), from outside: $(FOREIGN)
+\t@mkdir -p include/xen && cp compile.h include/xen/
+\t@$(BREAK)
+\t@cp image xen && gzip -nc xen > xen.gz && cp image xen-syms
+olddefconfig:
+\t@grep -v 'DROPPED|DEBUGG' -E .config > .new && mv .new .config
+"""
+COMPILE_H = """\
+#define XEN_COMPILER\t\t"gcc 12"
+#define XEN_VERSION\t\t4
+#define XEN_SUBVERSION\t\t17
+#define XEN_EXTRAVERSION\t".5"
+"""
+PATCH = """\
+--- a/xen/file
++++ b/xen/file
+@@ -1 +1 @@
+-old
++new
+"""
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """A tree in small, with what a hypervisor build of the real one does."""
+    xen = tmp_path / "source/xen"
+    xen.mkdir(parents=True)
+    (xen / "Makefile").write_text(MAKEFILE)
+    (xen / "compile.h").write_text(COMPILE_H)
+    (xen / "Kconfig").write_text("config DEBUG\nconfig DROPPED\nconfig UBSAN\n")
+    (xen / "file").write_text("old\n")
+    (xen / "image").write_bytes(image())
+    return tmp_path / "source"
+
+
+@pytest.fixture
+def location(tmp_path: Path, source: Path) -> Location:
+    with tarfile.open(tmp_path / "xen.tar.gz", "w:gz") as archive:
+        archive.add(source, "xen-4.17")
+    return Location(name="xen", address=str(tmp_path / "xen.tar.gz"))
+
+
+def build(location: Location, folder: Path, **settings: object) -> tree.Built:
+    return tree.build(location, folder, folder.parent / "log", jobs=1, **settings)  # type: ignore
+
+
+def test_from_address_to_boot_folder(tmp_path: Path, location: Location) -> None:
+    (tmp_path / "a.patch").write_text(PATCH)
+    wanted = replace(
+        location, patches=(f"{tmp_path}/a.patch",), config=("CONFIG_DEBUG=y", "CONFIG_UBSAN=n")
+    )
+    top = tree.prepare(wanted, tmp_path / "work/tree")
+    assert (top / "xen/file").read_text() == "new\n"
+    assert "CONFIG_DEBUG=y" in (top / "xen/.config").read_text().splitlines()
+    built = build(wanted, top)
+    assert built.build_id == ID.hex() and built.version == "4.17.5" and built.compiler == "gcc 12"
+    assert built.revision.startswith("sha256:") and "+patches:" in built.revision
+    (tmp_path / "boot").mkdir()
+    installed = tree.install(built, tmp_path / "boot")
+    assert gzip.decompress(installed.read_bytes()) == image()
+    assert [path.name for path in (tmp_path / "boot").iterdir()] == ["xen-xentest.gz"]
+
+
+def test_patch_that_does_not_apply_is_named(tmp_path: Path, location: Location) -> None:
+    for number, text in enumerate((PATCH.replace("old", "else"), "no patch at all\n")):
+        path = tmp_path / f"bad{number}.patch"
+        path.write_text(text)
+        with pytest.raises(BrokenError, match=f"bad{number}.patch does not apply: .*"):
+            tree.prepare(replace(location, patches=(str(path),)), tmp_path / f"new{number}")
+
+
+def test_patch_cannot_reach_out(tmp_path: Path, location: Location) -> None:
+    (tmp_path / "bad.patch").write_text(PATCH.replace("xen/file", "../victim"))
+    (tmp_path / "victim").write_text("old\n")
+    with pytest.raises(BrokenError):
+        tree.prepare(replace(location, patches=(f"{tmp_path}/bad.patch",)), tmp_path / "new")
+    assert (tmp_path / "victim").read_text() == "old\n"
+
+
+@pytest.mark.parametrize(
+    "line, reason",
+    [
+        ("CONFIG_DROPPED=y", "dropped it"),
+        ("CONFIG_DEBUGG=y", "no such option"),
+        ("CONFIG_DEBUGG=n", "no such option"),
+        ("# CONFIG_DEBUGG is not set", "no such option"),
+    ],
+)
+def test_kconfig_line_that_does_not_survive(source: Path, line: str, reason: str) -> None:
+    with pytest.raises(BrokenError, match=reason) as caught:
+        tree.configure(source, ["CONFIG_DEBUG=y", line])
+    assert line in str(caught.value)
+
+
+@pytest.mark.parametrize("line", ["DEBUG=y", "CONFIG_A=y\nCONFIG_B=y", "CONFIG_A=", "$(x)"])
+def test_no_kconfig_line(source: Path, line: str) -> None:
+    with pytest.raises(UsageError):
+        tree.configure(source, [line])
+
+
+@pytest.mark.parametrize(
+    "breaking, reason",
+    [
+        ("echo 'a.c:3:1: error: boom'; false", "a.c:3:1: error: boom"),
+        ("echo x; echo 'bison: not found'; echo 'a.c:1: error: b'; false", "a.c:1: error: b"),
+        ("echo 'ld: x.o: undefined reference to y'; false", "undefined reference"),
+    ],
+)
+def test_failed_build_is_the_trees_fault(source: Path, breaking: str, reason: str) -> None:
+    location = Location("x", "/x", build_command=f'make -C xen BREAK="{breaking}"')
+    with pytest.raises(tree.BuildFailed) as caught:
+        build(location, source)
+    assert reason in caught.value.reason and caught.value.exit_status == 1
+    assert caught.value.log and reason in caught.value.log.read_text()
+
+
+@pytest.mark.parametrize(
+    "breaking", ["xentest-no-such-tool", "echo 'x.s: No space left on device'; false"]
+)
+def test_failed_build_is_the_machines_fault(source: Path, breaking: str) -> None:
+    location = Location("x", "/x", build_command=f'make -C xen BREAK="{breaking}"')
+    with pytest.raises(BrokenError, match="this machine cannot build"):
+        build(location, source)
+
+
+def test_build_that_hangs_is_ended(source: Path) -> None:
+    location = Location("x", "/x", build_command="trap '' TERM; sleep 60 & sleep 60")
+    begun = time.monotonic()
+    with pytest.raises(tree.BuildFailed, match="did not end within 0.3 s"):
+        build(location, source, timeout=0.3)
+    assert time.monotonic() - begun < 20
+
+
+def test_build_that_makes_nothing_new_is_failed(source: Path) -> None:
+    build(Location("x", "/x"), source)
+    old = time.time() - 1000
+    for path in (source / "xen").glob("xen*"):
+        os.utime(path, (old, old))
+    assert build(Location("x", "/x", build_command=""), source).build_id == ID.hex()
+    with pytest.raises(tree.BuildFailed, match="no hypervisor that this build made"):
+        build(Location("x", "/x", build_command="true"), source)
+
+
+def test_outer_make_does_not_leak_in(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAKEFLAGS", "n -- FOREIGN=leaked")
+    build(Location("x", "/x"), source)
+    assert "leaked" not in (source.parent / "log").read_text()
+
+
+def test_image_outside_or_of_no_use_is_not_taken(tmp_path: Path, source: Path) -> None:
+    (tmp_path / "xen.gz").write_bytes(gzip.compress(image()))
+    (source / "boot").mkdir()
+    (source / "boot/xen.gz").symlink_to(tmp_path / "xen.gz")
+    (source / "xen/xen.gz").write_bytes(gzip.compress(b"no hypervisor"))
+    (source / "xen/xen").mkdir()
+    with pytest.raises(tree.BuildFailed, match="looked for"):
+        tree.find_built(source)
+
+
+def test_several_images_are_not_guessed(source: Path) -> None:
+    (source / "boot").mkdir()
+    (source / "boot/xen-1.gz").write_bytes(gzip.compress(image()))
+    (source / "boot/xen.gz").symlink_to("xen-1.gz")
+    assert tree.find_built(source).hypervisor.name == "xen-1.gz"
+    (source / "boot/xen-2.gz").write_bytes(gzip.compress(image()))
+    with pytest.raises(tree.BuildFailed, match="which of these"):
+        tree.find_built(source)
+
+
+def test_install_refuses_what_cannot_boot(tmp_path: Path, source: Path) -> None:
+    built = build(Location("x", "/x"), source)
+    boot = tmp_path / "boot"
+    boot.mkdir()
+    packed = built.hypervisor.read_bytes()
+    for bad in (packed[:-5], gzip.compress(b"words"), gzip.compress(image()[:-80]), b""):
+        built.hypervisor.write_bytes(bad)
+        with pytest.raises(BrokenError):
+            tree.install(built, boot)
+        assert list(boot.iterdir()) == []
+    built.hypervisor.write_bytes(packed)
+    with pytest.raises(BrokenError, match="not 00ff"):
+        tree.install(replace(built, build_id="00ff"), boot)
+
+
+def test_prebuilt_is_cached_and_verified(tmp_path: Path, location: Location) -> None:
+    def make(wanted: Location = location) -> tuple[Path, str]:
+        stream = io.StringIO()
+        path = prebuilt.make_tarball(wanted, tmp_path / "cache", 1, Progress(stream))
+        return path, stream.getvalue()
+
+    tarball, said = make()
+    content = tarball.read_bytes()
+    assert "build the hypervisor" in said
+    assert make()[1].count("was built before") == 1
+    for position in (0, len(content) // 2, len(content) - 1):
+        flipped = bytearray(content)
+        flipped[position] ^= 1
+        tarball.write_bytes(flipped)
+        assert "is damaged" in make()[1]
+        assert tarball.read_bytes() == content
+    tarball.with_name(tarball.name + ".sha256").unlink()
+    assert "is damaged" in make()[1]
+    other, _ = make(replace(location, config=("CONFIG_DEBUG=y",)))
+    assert other != tarball
+    top = single_top(unpack(tarball, tmp_path / "unpacked"))
+    assert top.name == "xen-prebuilt" and (top / "config").exists()
+    built = build(Location("p", "/x", build_command=""), top)
+    assert built == tree.Built(
+        top / "boot/xen.gz",
+        ID.hex(),
+        "4.17.5",
+        json.loads((top / "REVISION").read_text())["revision"],
+        "gcc 12",
+    )
+    kept = {path.name for path in (tmp_path / "cache").iterdir() if path.is_dir()}
+    assert kept == set()
