@@ -309,6 +309,7 @@ def test_a_run_that_is_given_up_has_a_reason_everywhere(world: World) -> None:
     place = world.shared / "dom0/results/1-one"
     place.mkdir(parents=True)
     (place / "running").write_text('{"boot": "other", "started": "2001-01-01T00:00:00Z", "pid": 1}')
+    (run.folder / "prepared").touch()
     said = "(XEN) Xen BUG at mm.c:12\n"
     words = {"run_id": run.id, "give_up": "went down 6 times", "console_excerpt": said}
     assert world.start(**words) == 1

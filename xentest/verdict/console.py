@@ -33,16 +33,9 @@ XEN_TABLE = (
     ("Xen fatal trap", re.compile(r"FATAL TRAP: ")),
     ("Xen double fault", re.compile(r"\*\*\* DOUBLE FAULT \*\*\*|DOUBLE FAULT -- system shutdown")),
     ("Xen control-flow violation", re.compile(r"\**\s*CONTROL-FLOW PROTECTION FAULT")),
-    (
-        "Xen watchdog",
-        re.compile(r"Watchdog timer (?:detects that|fired for) ?CPU ?\d+|Watchdog timer detects"),
-    ),
+    ("Xen watchdog", re.compile(r"Watchdog timer detects that CPU")),
     ("Xen UBSAN", re.compile(r"UBSAN: Undefined behaviour in ")),
     ("Xen stopped", re.compile(r"Hardware Dom\d+ (?:crashed|shutdown|halted)")),
-    (
-        "Xen domain crash",
-        re.compile(r"domain_crash called from |Domain \d+ \(vcpu#\d+\) crashed on cpu#"),
-    ),
 )
 LINUX_TABLE = (
     ("Linux panic", re.compile(r"Kernel panic - not syncing")),
