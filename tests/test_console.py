@@ -42,7 +42,7 @@ BENIGN = """\
 [    0.000000] Kernel command line: panic=5 softlockup_panic=1 BUG: ignore
 [    0.100000] Kernel panic timeout set to 5 s
 [    4.200000] xentest: START guest1 1-BUG: and Kernel panic - not syncing
-[    4.300000] traps: prog[123] general protection fault ip:401136 sp:7ffe error:0 in prog[401000+1000]
+[    4.300000] traps: prog[123] general protection fault ip:401136 sp:7ffe error:0 in prog[401000]
 [    4.310000] prog[124]: segfault at 0 ip 0000000000401136 sp 00007ffe error 4
 [    4.400000] WARNING: CPU: 0 PID: 1 at kernel/sched/core.c:1 foo+0x1/0x2
 [    4.500000] Memory cgroup out of memory: Killed process 99 (oom01)
