@@ -339,7 +339,16 @@ def read_by_us(text: str) -> dict[str, dict[str, str]]:
 FRAGMENTS = [
     *("[DEFAULT]", "[A]", "[B]", "[A b]", " [C]", "[", "x=1", "x: 2", "  more", "\tmore", "y"),
     *("", " ", "# note", "  ; note", "z=%(x)s", "w=%(z)s%%", "v=%(none)s", "u=%", "a=b=c:d", "=5"),
-    *("Key = Value ", "long=1\n 2\n\n 3", "x = %(X)s", " k=v", "  k2 = v2", "[D]x", "q=%(q)s"),
+    *(
+        "[E]\n  k3=v3\n  k4=v4\n   more",
+        "Key = Value ",
+        "long=1\n 2\n\n 3",
+        "x = %(X)s",
+        " k=v",
+        "  k2 = v2",
+        "[D]x",
+        "q=%(q)s",
+    ),
 ]
 
 
