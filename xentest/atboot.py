@@ -195,4 +195,10 @@ def main(paths: boot.Paths, progress: Progress, machine: Machine) -> int:
         return EXIT_OK
     run = runs.open_run(Path(state.results_dir), state.run)
     wanted = control.load(run.control_file)
-    return AtBoot(paths, state, run, wanted, progress, machine).go_on()
+    at_boot = AtBoot(paths, state, run, wanted, progress, machine)
+    try:
+        return at_boot.go_on()
+    except Exception as error:
+        if run.facts.get("state") not in ("finished", "broken"):
+            at_boot.end(f"the run could not go on after the boot: {error}", "")
+        raise

@@ -108,8 +108,8 @@ def of_running() -> str:
     from xentest import tool
 
     try:
-        if found := RUNNING.read_text().strip():
-            return found if found.strip("0123456789abcdef") == "" else ""
+        if found := RUNNING.read_bytes():  # Linux gives the plain bytes, not their hex digits
+            return found.hex()
     except OSError:
         pass
     try:

@@ -62,7 +62,10 @@ class Running:
         if self._qmp is None:
             self._qmp = _connect(self.machine.folder / "qmp", self.process)
             self.command("qmp_capabilities")
-        message: dict[str, Any] = {"execute": name, **({"arguments": arguments} if arguments else {})}
+        message: dict[str, Any] = {
+            "execute": name,
+            **({"arguments": arguments} if arguments else {}),
+        }
         try:
             self._qmp.sendall(json.dumps(message).encode() + b"\n")
             return self._answer(name)

@@ -36,7 +36,7 @@ class Order:
     results: Path
     hypervisor: Optional[Path] = None
     files: Sequence[Path] = ()
-    accelerator: str = "auto"
+    accelerator: str = "tcg"
     memory_mib: int = 2560
     keep: bool = False
 
@@ -221,16 +221,13 @@ def _check(order: Order) -> None:
 
 
 def choose_accelerator(wanted: str, progress: Progress) -> str:
-    """`auto` takes KVM where a guest was seen to run on it."""
+    """KVM only where it is asked for and a guest was seen to run on it; else emulation."""
     if wanted == "tcg":
         return "tcg"
     usable, reason = accelerator.usable_kvm()
-    if usable:
-        return "kvm"
-    if wanted == "kvm":
-        raise BrokenError(f"KVM cannot be used: {reason}", "Leave --accelerator out to emulate.")
-    progress.say(f"the machine is emulated without KVM: {reason}")
-    return "tcg"
+    if not usable:
+        progress.say(f"the machine is emulated, KVM cannot be used: {reason}")
+    return "kvm" if usable else "tcg"
 
 
 def _latest(results: Path) -> str:
