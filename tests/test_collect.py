@@ -309,6 +309,15 @@ def test_what_an_unfinished_test_left_is_kept_with_the_verdict_given(place: Plac
     assert collect.conclude(place.shared, place.run, nothing).reason == "not run"
 
 
+def test_a_verdict_given_after_a_result_came_does_not_replace_it(place: Place) -> None:
+    place.finish(reason="the test's own")
+    place.collect()
+    late = Result("guest1", "t", 1, Status.CRASH, "it died a moment later")
+    assert collect.conclude(place.shared, place.run, late).reason == "the test's own"
+    kept = collect.load(place.run, "guest1", 1, "t")
+    assert kept is not None and kept.status is Status.PASS
+
+
 def test_a_copy_that_was_cut_off_is_made_again(place: Place) -> None:
     leftover = place.run.domain_folder("guest1") / ".1-t.tmp"
     leftover.mkdir()

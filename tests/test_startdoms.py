@@ -320,6 +320,14 @@ def test_a_run_that_is_given_up_has_a_reason_everywhere(world: World) -> None:
     assert world.run().facts["reason"] == "went down 6 times"
 
 
+def test_a_result_missing_when_a_run_is_resumed_is_an_error(world: World) -> None:
+    world.control({"one": "true"}, {"dom0": ["one"]})
+    run = runs.begin(world.folder / "results", control.load(world.folder / "xentest.conf"))
+    (run.folder / "prepared").touch()  # handed out, and taken away by someone
+    assert world.start(resume=True) == 1
+    assert "no result" in world.results()["dom0 1-one"].reason
+
+
 def test_kill_and_resume_lose_nothing(world: World) -> None:
     """Killed at ten random moments: every test has run exactly once and has its result."""
     names = [f"t{number}" for number in range(6)]

@@ -2,7 +2,7 @@
 
 Only lines that the hypervisor or a kernel printed themselves count: Xen's carry
 "(XEN)", Linux's begin with the text or a time stamp.  What merely quotes such a
-text (a command line, a marker, a user's process) is no finding.
+text further on (a command line, a marker, a user's process) is no finding.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ LINUX_PREFIX = re.compile(
 )
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\r\x00]")
 MARKER = re.compile(r"xentest: (START|END) (\S+) (.*\S)")
-QUOTED = re.compile(r"[Cc]ommand line:|xentest: (START|END) ")
 
 XEN_TABLE = (
     ("Xen panic", re.compile(r"Panic on CPU \d+:")),
@@ -112,8 +111,6 @@ def _follow(open_tests: dict[str, str], event: str, domain: str, test: str) -> N
 
 
 def _classify(line: str) -> Optional[tuple[str, str]]:
-    if QUOTED.search(line):
-        return None
     xen = XEN_PREFIX.search(line)
     match = xen or LINUX_PREFIX.match(line)
     message = match.group(1).strip() if match else ""
