@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from pathlib import Path
+from typing import Iterator
 
 import pytest
 
@@ -238,9 +239,16 @@ def make_deep(folder: Path, levels: int) -> None:
     os.close(descriptor)
 
 
-def test_a_deep_tree_is_cut_and_can_be_removed(place: Place) -> None:
-    (place.test() / "logs").mkdir()
-    make_deep(place.test() / "logs", 3000)
+@pytest.fixture
+def deep(place: Place) -> Iterator[Path]:
+    logs = place.test() / "logs"
+    logs.mkdir()
+    make_deep(logs, 3000)
+    yield logs
+    subprocess.run(["rm", "-rf", place.shared], check=True)  # pytest cannot
+
+
+def test_a_deep_tree_is_cut_and_can_be_removed(place: Place, deep: Path) -> None:
     place.finish()
     assert place.collect()[0].status is Status.PASS
     assert "folders deep" in (place.stored / "refused").read_text()
