@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from test_buildid import ID, image
+from test_buildid import ID, MULTIBOOT2, image
 from xentest import prebuilt, tree
 from xentest.control import Location
 from xentest.errors import BrokenError, UsageError
@@ -36,6 +36,7 @@ COMPILE_H = """\
 #define XEN_SUBVERSION\t\t17
 #define XEN_EXTRAVERSION\t".5"
 """
+WRONG_SUM = gzip.compress(image().replace(MULTIBOOT2[8:], b"\x19" + MULTIBOOT2[9:]))
 PATCH = """\
 --- a/xen/file
 +++ b/xen/file
@@ -94,6 +95,17 @@ def test_patch_that_does_not_apply_is_named(tmp_path: Path, location: Location) 
             tree.prepare(replace(location, patches=(str(path),)), tmp_path / f"new{number}")
 
 
+def test_patch_that_fits_only_roughly_is_refused(tmp_path: Path, source: Path) -> None:
+    (source / "xen/file").write_text("1\n2\n3\nold\n5\n6\nseven\n")
+    rough = PATCH[: PATCH.index("@@")] + "@@ -1,7 +1,7 @@\n 1\n 2\n 3\n-old\n+new\n 5\n 6\n 7\n"
+    (tmp_path / "rough.patch").write_text(rough)
+    with tarfile.open(tmp_path / "xen.tar", "w") as archive:
+        archive.add(source, "xen-4.17")
+    wanted = Location("x", f"{tmp_path}/xen.tar", patches=(f"{tmp_path}/rough.patch",))
+    with pytest.raises(BrokenError, match="xen/file: Hunk #1 FAILED at 1"):
+        tree.prepare(wanted, tmp_path / "new")
+
+
 def test_patch_cannot_reach_out(tmp_path: Path, location: Location) -> None:
     (tmp_path / "bad.patch").write_text(PATCH.replace("xen/file", "../victim"))
     (tmp_path / "victim").write_text("old\n")
@@ -128,6 +140,7 @@ def test_no_kconfig_line(source: Path, line: str) -> None:
     [
         ("echo 'a.c:3:1: error: boom'; false", "a.c:3:1: error: boom"),
         ("echo x; echo 'bison: not found'; echo 'a.c:1: error: b'; false", "a.c:1: error: b"),
+        ("echo 'lsb_release: not found'; echo 'ERROR: odd'; false", "ERROR: odd"),
         ("echo 'ld: x.o: undefined reference to y'; false", "undefined reference"),
     ],
 )
@@ -197,7 +210,7 @@ def test_install_refuses_what_cannot_boot(tmp_path: Path, source: Path) -> None:
     boot = tmp_path / "boot"
     boot.mkdir()
     packed = built.hypervisor.read_bytes()
-    for bad in (packed[:-5], gzip.compress(b"words"), gzip.compress(image()[:-80]), b""):
+    for bad in (packed[:-5], gzip.compress(b"words"), gzip.compress(image()[:-80]), WRONG_SUM, b""):
         built.hypervisor.write_bytes(bad)
         with pytest.raises(BrokenError):
             tree.install(built, boot)

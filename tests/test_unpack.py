@@ -175,7 +175,7 @@ def test_cut_or_followed_by_garbage(place: Path, name: str) -> None:
     packed = COMPRESSORS[name](GOOD)
     refused(place, packed[:-3])
     refused(place, packed[: len(packed) // 2])
-    refused(place, packed + b"garbage after the end")
+    assert "garbage" in refused(place, packed + b"garbage after the end") or name == "zstd"
 
 
 @pytest.mark.parametrize("name", ["gzip", "bzip2", "xz"])
@@ -201,7 +201,7 @@ def test_too_many_files(place: Path) -> None:
 def test_huge_header_does_not_fill_the_memory(place: Path) -> None:
     head, _ = entry("x", type=tarfile.XHDTYPE)
     head.size = 4 << 30
-    refused(place, head.tobuf(tarfile.USTAR_FORMAT) + bytes(4 << 20))
+    assert "huge" in refused(place, head.tobuf(tarfile.USTAR_FORMAT) + bytes(4 << 20))
 
 
 def test_claimed_size_beyond_the_limit(place: Path) -> None:
