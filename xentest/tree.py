@@ -147,7 +147,7 @@ def _check_survived(tree: Path, line: str, after: Sequence[str]) -> None:
         return
     else:
         reason = f"Kconfig made it {now!r}" if now else "Kconfig dropped it"
-        advice = "Another option that it depends on (CONFIG_EXPERT, CONFIG_DEBUG?) is missing."
+        advice = f"CONFIG_{name} depends on other options: look at its entry in the tree's Kconfig."
     raise BrokenError(f"the Kconfig line {line!r} did not survive: {reason}", advice)
 
 
