@@ -83,7 +83,10 @@ def test_of_running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     xl.write_text('#!/bin/sh\n[ "$*" = "info build_id" ] && echo abc123\n')
     xl.chmod(0o755)
     assert buildid.of_running() == "abc123"
-    (tmp_path / "buildid").write_text("0123abcd\n")
-    assert buildid.of_running() == "0123abcd"
-    (tmp_path / "buildid").write_text("<denied>\n")
+    (tmp_path / "buildid").write_bytes(ID)
+    assert buildid.of_running() == ID.hex()
+    for cut in (b"", ID[:7], b"<denied>"):
+        (tmp_path / "buildid").write_bytes(cut)
+        assert buildid.of_running() == "abc123"
+    xl.unlink()
     assert buildid.of_running() == ""

@@ -12,6 +12,7 @@ NOTE_GNU_BUILD_ID = 3
 PT_NOTE = 4
 NOTE_HEAD = b"\x04\0\0\0", b"\x03\0\0\0GNU\0"
 LARGEST_IMAGE = 256 << 20
+USUAL_SIZE = 20  # Xen is linked with --build-id=sha1
 RUNNING = Path("/sys/hypervisor/properties/buildid")
 
 
@@ -108,10 +109,12 @@ def of_running() -> str:
     from xentest import tool
 
     try:
-        if found := RUNNING.read_bytes():  # Linux gives the plain bytes, not their hex digits
-            return found.hex()
+        plain = RUNNING.read_bytes()
     except OSError:
-        pass
+        plain = b""
+    # Linux gives plain bytes, and only those before the first zero byte: then xl must tell.
+    if len(plain) == USUAL_SIZE:
+        return plain.hex()
     try:
         said = tool.run(["xl", "info", "build_id"], timeout=30)
     except XentestError:
