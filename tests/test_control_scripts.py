@@ -76,7 +76,7 @@ def xl(command, *rest):
         free -= 64 if lie == "memory-lost" and state["last"] else 0
         print("xen_version            : 4.17.5")
         print("xen_caps               : xen-3.0-x86_64 hvm-3.0-x86_64 ")
-        print("build_id               : 0123abcd\ntotal_memory           : 2000")
+        print("build_id               : 01232b4d\ntotal_memory           : 2000")
         print("free_memory            : %d" % free)
     elif command == "dmesg":
         banner = "4.16.1" if lie == "other-banner" else "4.17.5"
@@ -158,7 +158,7 @@ FILES = {
     "sys/hypervisor/version/major": "4\n",
     "sys/hypervisor/version/minor": "17\n",
     "sys/hypervisor/version/extra": ".5\n",
-    "sys/hypervisor/properties/buildid": "0123abcd\n",
+    "sys/hypervisor/properties/buildid": "\x01#+M",
     "sys/hypervisor/properties/capabilities": "xen-3.0-x86_64 hvm-3.0-x86_64 \n",
     "sys/devices/system/xen_memory/xen_memory0/info/current_kb": "262144\n",
     "proc/meminfo": "MemTotal:         200000 kB\nMemFree:          1 kB\n",
@@ -237,9 +237,9 @@ LYING_FILES = {
     "not-on-xen": ("sys/hypervisor/type", "kvm\n"),
     "other-version": ("sys/hypervisor/version/extra", ".4\n"),
     "no-version": ("sys/hypervisor/version/major", "\n"),
-    "other-build-id": ("sys/hypervisor/properties/buildid", "0123abce\n"),
+    "other-build-id": ("sys/hypervisor/properties/buildid", "\x01#+N"),
     "no-build-id": ("sys/hypervisor/properties/buildid", "<denied>\n"),
-    "build-id-leaks": ("sys/hypervisor/properties/buildid", "0123abcd\n"),
+    "build-id-leaks": ("sys/hypervisor/properties/buildid", "\x01#+M"),
     "other-caps": ("sys/hypervisor/properties/capabilities", "xen-3.0-x86_64\n"),
     "other-uuid": ("sys/hypervisor/uuid", "1-2-4\n"),
     "balloon-short": ("sys/devices/system/xen_memory/xen_memory0/info/current_kb", "200000\n"),

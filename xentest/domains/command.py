@@ -46,9 +46,15 @@ def run(arguments: Sequence[str], timeout: float) -> str:
             raise
         text = _content(output)
         if status != 0:
-            said = first_line(_content(errors)) or first_line(text) or f"exit status {status}"
+            said = _telling_line(_content(errors)) or first_line(text) or f"exit status {status}"
             raise CommandFailed(f"`{shown}` failed: {said}", "Run it by hand to see more.")
         return text
+
+
+def _telling_line(text: str) -> str:
+    """The first line that speaks of an error; what a tool does well it says there too."""
+    lines = text.splitlines()
+    return first_line("\n".join(line for line in lines if "error" in line.lower()) or text)
 
 
 def _content(stream: IO[bytes]) -> str:

@@ -13,6 +13,7 @@ from xentest.errors import BrokenError
 
 QUERY_LIMIT = 60.0
 CREATE_LIMIT = 180.0
+QUERY_ATTEMPTS = 4
 STORE_ROOTS = ("/local/domain", "/vm", "/libxl")
 
 # Name, domid, memory, vcpus, state, cpu seconds, then (verbose) uuid and shutdown reason.
@@ -56,10 +57,19 @@ class Xl:
         return self._run([_tool("xl"), *arguments], limit)
 
     def domains(self) -> list[DomainInfo]:
-        found = parse_list(self._xl("list", "-v"))
+        found = parse_list(self._list())
         if not found:
             raise BrokenError("`xl list` shows no domain at all", "Does this machine run Xen?")
         return found
+
+    def _list(self) -> str:
+        """`xl list -v` may fail, or even crash, when a domain goes while it looks at it."""
+        for _ in range(QUERY_ATTEMPTS - 1):
+            try:
+                return self._xl("list", "-v")
+            except CommandFailed:
+                pass
+        return self._xl("list", "-v")
 
     def by_name(self) -> dict[str, DomainInfo]:
         """The domains by name."""
@@ -92,7 +102,15 @@ class Xl:
             if current.uuid == domain.uuid and current.name == domain.name:
                 if current.domid == 0 or not current.uuid:
                     raise BrokenError(f"refused to destroy {current.name}: it is not a guest")
-                self._xl("destroy", str(current.domid))
+                self._destroy(current)
+
+    def _destroy(self, domain: DomainInfo) -> None:
+        """What counts is that it is gone: xl may have complained of its devices only."""
+        try:
+            self._xl("destroy", str(domain.domid))
+        except CommandFailed:
+            if any(other.domid == domain.domid for other in self.domains()):
+                self._xl("destroy", str(domain.domid))
 
     def console(self, domain: DomainInfo) -> str:
         path = f"/local/domain/{domain.domid}/console/tty"

@@ -19,14 +19,14 @@ from typing import Iterable
 
 from xentest import durable
 from xentest.errors import BrokenError
-from xentest.lab import initrd
+from xentest.lab import initrd, kernel
 from xentest.progress import Progress
 
 FILES = Path(__file__).parent / "files"
 DISK_SIZE = "6G"
 RECIPE = 1  # count up when what this module does changes
 GUESTS = 8
-GUEST_MEMORY_MIB = 160
+GUEST_MEMORY_MIB = 192
 BLOCK = 1 << 20
 PARTS = ("disk.raw", "medium.iso", "vmlinuz", "initrd")
 MEDIUM_MODULES = (
@@ -84,7 +84,12 @@ def ensure(cache: Path, progress: Progress) -> Image:
 def recipe_digest() -> str:
     """Digest of everything that goes into an image: recipe, files, package versions."""
     digest = hashlib.sha256(f"{RECIPE} {DISK_SIZE} {GUESTS} {GUEST_MEMORY_MIB}\n".encode())
-    for path in (*sorted(FILES.iterdir()), Path(__file__), Path(initrd.__file__)):
+    for path in (
+        *sorted(FILES.iterdir()),
+        Path(__file__),
+        Path(initrd.__file__),
+        Path(kernel.__file__),
+    ):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     digest.update(_candidate_versions(_words(FILES / "packages")).encode())
     return digest.hexdigest()
@@ -226,6 +231,9 @@ def _configure(root: Path) -> None:
     for old in root.glob("boot/initrd.img*"):
         old.unlink()
     initrd.make(root, release, _words(FILES / "modules"), (FILES / "init").read_text())
+    # The toolstack unpacks a guest's kernel at each start, slowly when it is emulated.
+    unpacked = kernel.unpack((root / f"boot/vmlinuz-{release}").read_bytes())
+    (root / "boot/vmlinux-guest").write_bytes(unpacked)
     (root / "boot/vmlinuz").symlink_to(f"vmlinuz-{release}")
     (root / "boot/initrd").symlink_to(f"initrd.img-{release}")
     _install_guest_configs(root)

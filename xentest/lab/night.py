@@ -133,7 +133,7 @@ class Night:
 
     def _tell_results(self, facts: dict[str, Any]) -> None:
         domains = self.order.results / str(facts.get("id", "none")) / "domains"
-        for path in sorted(domains.glob("*/*/result.json")):
+        for path in sorted(domains.glob("*/[!.]*/result.json")):
             if str(path) in self.told:
                 continue
             try:
