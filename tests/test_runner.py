@@ -44,15 +44,17 @@ class Box:
         text += "".join(f"test{number}={name}\n" for number, name in enumerate(tests, 1))
         (self.home / "xentests.conf").write_text(text)
 
-    def start(self) -> subprocess.Popen[bytes]:
+    def start(self, *more: str | Path) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            [XENRUNTESTS, "--shared", self.shared, "--hostname", "box"],
+            [XENRUNTESTS, "--shared", self.shared, "--hostname", "box", *more],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
 
-    def run(self, status: int | None = None) -> subprocess.CompletedProcess[bytes]:
-        process = self.start()
+    def run(
+        self, status: int | None = None, *more: str | Path
+    ) -> subprocess.CompletedProcess[bytes]:
+        process = self.start(*more)
         out, err = process.communicate(timeout=100)
         assert b"Traceback" not in err
         if status is not None:
@@ -319,6 +321,40 @@ def test_changed_control_file_does_not_change_the_plan(box: Box) -> None:
     assert process.returncode == 0
     assert (box.folder("2-B") / "output").read_text() == "the plan\n"
     assert not box.folder("1-X").exists()
+
+
+@pytest.mark.parametrize("shared_copy", ["", "no control file", "[evil]\nrun_command=true\n"])
+def test_with_a_control_file_of_its_own_the_shared_copy_is_only_a_sign(
+    box: Box, shared_copy: str
+) -> None:
+    box.write(A={"run_command": "echo the plan"})
+    marker, own = box.home / "xentests.conf", box.base / "control.cfg"
+    marker.rename(own)
+    assert b"nothing to do" in box.run(0, "--control", own).stdout
+    marker.write_text(shared_copy)
+    marker.chmod(0o666)
+    box.run(0, "--control", own)
+    assert (box.folder("1-A") / "output").read_text() == "the plan\n"
+    assert not marker.exists() and own.exists()
+
+
+def test_a_control_file_that_others_may_write_is_refused(box: Box) -> None:
+    box.write(A={"run_command": "true"})
+    own = box.base / "control.cfg"
+    shutil.copy(box.home / "xentests.conf", own)
+    own.chmod(0o666)
+    assert b"can be written by others" in box.run(2, "--control", own).stderr
+    (box.home / "xentests.conf").chmod(0o666)
+    assert b"can be written by others" in box.run(2).stderr
+    assert not (box.home / "results").exists()
+
+
+def test_a_control_file_without_this_domain_is_named(box: Box) -> None:
+    box.write(A={"run_command": "true"})
+    own = box.base / "control.cfg"
+    own.write_text((box.home / "xentests.conf").read_text().replace("name=box", "name=other"))
+    said = box.run(2, "--control", own).stderr
+    assert f"{own} has no [XENVM...] section with name=box".encode() in said
 
 
 def test_two_runners_do_not_meet(box: Box) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import subprocess
+import tempfile
 import time
 import uuid
 from pathlib import Path
@@ -13,8 +14,8 @@ from typing import Iterator
 
 import pytest
 
-from stub_world import RUN_TESTS, World, wait_for
-from xentest import control, runs
+from stub_world import ROOT, RUN_TESTS, World, wait_for
+from xentest import control, runs, shared
 from xentest.domains.watch import Limits
 from xentest.errors import BrokenError, UsageError
 
@@ -254,6 +255,42 @@ def test_a_control_file_that_changes_meanwhile_changes_nothing(world: World) -> 
     world.control({"one": f"echo broken > {path}", "two": "true"}, {"dom0": ["one", "two"]})
     assert world.start() == 0
     assert world.statuses()["dom0 2-two"] == "pass"
+
+
+def test_a_rewritten_shared_copy_does_not_change_what_runs_here(world: World) -> None:
+    """A guest whose export says no_root_squash can write where this domain finds its work."""
+    world.control({"one": "echo as asked"}, {"dom0": ["one"]})
+    copy, evil = world.shared / "dom0/xentests.conf", world.folder / "evil"
+    rewrite = f"sed -i 's|echo as asked|touch {evil}|' {copy}; grep -q {evil} {copy} || exit 9"
+    runner = ["/bin/sh", "-c", f'{rewrite}; exec {ROOT}/xenruntests "$@"', "sh"]
+    assert world.start(runner=runner) == 0
+    assert not evil.exists()
+    output = world.run().folder / "domains/dom0/1-one/output"
+    assert output.read_text() == "as asked\n"
+
+
+def test_a_guest_that_is_nobody_on_the_server_can_take_its_work() -> None:
+    """As over an export with root_squash; and what it puts in its place is not root's."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        shared.make_fresh(folder, ["dom0", "guest1"], "dom0")
+        shared.hand_out(folder, "guest1", "its work")
+        shared.hand_out(folder, "dom0", "not its work")
+        work = folder / "guest1/xentests.conf"
+        assert as_nobody(f"cat {work}; mkdir {folder}/guest1/results") == "its work"
+        assert work.stat().st_uid == 0
+        as_nobody(f"cp {work} {work}.new; mv -f {work}.new {work}")
+        with pytest.raises(control.ControlError, match="belongs to the user with number 65534"):
+            control.load(work)
+        for change in (f"rm -f {folder}/dom0/xentests.conf", f"mkdir {folder}/dom0/results"):
+            with pytest.raises(subprocess.CalledProcessError):
+                as_nobody(change)
+
+
+def as_nobody(script: str) -> str:
+    command = ["/bin/sh", "-ec", script]
+    return subprocess.check_output(command, user=65534, group=65534, extra_groups=[], text=True)
 
 
 def test_a_shared_folder_that_cannot_be_written_is_broken(world: World) -> None:

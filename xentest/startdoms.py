@@ -153,6 +153,8 @@ class _Flow:
             if found is None:
                 raise BrokenError("xenruntests is not installed", "Run `make install` again.")
             command = [found]
+        # Guests may reach the shared copy: here the tests come from the run's own.
+        command += ["--control", str(self._run.control_file)]
         return [*command, "--shared", str(self._shared), "--hostname", self._own_name]
 
     def _prepare(self) -> None:

@@ -11,7 +11,7 @@ from typing import Optional, Sequence
 
 from xentest.errors import EXIT_BROKEN, EXIT_FAILED, EXIT_OK, UsageError
 
-HELP = """usage: xenruntests [--shared DIR] [--hostname NAME]
+HELP = """usage: xenruntests [--shared DIR] [--hostname NAME] [--control FILE]
        xenruntests --barrier NAME [COUNT] [--timeout S]
 
 Runs the tests that the control file has for this domain: SHARED/HOSTNAME/xentests.conf.
@@ -20,6 +20,8 @@ Tests that are finished are kept; when all are done, that file is removed.
   --shared DIR     the shared folder; else shared_dir of /etc/xen/xentest.conf,
                    XENTEST_SHARED, or SHARED_DIR= in /etc/default/xentest
   --hostname NAME  the name of this domain, if it is not the host name
+  --control FILE   take the tests from FILE; the file in the shared folder then only says
+                   that there is work (the control domain trusts no file that guests reach)
   --barrier NAME   inside a test: wait until COUNT domains (else all that the control
                    file names for it) have come to the barrier NAME
   --timeout S      how long to wait at the barrier, in seconds (60)
@@ -36,6 +38,7 @@ CONTROL = "xentests.conf"
 class _Options:
     shared: str = ""
     hostname: str = ""
+    control: str = ""
     barrier: str = ""
     count: int = 0
     timeout: float = 60.0
@@ -70,7 +73,7 @@ def _parse(argv: Sequence[str]) -> _Options:
         if not word.startswith("-"):
             positional.append(word)
             continue
-        if word not in ("--shared", "--hostname", "--barrier", "--timeout"):
+        if word not in ("--shared", "--hostname", "--control", "--barrier", "--timeout"):
             raise UsageError(f"unknown option {word}", "See xenruntests --help.")
         value = value or (rest.pop(0) if rest else "")
         if not value:
@@ -148,11 +151,11 @@ def _run(options: _Options, shared: Path) -> int:
     from xentest.results import Status
     from xentest.runner import Runner
 
-    found = control.load(path)
+    found = control.load(options.control or path)
     domain = found.domain_for(path.parent.name)
     if domain is None or domain.name != path.parent.name:
         raise UsageError(
-            f"{path} has no [XENVM...] section with name={path.parent.name}",
+            f"{found.path} has no [XENVM...] section with name={path.parent.name}",
             "Give the domain a section of its own, or correct its host name.",
         )
     results = Runner(found, domain, shared, Progress(sys.stdout)).run()
