@@ -55,6 +55,7 @@ class Fleet:
     limits: Limits
     _waiting: list[Domain] = field(default_factory=list)
     _watched: dict[str, DomainWatch] = field(default_factory=dict)
+    _begun: dict[str, float] = field(default_factory=dict)  # creation of guests without a test yet
 
     @property
     def folder(self) -> Path:
@@ -121,6 +122,7 @@ class Fleet:
         watch = self._watch(domain)
         if domain.start != "boot":
             return True  # something else starts it; it is only watched
+        self._begun[domain.name] = time.monotonic()
         try:
             if self.guests is None:
                 raise XentestError("there is no toolstack to start it with (hypervisor is not xen)")
@@ -155,6 +157,7 @@ class Fleet:
             if watch is None:
                 continue
             glance = self._glance(domain)
+            self._note_first_test(domain, glance)
             if self._finished(domain, glance):
                 self._close(domain)
                 continue
@@ -162,6 +165,12 @@ class Fleet:
             ending = watch.look(time.monotonic(), glance, info) or self._own_death(domain)
             if ending is not None:
                 self._conclude(domain, ending)
+
+    def _note_first_test(self, domain: Domain, glance: shared.Glance) -> None:
+        """How long it took from the creation of a guest to its first test."""
+        if domain.name in self._begun and glance.running is not None:
+            seconds = time.monotonic() - self._begun.pop(domain.name)
+            self.run.add_phase(f"{domain.name}: created to first test", seconds)
 
     @property
     def _own_name(self) -> str:

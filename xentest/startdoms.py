@@ -190,14 +190,11 @@ class _Flow:
         reason = self._settings.give_up or ("" if results else "no results")
         if trouble:
             status, reason = Status.BROKEN, trouble
-        self._run.update(
-            state="broken" if trouble else "finished",
-            status=status.value,
-            reason=reason,
-            ended=runs.now(),
-        )
-        summary = text.summary(self._run.facts, results, str(self._run.folder))
+        facts = {"status": status.value, "reason": reason, "ended": runs.now()}
+        summary = text.summary({**self._run.facts, **facts}, results, str(self._run.folder))
         durable.write_text(self._run.folder / "summary.txt", summary)
+        # Last: who watches the run takes this for its end.
+        self._run.update(state="broken" if trouble else "finished", **facts)
         print(summary, end="", flush=True)
         if status is Status.BROKEN:
             return EXIT_BROKEN

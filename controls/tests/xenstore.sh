@@ -8,7 +8,8 @@ set -u
 # shellcheck source=controls/tests/ktap.sh
 . "$(dirname "$0")/ktap.sh"
 
-node=data/xentest-$$
+# The control domain has no node `data`, and no test must leave one behind.
+if in_control_domain; then node=xentest-$$; else node=data/xentest-$$; fi
 events=${TMPDIR:-/tmp}/xenstore-events-$$
 watcher=
 
