@@ -29,10 +29,12 @@ lint:
 	black -q -l 100 --check xentest tests $(wildcard tools/*.py)
 	mypy --strict xentest
 	flake8 --max-line-length 100 --extend-ignore=E203,W503 xentest tests
-	shellcheck -s sh init.d/xentest controls/tests/*.sh tools/check tools/install-packages \
+	shellcheck -s sh init.d/xentest controls/tests/*.sh tools/install-packages \
 		$(addprefix xentest/lab/files/,init start start-host start-control-domain start-guest \
 		shared-folders services stop)
 
+# `make install MAN=` leaves the manual pages out.
+install: MAN = $(PREFIX)/share/man/man8
 install:
 	install -d $(DESTDIR)$(LIBRARY) $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)/etc/init.d
 	cp -R xentest $(DESTDIR)$(LIBRARY)/
@@ -43,6 +45,7 @@ install:
 	sed 's|@LIBRARY@|$(LIBRARY)|' init.d/xentest > $(DESTDIR)/etc/init.d/xentest
 	chmod 755 $(DESTDIR)/etc/init.d/xentest
 	$(PYTHON) -m compileall -q --invalidation-mode unchecked-hash -s $(DESTDIR) -p / $(DESTDIR)$(LIBRARY)
+	[ -z "$(MAN)" ] || tools/make-man $(DESTDIR)$(MAN) $(COMMANDS) xenlab
 	[ -n "$(DESTDIR)" ] || ! command -v update-rc.d > /dev/null || update-rc.d xentest defaults
 
 clean:
