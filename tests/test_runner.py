@@ -124,7 +124,6 @@ ENDINGS: list[tuple[dict[str, str], int, str, str]] = [
     ({"run_command": "true", "result_format": "ktap"}, 1, "error", "no verdict"),
     ({"run_command": "true", "build_command": "echo no cc; false"}, 1, "error", "no cc"),
     ({"run_command": "true", "install_command": "false"}, 1, "error", "install_command failed"),
-    ({"run_command": "true", "test_dir": "absent"}, 1, "error", "test_dir absent"),
     ({"run_command": "true", "requires": "sh nonesuch"}, 0, "skip", "nonesuch is required"),
     ({"run_command": "true", "requires": "sh /etc/passwd"}, 0, "pass", ""),
     ({"run_command": "echo hm; sleep 99", "timeout": "1"}, 1, "timeout", "last words: hm"),
@@ -154,6 +153,13 @@ ENDINGS: list[tuple[dict[str, str], int, str, str]] = [
 def test_endings(box: Box, keys: dict[str, str], code: int, status: str, reason: str) -> None:
     found = box.one(code, **keys)
     assert (found.status.value, reason in found.reason) == (status, True), found
+
+
+def test_archive_without_the_test_dir_is_an_error(box: Box) -> None:
+    address = box.archive({"x": ""})
+    found = box.one(1, source_url=address, test_dir="absent", run_command="true")
+    assert found.status is Status.ERROR
+    assert "test_dir absent is not in what was fetched" in found.reason
 
 
 def test_wrong_digest_is_broken_and_nothing_is_run(box: Box) -> None:
