@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -190,6 +191,7 @@ class _Flow:
         reason = self._settings.give_up or ("" if results else "no results")
         if trouble:
             status, reason = Status.BROKEN, trouble
+        self._run.add_phase("xentest itself (CPU)", time.process_time())
         facts = {"status": status.value, "reason": reason, "ended": runs.now()}
         summary = text.summary({**self._run.facts, **facts}, results, str(self._run.folder))
         durable.write_text(self._run.folder / "summary.txt", summary)

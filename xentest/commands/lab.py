@@ -36,7 +36,12 @@ def parser() -> argparse.ArgumentParser:
     night.add_argument("control", metavar="CONTROL")
     night.add_argument("--results", type=Path, default=Path("results"), help="(%(default)s)")
     night.add_argument("--memory", type=int, default=2560, metavar="MIB", help="(%(default)s)")
-    night.add_argument("--accelerator", choices=("tcg", "kvm"), default="tcg", help="kvm: where a short boot shows that it works (%(default)s)")  # fmt: skip
+    night.add_argument(
+        "--accelerator",
+        choices=("tcg", "kvm"),
+        default="tcg",
+        help="kvm is taken only where a short boot shows that it works (%(default)s)",
+    )
     night.add_argument("--keep", action="store_true", help="keep the machine's disk and console")
     once = commands.add_parser("exec", help="one command on the booted machine")
     once.add_argument("--timeout", type=float, default=600.0, help="seconds (%(default)s)")
@@ -45,10 +50,10 @@ def parser() -> argparse.ArgumentParser:
     shell = commands.add_parser("shell", help="a shell on the booted machine")
     for command in (once, shell):
         command.add_argument("--on", choices=("xen", "kvm"), default="xen",
-                             help="xen: the control domain; kvm: the same machine without Xen")  # fmt: skip
+                             help="the control domain, or the machine without Xen")  # fmt: skip
     for command in (night, once, shell):
         command.add_argument("--hypervisor", type=Path, metavar="TARBALL",
-                             help="as xentest.prebuilt makes; else Debian's Xen is built")  # fmt: skip
+                             help="made by xentest.prebuilt; else Debian's Xen")  # fmt: skip
         command.add_argument("--file", type=Path, action="append", default=[], dest="files",
                              help="hand this file in")  # fmt: skip
     commands.add_parser("console", help="follow the console of the machine that runs")

@@ -33,8 +33,10 @@ def usable_kvm(
         sector.write_bytes(BOOT_SECTOR)
         try:
             probe = subprocess.Popen(
-                [emulator, "-nodefaults", "-display", "none", "-accel", "kvm", "-cpu", "host", "-smp", "2", "-m", "64",
-                 "-drive", f"file={sector},format=raw,if=ide,snapshot=on", "-serial", f"file:{said}"],
+                [emulator, "-nodefaults", "-display", "none", "-accel", "kvm",
+                 "-cpu", "host", "-smp", "2", "-m", "64",
+                 "-drive", f"file={sector},format=raw,if=ide,snapshot=on",
+                 "-serial", f"file:{said}"],
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             )  # fmt: skip
         except OSError as error:

@@ -154,7 +154,8 @@ def _make(image: Image, progress: Progress) -> None:
         _bootstrap(root)
     with progress.step("make the machine's disk"):
         _configure(root)
-        _run(["mkfs.ext4", "-q", "-F", "-L", "xentest-root", "-O", "^metadata_csum_seed,^orphan_file",
+        _run(["mkfs.ext4", "-q", "-F", "-L", "xentest-root",
+              "-O", "^metadata_csum_seed,^orphan_file",
               "-E", "lazy_itable_init=0,lazy_journal_init=0,root_owner=0:0", "-m", "0",
               "-d", str(root), str(image.disk), DISK_SIZE])  # fmt: skip
         for name in ("vmlinuz", "initrd"):
@@ -208,7 +209,8 @@ def _run(command: list[str], **environment: str) -> None:
     if answer.returncode:
         tail = "\n    ".join(answer.stdout.splitlines()[-12:])
         raise BrokenError(
-            f"{command[0]} ended with status {answer.returncode} while the lab's machine was made:\n    {tail}",
+            f"{command[0]} ended with status {answer.returncode} while the lab's machine was made:"
+            f"\n    {tail}",
             "Run `make deps` and `apt-get update`; a disk that is full gives this too.",
         )
 
@@ -268,7 +270,8 @@ def _install_guest_configs(root: Path) -> None:
 def _make_medium(image: Image) -> None:
     tree = image.folder / "medium"
     _install(tree / "boot/grub/grub.cfg", (FILES / "medium.cfg").read_text())
-    _run(["grub-mkrescue", "-o", str(image.medium), "-d", "/usr/lib/grub/i386-pc", "--locales=", "--fonts=",
+    _run(["grub-mkrescue", "-o", str(image.medium), "-d", "/usr/lib/grub/i386-pc",
+          "--locales=", "--fonts=",
           "--themes=", f"--install-modules={MEDIUM_MODULES}", str(tree)])  # fmt: skip
     shutil.rmtree(tree)
 

@@ -23,7 +23,7 @@ def prune_modules(root: Path, release: str, wanted: list[str]) -> None:
 
 
 def make(root: Path, release: str, wanted: list[str], init: str) -> None:
-    """Write `root`/boot/initrd.img-RELEASE with busybox, the modules marked `initrd`, and `init`."""
+    """Write `root`/boot/initrd.img-RELEASE: busybox, modules marked `initrd`, `init`."""
     names = [line.split()[0] for line in wanted if line.endswith(" initrd")]
     modules = root / "lib/modules" / release
     with tempfile.TemporaryDirectory(dir=root.parent) as folder:

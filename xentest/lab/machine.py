@@ -1,4 +1,4 @@
-"""The emulated machine: one QEMU process with disks, a serial console, a watchdog, shared folders."""
+"""The emulated machine: one QEMU process, its disks, serial console, watchdog, shared folders."""
 
 from __future__ import annotations
 
@@ -134,7 +134,8 @@ class Running:
 def make_overlay(disk: Path, base: Path) -> None:
     """A disk that keeps its changes apart from `base`."""
     made = subprocess.run(
-        ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(base.resolve()), str(disk)],
+        ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw",
+         "-b", str(base.resolve()), str(disk)],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     if made.returncode:
@@ -173,11 +174,16 @@ def command_line(machine: Machine) -> list[str]:
                "-machine", "pc", "-accel", _accelerator(machine), "-cpu", cpu,
                "-m", str(machine.memory_mib), "-smp", str(machine.cpus),
                "-qmp", f"unix:{machine.folder}/qmp,server=on,wait=off",
-               "-chardev", f"file,id=console,path={machine.console},append=on", "-serial", "chardev:console",
+               "-chardev", f"file,id=console,path={machine.console},append=on",
+               "-serial", "chardev:console",
                "-device", "i6300esb", "-action", "watchdog=reset",
                "-device", "virtio-rng-pci"]  # fmt: skip
-    for path, kind, more in ((machine.disk, "qcow2", "cache=writeback"), (machine.base, "raw", "readonly=on"),
-                             (machine.install, "raw", "readonly=on")):  # fmt: skip
+    disks = (
+        (machine.disk, "qcow2", "cache=writeback"),
+        (machine.base, "raw", "readonly=on"),
+        (machine.install, "raw", "readonly=on"),
+    )
+    for path, kind, more in disks:
         command += ["-drive", f"file={path},format={kind},if=virtio,{more}"]
     if machine.medium:
         command += [

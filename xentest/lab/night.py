@@ -210,7 +210,7 @@ def _check(order: Order) -> None:
     wanted = "/xentest/results", "/var/lib/xentest/runs"
     if order.control.preferences.results_dir not in wanted:
         raise UsageError(
-            f"results_dir is {order.control.preferences.results_dir}: the lab could not see the results",
+            f"results_dir is {order.control.preferences.results_dir}: the lab cannot see it",
             f"In the lab it is {wanted[0]} (or leave it out).",
         )
     if order.control.preferences.console not in ("", f"{supplies.INSIDE}/console.log"):
