@@ -29,7 +29,7 @@ lint:
 	black -q -l 100 --check xentest tests $(wildcard tools/*.py)
 	mypy --strict xentest
 	flake8 --max-line-length 100 --extend-ignore=E203,W503 xentest tests
-	shellcheck -s sh init.d/xentest controls/tests/*.sh tools/install-packages \
+	shellcheck -S warning -s sh init.d/xentest controls/tests/*.sh tools/install-packages \
 		$(addprefix xentest/lab/files/,init start start-host start-control-domain start-guest \
 		shared-folders services stop)
 
