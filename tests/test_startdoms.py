@@ -60,6 +60,7 @@ def test_everything_passes_side_by_side(world: World) -> None:
         "tests",
         "shut down",
         "check",
+        "xentest itself (CPU)",
     ]
     assert "hello from guest1" in (run.folder / "domains/guest1/console.log").read_text()
     assert "guest1  2-good2" in (run.folder / "summary.txt").read_text()
