@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Callable, Sequence
 
 from xentest import boot, control, durable, runs
-from xentest.errors import EXIT_BROKEN, EXIT_OK
+from xentest.errors import EXIT_BROKEN, EXIT_OK, XentestError
 from xentest.progress import Progress
 from xentest.results import Status
 
@@ -143,6 +143,22 @@ class AtBoot:
         boot.clear(self.paths)
         return status
 
+    def give_up(self, error: Exception) -> None:
+        """The run cannot go on for a reason of this machine; the caller tells the user."""
+        what = error.what if isinstance(error, XentestError) else str(error)
+        reason = f"the run could not go on after the boot: {what}"
+        self.run = runs.open_run(self.run.folder.parent, self.run.id)
+        if self.run.facts.get("state") in ("finished", "broken"):
+            boot.clear(self.paths)
+            return
+        if self.state.phase == "testing" or self.state.resumes:
+            try:
+                self.close(reason)
+                return
+            except OSError as second:
+                self.progress.say(f"nor could its results be gathered: {second}")
+        self.end(reason, "")
+
     def end(self, reason: str, said: str) -> int:
         """The run ends without a single test."""
         lines = boot.last_lines(said, EXCERPT_LINES)
@@ -166,20 +182,31 @@ class AtBoot:
 
 
 def before_last_boot(said: str) -> str:
-    """Cut what this very boot has said: it begins with the last `Linux version`."""
-    at = said.rfind("Linux version ")
-    if at < 0:
-        return said
-    return said[: said.rfind("\n", 0, at) + 1]
+    """Cut what this very boot has said: from its boot loader, or from its `Linux version` on.
+
+    A quiet kernel does not say its version.  But this boot lives: what ends in a panic is
+    of a boot before it, and stays.
+    """
+    for mark in ("Linux version ", "Booting `"):
+        at = said.rfind(mark)
+        if at >= 0 and "Linux version " not in said[at + 1 :] and not _died(said[at:]):
+            said = said[: said.rfind("\n", 0, at) + 1]
+    return said
+
+
+def _died(said: str) -> bool:
+    from xentest.verdict import console
+
+    return any(finding.kind in ("Xen panic", "Linux panic") for finding in console.scan(said))
 
 
 def explain_death(said: str) -> tuple[str, str]:
     """Why the machine went down, in a line; and the console's lines that show it."""
     from xentest.verdict import console
 
-    findings = console.scan(said)
-    if findings:
-        return f"{findings[0].kind}: {findings[0].title}", findings[0].excerpt
+    finding = console.cause(said)
+    if finding is not None:
+        return finding.title, finding.excerpt
     lines = boot.last_lines(said, EXCERPT_LINES)
     if not lines:
         return "the console said nothing", ""
@@ -199,6 +226,5 @@ def main(paths: boot.Paths, progress: Progress, machine: Machine) -> int:
     try:
         return at_boot.go_on()
     except Exception as error:
-        if run.facts.get("state") not in ("finished", "broken"):
-            at_boot.end(f"the run could not go on after the boot: {error}", "")
+        at_boot.give_up(error)
         raise

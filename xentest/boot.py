@@ -73,17 +73,26 @@ class State:
     excerpt: str = ""  # what the console said when the machine died
 
 
+class DamagedState(BrokenError):
+    """state.json cannot be believed: nobody knows where its run stood."""
+
+
 def load(paths: Paths) -> Optional[State]:
     """The state of the run that is under way; None when there is none."""
     try:
         value = json.loads(paths.state.read_text(encoding="utf-8"))
         known = {item.name for item in fields(State)}
-        return State(**{key: item for key, item in value.items() if key in known})
+        state = State(**{key: item for key, item in value.items() if key in known})
+        for name, usual in asdict(State("", "")).items():
+            if type(getattr(state, name)) is not type(usual):
+                raise ValueError(f"{name} is {getattr(state, name)!r}")
+        return state
     except FileNotFoundError:
         return None
     except (ValueError, TypeError, AttributeError) as error:
-        raise BrokenError(
-            f"{paths.state} is damaged: {error}", "Remove it; the run it spoke of is lost."
+        raise DamagedState(
+            f"{paths.state} is damaged: {error}",
+            "What its run has found so far is kept; the next xenbuild begins a new one.",
         ) from None
 
 
@@ -144,13 +153,24 @@ def write_entry(paths: Paths, hypervisor: Path) -> None:
             f"there is no {config.parent}",
             "xenbuild boots through GRUB 2: install grub-pc or grub-efi.",
         )
-    before = config.read_text(encoding="utf-8") if config.exists() else ""
-    if BEGIN in before:
-        head, _, rest = before.partition(BEGIN)
-        before = head + rest.partition(END + "\n")[2]
-    if before and not before.endswith("\n"):
-        before += "\n"
-    durable.write_text(config, before + _entry(paths, hypervisor))
+    before = _without_entry(config.read_bytes() if config.exists() else b"", config)
+    if before and not before.endswith(b"\n"):
+        before += b"\n"
+    durable.write_bytes(config, before + _entry(paths, hypervisor).encode())
+
+
+def _without_entry(text: bytes, config: Path) -> bytes:
+    """What others wrote into custom.cfg, byte for byte."""
+    head, begin, rest = text.partition(BEGIN.encode())
+    if not begin:
+        return text
+    _, end, tail = rest.partition(END.encode())
+    if not end:
+        raise BrokenError(
+            f"{config} has the line `{BEGIN}` without the line `{END}`",
+            "What lies between may be yours: mend it by hand.",
+        )
+    return head + tail.removeprefix(b"\n")
 
 
 def _entry(paths: Paths, hypervisor: Path) -> str:
@@ -179,12 +199,13 @@ def _options(paths: Paths) -> tuple[str, str]:
     default = paths.root / "etc/default"
     script = (
         f'for f in "{default}/grub" "{default}"/grub.d/*.cfg; do [ -e "$f" ] && . "$f"; done >/dev/null\n'
-        + "\n".join(f'printf "%s\\n" "${name}"' for name in names)
+        + "\n".join(f'printf "\\0%s" "${name}"' for name in names)
     )
     from xentest import tool
 
     said = tool.run(["sh", "-c", script], timeout=TOOL_LIMIT)
-    values = dict(zip(names, said.text.splitlines()))
+    # What stands before the first zero byte is what the files themselves complained of.
+    values = dict(zip(names, said.text.split("\0")[1:]))
     if said.status or len(values) != len(names):
         raise BrokenError(f"{default}/grub cannot be read: {said.last_line}", "Try `sh -n` on it.")
     linux = values["GRUB_CMDLINE_LINUX_XEN_REPLACE"] or values["GRUB_CMDLINE_LINUX"]
@@ -253,7 +274,7 @@ def fault_of_boot(state: State) -> str:
         return "the machine was not restarted: this is still the boot that asked for it"
     if state.hypervisor != "xen":
         return ""
-    if not Path("/sys/hypervisor/type").exists() or _text("/sys/hypervisor/type") != "xen":
+    if _hypervisor_type() != "xen":
         return "the machine came back without Xen, on its default boot entry"
     running = buildid.of_running()
     if state.build_id and running != state.build_id:
@@ -271,8 +292,8 @@ def confirm(paths: Paths) -> None:
     durable.write_text(paths.confirmed, boot_id() + "\n")
 
 
-def _text(path: str) -> str:
+def _hypervisor_type() -> str:
     try:
-        return Path(path).read_text().strip()
+        return Path("/sys/hypervisor/type").read_text().strip()
     except OSError:
         return ""

@@ -42,8 +42,9 @@ def explain(control: Control) -> str:
 def start(control: Control, paths: boot.Paths, progress: Progress, *, reboot: bool) -> int:
     """Begin a run and take it as far as the reboot. Whatever fails ends the run, in words."""
     with runs.Lock(paths.lock, "xenbuild"):
-        close_interrupted(paths, progress)
-        run = runs.begin(Path(control.preferences.results_dir), control)
+        results_dir = Path(control.preferences.results_dir)
+        close_interrupted(paths, results_dir, progress)
+        run = runs.begin(results_dir, control)
         state = boot.State(run.id, control.preferences.results_dir, boot_id=boot.boot_id())
         state.hypervisor = control.preferences.hypervisor
         progress.say(f"run {run.id}: {run.folder}")
@@ -65,20 +66,33 @@ def start(control: Control, paths: boot.Paths, progress: Progress, *, reboot: bo
     return EXIT_OK
 
 
-def close_interrupted(paths: boot.Paths, progress: Progress) -> None:
-    """A run that nobody goes on with must not stay open for ever."""
-    state = boot.load(paths)
-    if state is None:
-        return
-    reason = f"given up while {state.phase}: another run was begun"
+def close_interrupted(paths: boot.Paths, results_dir: Path, progress: Progress) -> None:
+    """Runs that nobody goes on with must not stay open for ever."""
+    folders = set(runs.kept(results_dir)) if results_dir.is_dir() else set()
     try:
-        old = runs.open_run(Path(state.results_dir), state.run)
-        if old.facts.get("state") not in ("finished", "broken"):
-            old.update(state="broken", status=Status.BROKEN.value, reason=reason, ended=runs.now())
-            progress.say(f"run {state.run}: {reason}")
-    except XentestError:
-        progress.say(f"run {state.run}, which was under way, has no folder any more")
+        state = boot.load(paths)
+    except boot.DamagedState as error:
+        progress.say(f"{error.what}; removed")
+        state = None
+    if state is not None:
+        # It may be kept elsewhere, when the control file has changed.
+        folders.add(Path(state.results_dir) / state.run)
+    for folder in sorted(folders):
+        _close(folder, progress)
     boot.clear(paths)
+
+
+def _close(folder: Path, progress: Progress) -> None:
+    try:
+        old = runs.open_run(folder.parent, folder.name)
+    except XentestError as error:
+        progress.say(f"not closed: {error.what}")
+        return
+    if old.facts.get("state") in ("finished", "broken"):
+        return
+    reason = f"given up while {old.facts.get('state')}: another run was begun"
+    old.update(state="broken", status=Status.BROKEN.value, reason=reason, ended=runs.now())
+    progress.say(f"run {old.id}: {reason}")
 
 
 def _copy_control(control: Control, paths: boot.Paths) -> None:
@@ -145,10 +159,18 @@ def _end(run: runs.Run, paths: boot.Paths, error: BaseException) -> None:
     """The run ends here: the tree's fault is `fail`, ours is `broken`."""
     own = isinstance(error, XentestError) and error.exit_status == 1
     status = Status.FAIL if own else Status.BROKEN
-    reason = error.what if isinstance(error, XentestError) else f"{type(error).__name__}: {error}"
+    reason = _reason(error)
     try:
         run.update(state="finished" if own else "broken", status=status.value, reason=reason,
                    ended=runs.now())  # fmt: skip
         durable.write_text(run.folder / "summary.txt", f"run {run.id}: {status.value}\n{reason}\n")
     finally:
         boot.clear(paths)
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, XentestError):
+        return error.what
+    if isinstance(error, KeyboardInterrupt):
+        return "xenbuild was interrupted"
+    return f"{type(error).__name__}: {error}"
