@@ -100,8 +100,10 @@ class AtBoot:
         self.run.update(crashes=[*self.run.facts.get("crashes", []), cause])
         if self.state.resumes > budget:
             boot.save(self.paths, self.state)
-            return self.close(f"the machine went down {self.state.resumes} times, more often than the "
-                              f"{budget} of reboot_budget; the last time: {cause}")  # fmt: skip
+            return self.close(
+                f"the machine went down {self.state.resumes} times, more often than the {budget} "
+                f"of reboot_budget; the last time: {cause}"
+            )
         if not self.machine.fault_of_boot(self.state):
             return self.confirmed()  # this machine boots into the hypervisor by itself
         self.state.phase, self.state.boot_id = "booting", self.machine.boot_id()

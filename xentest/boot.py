@@ -192,13 +192,14 @@ def _entry(paths: Paths, hypervisor: Path) -> str:
 
 
 def _options(paths: Paths) -> tuple[str, str]:
-    """The command lines of Xen and of its control domain, from /etc/default/grub as update-grub has them."""
+    """The command lines of Xen and of its control domain: as update-grub would have them."""
     names = ("GRUB_CMDLINE_XEN", "GRUB_CMDLINE_XEN_DEFAULT", "GRUB_CMDLINE_LINUX",
              "GRUB_CMDLINE_LINUX_DEFAULT", "GRUB_CMDLINE_LINUX_XEN_REPLACE",
              "GRUB_CMDLINE_LINUX_XEN_REPLACE_DEFAULT")  # fmt: skip
     default = paths.root / "etc/default"
     script = (
-        f'for f in "{default}/grub" "{default}"/grub.d/*.cfg; do [ -e "$f" ] && . "$f"; done >/dev/null\n'
+        f'for f in "{default}/grub" "{default}"/grub.d/*.cfg\n'
+        'do [ -e "$f" ] && . "$f"\ndone >/dev/null\n'
         + "\n".join(f'printf "\\0%s" "${name}"' for name in names)
     )
     from xentest import tool
