@@ -7,10 +7,10 @@ PYTHON = /usr/bin/python3
 
 # Debian packages: to run (on a machine under test), to build Xen, to make the lab, to check.
 RUN_PACKAGES = python3 git ca-certificates zstd xz-utils bzip2 patch
-XEN_PACKAGES = build-essential bison flex libelf-dev dpkg-dev
+XEN_PACKAGES = build-essential bison flex dpkg-dev
 LAB_PACKAGES = qemu-system-x86 qemu-utils mmdebstrap grub-common grub-pc-bin xorriso mtools \
 	e2fsprogs kmod cpio busybox-static
-CHECK_PACKAGES = python3-pytest python3-hypothesis python3-pyftpdlib mypy black flake8 shellcheck
+CHECK_PACKAGES = python3-pytest python3-hypothesis mypy black flake8 shellcheck groff-base
 
 .PHONY: all deps check check-unit check-lab lint nightly install clean
 
@@ -26,7 +26,7 @@ check: deps lint
 	tools/check
 
 lint:
-	black -q -l 100 --check xentest tests $(wildcard tools/*.py)
+	black -q -l 100 --check xentest tests tools/check tools/bench-night tools/make-man
 	mypy --strict xentest
 	flake8 --max-line-length 100 --extend-ignore=E203,W503 xentest tests
 	shellcheck -S warning -s sh init.d/xentest controls/tests/*.sh tools/install-packages \

@@ -14,6 +14,7 @@ def write_bytes(path: Path, content: bytes, mode: int = 0o644) -> None:
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
     try:
         with os.fdopen(descriptor, "wb") as stream:
+            os.fchmod(descriptor, mode)  # whatever the umask: other domains read some of these
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())

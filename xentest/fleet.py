@@ -27,7 +27,8 @@ from xentest.verdict import console
 if TYPE_CHECKING:
     from xentest.control import Control, Domain
 
-POLL = 0.5
+POLL = 1.0
+LIST_EVERY = 2.0  # asking the toolstack is dear; a console that ends makes us ask at once
 OWN_STARTS = 2
 CONSOLE_LIMIT = 2.0
 PREPARED = "prepared"  # in the run's folder: the shared folder is this run's
@@ -55,6 +56,9 @@ class Fleet:
     limits: Limits
     _waiting: list[Domain] = field(default_factory=list)
     _watched: dict[str, DomainWatch] = field(default_factory=dict)
+    _listed: dict[str, DomainInfo] = field(default_factory=dict)
+    _listed_at: float = -LIST_EVERY
+    _ended: int = 0
     _begun: dict[str, float] = field(default_factory=dict)  # creation of guests without a test yet
 
     @property
@@ -123,6 +127,7 @@ class Fleet:
         if domain.start != "boot":
             return True  # something else starts it; it is only watched
         self._begun[domain.name] = time.monotonic()
+        self._listed_at = -LIST_EVERY
         try:
             if self.guests is None:
                 raise XentestError("there is no toolstack to start it with (hypervisor is not xen)")
@@ -146,11 +151,7 @@ class Fleet:
         return watch
 
     def _look(self) -> None:
-        seen: dict[str, DomainInfo] = {}
-        if self.guests is not None and any(
-            w.name != self._own_name for w in self._watched.values()
-        ):
-            seen = self.guests.all()
+        seen = self._toolstack_view()
         self.collect()
         for domain in self.control.domains:
             watch = self._watched.get(domain.name)
@@ -165,6 +166,16 @@ class Fleet:
             ending = watch.look(time.monotonic(), glance, info) or self._own_death(domain)
             if ending is not None:
                 self._conclude(domain, ending)
+
+    def _toolstack_view(self) -> dict[str, DomainInfo]:
+        """The domains as the toolstack shows them, asked no more often than need be."""
+        if self.guests is None or all(name == self._own_name for name in self._watched):
+            return {}
+        now = time.monotonic()
+        ended = self.consoles.ended()
+        if now - self._listed_at >= LIST_EVERY or ended != self._ended:
+            self._listed, self._listed_at, self._ended = self.guests.all(), now, ended
+        return self._listed
 
     def _note_first_test(self, domain: Domain, glance: shared.Glance) -> None:
         """How long it took from the creation of a guest to its first test."""

@@ -44,7 +44,7 @@ class Settings:
     hostname: str = field(default_factory=lambda: os.uname().nodename)
     lock: Path = LOCK
     runner: Sequence[str] = ()
-    limits: Limits = Limits()
+    limits: Optional[Limits] = None  # None: as the control file says
     kernel_log: Callable[[], str] = lambda: run_command(["dmesg"], DMESG_LIMIT)
 
 
@@ -85,13 +85,14 @@ class _Flow:
         self._run = run
         self._progress = progress
         self._shared = Path(used.preferences.shared_dir)
+        self._limits = settings.limits or Limits(boot=used.preferences.boot_timeout)
         self._own = used.domain_for(settings.hostname)
         self._own_name = self._own.name if self._own else settings.hostname
         # A run that is given up may stand on a machine without its hypervisor.
         hypervisor = "none" if settings.give_up else used.preferences.hypervisor
         self._toolstack = toolstack_for(hypervisor)
         self._aftermath = Aftermath(
-            used, run, self._own_name, self._toolstack, settings.kernel_log, settings.limits.settle
+            used, run, self._own_name, self._toolstack, settings.kernel_log, self._limits.settle
         )
 
     def go(self) -> int:
@@ -143,7 +144,7 @@ class _Flow:
             consoles=consoles,
             progress=self._progress,
             explain=death.explain,
-            limits=self._settings.limits,
+            limits=self._limits,
         )
 
     def _runner_command(self) -> list[str]:

@@ -60,6 +60,11 @@ class Consoles:
         self._thread = threading.Thread(target=self._pump, name="consoles", daemon=True)
         self._thread.start()
 
+    def ended(self) -> int:
+        """How many of the consoles have said their last word."""
+        with self._lock:
+            return sum(console.ended for console in self._consoles.values())
+
     def follow(self, domain: str, terminal: str, log: Path) -> bool:
         """Follow a console from now on, instead of what was followed for this domain before."""
         if not TERMINAL.fullmatch(terminal):

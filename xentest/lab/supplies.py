@@ -51,7 +51,7 @@ def make_install_tar(target: Path, extra: Sequence[tuple[Path, str]] = ()) -> No
             "Run xenlab from a checkout of the repository.",
         )
     made = subprocess.run(
-        ["make", "-s", "-C", str(SOURCE), "install", f"DESTDIR={stage}"],
+        ["make", "-s", "-C", str(SOURCE), "install", "MAN=", f"DESTDIR={stage}"],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
         env={**os.environ, "MAKEFLAGS": "", "MAKELEVEL": ""},
     )  # fmt: skip
