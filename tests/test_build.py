@@ -1,0 +1,396 @@
+"""xenbuild: a run from its begin to the reboot, with a stand-in for the tree."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from xentest import atboot, boot, build, control, durable, runs, tree
+from xentest.errors import BrokenError, XentestError, guarded_main
+from xentest.progress import Progress
+
+ROOT = Path(__file__).resolve().parent.parent
+CONTROL = """\
+[Preferences]
+xen-tree=x
+shared_dir=/srv/shared
+results_dir={root}/runs
+console={root}/console.log
+hypervisor={hypervisor}
+[Locations]
+x=file:///x.tar.gz
+[t]
+run_command=true
+[XENVM0]
+name=dom0
+tempdir=/var/tmp/x
+test1=t
+[XENVM1]
+name=guest1
+tempdir=/var/tmp/x
+config=/etc/xen/guest1.cfg
+test1=t
+test2=t
+"""
+BUILT = tree.Built(Path("/x/xen.gz"), "abc123", "4.17.5", "rev1", "gcc 12")
+
+# A xenbuild whose tree takes its time: killed at any moment by the tests.
+SLOW = """
+import sys, time
+sys.path.insert(0, {source!r})
+from pathlib import Path
+from xentest import boot, build, control, tree
+from xentest.progress import Progress
+
+def work(*words, **more):
+    time.sleep(0.05)
+    return Path({root!r})
+
+def made(*words, **more):
+    time.sleep(0.05)
+    return tree.Built(Path("/x/xen.gz"), "abc", "4.17", "rev", "gcc")
+
+tree.prepare = tree.install = work
+tree.build = made
+boot.write_entry = boot.choose_once = lambda *words: time.sleep(0.02)
+boot.reboot = lambda: time.sleep(0.05)
+paths = boot.Paths(Path({root!r}))
+print("begun", flush=True)
+sys.exit(build.start(control.load({control!r}), paths, Progress(), reboot=True))
+"""
+
+
+class Stand:
+    """A machine under test in a folder; `asked` are the steps that were taken."""
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.root, self.patch = root, monkeypatch
+        self.paths = boot.Paths(root)
+        self.said = io.StringIO()
+        self.asked: list[str] = []
+        self.file = root / "night.cfg"
+        self.write("xen")
+        (root / "console.log").write_text("12345")
+        (root / "etc").mkdir()
+        self.step(tree, "prepare", root / "tree")
+        self.step(tree, "build", BUILT)
+        self.step(tree, "install", root / "boot/xen-test.gz")
+        self.step(boot, "write_entry", None)
+        self.step(boot, "choose_once", None)
+        self.step(boot, "reboot", None)
+
+    def write(self, hypervisor: str) -> None:
+        self.file.write_text(CONTROL.format(root=self.root, hypervisor=hypervisor))
+        self.file.chmod(0o600)
+
+    def step(self, module: Any, name: str, result: Any) -> None:
+        """Put a stand-in for module.name; an exception as its result is raised."""
+
+        def taken(*words: Any, **more: Any) -> Any:
+            self.asked.append(name)
+            if isinstance(result, BaseException):
+                raise result
+            return result
+
+        self.patch.setattr(module, name, taken)
+
+    def start(self, reboot: bool = True) -> int:
+        wanted = control.load(self.file)
+        return build.start(wanted, self.paths, Progress(self.said), reboot=reboot)
+
+    def run(self) -> runs.Run:
+        return runs.open_run(self.root / "runs")
+
+    def is_over(self) -> bool:
+        return not self.paths.state.exists() and not self.paths.flag.exists()
+
+
+@pytest.fixture
+def stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stand:
+    return Stand(tmp_path, monkeypatch)
+
+
+def test_a_run_is_built_and_armed(stand: Stand) -> None:
+    assert stand.start() == 0
+    assert stand.asked == ["prepare", "build", "install", "write_entry", "choose_once", "reboot"]
+    facts = stand.run().facts
+    assert [phase["name"] for phase in facts["phases"]] == ["fetch", "build", "install"]
+    assert facts["state"] == "booting" and facts["rebooted"] > 0
+    wanted = {"revision": "rev1", "build_id": "abc123", "version": "4.17.5", "compiler": "gcc 12"}
+    assert wanted.items() <= facts.items()
+    assert facts["kernel"] == os.uname().release and facts["machine"] == os.uname().nodename
+    state = boot.load(stand.paths)
+    assert state is not None and state.run == stand.run().id
+    assert (state.phase, state.build_id, state.console_size) == ("booting", "abc123", 5)
+    assert state.boot_id == boot.boot_id()
+    assert stand.paths.flag.read_text() == state.run + "\n"
+    assert stand.paths.control.read_bytes() == stand.file.read_bytes()
+    assert not stand.paths.work.exists()
+
+
+def test_the_machine_is_armed_before_the_choice(stand: Stand) -> None:
+    """Cut between the two, the next boot must know of the run."""
+    seen: list[bool] = []
+    stand.patch.setattr(boot, "choose_once", lambda paths: seen.append(paths.flag.exists()))
+    stand.start()
+    assert seen == [True]
+
+
+def test_no_reboot_leaves_it_to_you(stand: Stand) -> None:
+    assert stand.start(reboot=False) == 0
+    assert "reboot" not in stand.asked and "choose_once" in stand.asked
+    assert "the run goes on with the next boot" in stand.said.getvalue()
+
+
+@pytest.mark.parametrize("hypervisor", ["kvm", "none"])
+def test_without_xen_nothing_is_built(stand: Stand, hypervisor: str) -> None:
+    stand.write(hypervisor)
+    assert stand.start() == 0
+    assert stand.asked == ["reboot"]
+    state = boot.load(stand.paths)
+    assert state is not None and (state.hypervisor, state.phase) == (hypervisor, "booting")
+
+
+@pytest.mark.parametrize("step", ["prepare", "build", "install"])
+def test_a_tree_that_does_not_build_is_a_fail(
+    stand: Stand, step: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stand.step(tree, step, tree.BuildFailed("mm.c:7: error: no such thing", Path("/log")))
+    assert guarded_main("xenbuild", lambda argv: stand.start(), []) == 1
+    said = capsys.readouterr().err
+    assert "xenbuild: the tree does not build: mm.c:7: error" in said and "Traceback" not in said
+    facts = stand.run().facts
+    assert (facts["state"], facts["status"]) == ("finished", "fail") and facts["ended"]
+    assert facts["reason"] == "the tree does not build: mm.c:7: error: no such thing"
+    summary = (stand.run().folder / "summary.txt").read_text()
+    assert summary == f"run {stand.run().id}: fail\n{facts['reason']}\n"
+    assert stand.is_over() and "reboot" not in stand.asked and "choose_once" not in stand.asked
+
+
+@pytest.mark.parametrize(
+    "error, reason",
+    [
+        (BrokenError("no network", "Plug it in."), "no network"),
+        (OSError(28, "No space left on device"), "OSError: [Errno 28] No space left on device"),
+        (RuntimeError("a fault of ours"), "RuntimeError: a fault of ours"),
+    ],
+)
+@pytest.mark.parametrize("step", ["prepare", "build", "install", "write_entry", "choose_once"])
+def test_the_labs_fault_is_broken(stand: Stand, step: str, error: Exception, reason: str) -> None:
+    module = boot if step in ("write_entry", "choose_once") else tree
+    stand.step(module, step, error)
+    assert guarded_main("xenbuild", lambda argv: stand.start(), []) == 3
+    facts = stand.run().facts
+    assert (facts["state"], facts["status"], facts["reason"]) == ("broken", "broken", reason)
+    assert facts["ended"] and stand.is_over() and "reboot" not in stand.asked
+
+
+def test_an_interrupted_run_is_not_left_open(stand: Stand) -> None:
+    stand.step(tree, "build", KeyboardInterrupt())
+    assert guarded_main("xenbuild", lambda argv: stand.start(), []) == 130
+    facts = stand.run().facts
+    assert (facts["state"], facts["status"]) == ("broken", "broken")
+    assert facts["reason"] == "xenbuild was interrupted"
+    assert stand.is_over()
+
+
+def test_a_hypervisor_without_build_id_is_not_booted(stand: Stand) -> None:
+    stand.step(tree, "build", tree.Built(Path("/x/xen"), "", "4.17", "r", "gcc"))
+    with pytest.raises(BrokenError, match="has no build id"):
+        stand.start()
+    assert stand.run().facts["status"] == "broken" and "choose_once" not in stand.asked
+
+
+def test_a_disk_that_cannot_keep_the_verdict_still_disarms(stand: Stand) -> None:
+    stand.step(boot, "choose_once", BrokenError("cannot"))
+    real = durable.write_json
+
+    def full(path: Path, value: Any) -> None:
+        if path.name == "run.json" and value.get("status"):
+            raise OSError(28, "No space left on device")
+        real(path, value)
+
+    stand.patch.setattr(durable, "write_json", full)
+    with pytest.raises(OSError):
+        stand.start()
+    assert stand.is_over()
+
+
+def test_a_second_xenbuild_is_told_who_works(stand: Stand) -> None:
+    with runs.Lock(stand.paths.lock, "xenbuild"):
+        with pytest.raises(BrokenError) as caught:
+            stand.start()
+    assert f"xenbuild (process {os.getpid()}, since " in caught.value.what
+    assert stand.asked == [] and not (stand.root / "runs").exists()
+    assert stand.start() == 0
+
+
+def test_an_open_run_is_closed_by_the_next(stand: Stand) -> None:
+    stand.start(reboot=False)
+    first = stand.run()
+    stand.start(reboot=False)
+    old = runs.open_run(stand.root / "runs", first.id).facts
+    assert stand.run().id != first.id and old["status"] == old["state"] == "broken"
+    assert old["reason"] == "given up while booting: another run was begun" and old["ended"]
+    assert stand.paths.flag.read_text().strip() == stand.run().id
+
+
+def test_finished_runs_keep_their_verdict(stand: Stand) -> None:
+    stand.start(reboot=False)
+    first = stand.run()
+    first.update(state="finished", status="pass", reason="")
+    before = (first.folder / "run.json").read_bytes()
+    stand.start(reboot=False)
+    assert (first.folder / "run.json").read_bytes() == before
+
+
+def test_a_run_kept_elsewhere_is_closed_too(stand: Stand, tmp_path: Path) -> None:
+    stand.start(reboot=False)
+    first = stand.run()
+    text = stand.file.read_text().replace(f"{stand.root}/runs", f"{stand.root}/other")
+    stand.file.write_text(text)
+    stand.start(reboot=False)
+    assert runs.open_run(stand.root / "runs", first.id).facts["state"] == "broken"
+    assert (stand.root / "other/latest").exists()
+
+
+def test_what_cannot_be_closed_does_not_stop_the_next(stand: Stand) -> None:
+    stand.start(reboot=False)
+    (stand.run().folder / "run.json").write_text("{")
+    assert stand.start(reboot=False) == 0
+    assert "not closed: " in stand.said.getvalue()
+    assert stand.run().facts["state"] == "booting"
+
+
+def content_of(root: Path) -> dict[str, tuple[int, float, bytes]]:
+    return {
+        str(path): (
+            path.lstat().st_mode,
+            path.lstat().st_mtime_ns,
+            path.read_bytes() if path.is_file() else b"",
+        )
+        for path in root.rglob("*")
+    }
+
+
+def test_check_changes_nothing(stand: Stand, capsys: pytest.CaptureFixture[str]) -> None:
+    from xentest.commands import build as command
+
+    stand.patch.setattr(boot, "Paths", lambda: stand.paths)
+    before = content_of(stand.root)
+    assert command.main([str(stand.file), "--check"]) == 0
+    assert content_of(stand.root) == before and stand.asked == []
+    said = capsys.readouterr().out
+    assert "fetch x from file:///x.tar.gz, build it, install it" in said
+    assert "start guest1 from /etc/xen/guest1.cfg: 2 tests: t, t" in said
+    assert f"keep what comes of it in {stand.root}/runs" in said
+    # The same words without --check do change something: the comparison can fail.
+    assert command.main([str(stand.file), "--no-reboot"]) == 0
+    assert content_of(stand.root) != before
+
+
+@pytest.mark.parametrize("mode", [0o622, 0o602, 0o666])
+def test_a_control_file_that_others_may_write_is_refused(stand: Stand, mode: int) -> None:
+    from xentest.commands import build as command
+
+    stand.patch.setattr(boot, "Paths", lambda: stand.paths)
+    stand.file.chmod(mode)
+    before = content_of(stand.root)
+    with pytest.raises(XentestError, match="can be written by others") as caught:
+        command.main([str(stand.file)])
+    assert caught.value.exit_status == 2 and content_of(stand.root) == before
+
+
+def spawn_slow(stand: Stand) -> "subprocess.Popen[str]":
+    code = SLOW.format(source=str(ROOT), root=str(stand.root), control=str(stand.file))
+    found = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert found.stdout is not None
+    assert found.stdout.readline() == "begun\n"
+    return found
+
+
+def test_killed_at_any_moment_the_next_night_starts_clean(stand: Stand) -> None:
+    """kill -9 at random moments: what was begun is closed, and the next run is armed."""
+    seed = int(os.environ.get("XENTEST_SEED") or random.randrange(1 << 32))
+    print(f"XENTEST_SEED={seed}")
+    chance = random.Random(seed)
+    states: list[str] = []
+    for number in range(15):
+        child = spawn_slow(stand)
+        # The moment of death, not a wait: spread over all of the run.
+        time.sleep((number + chance.random()) * 0.35 / 15)
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+        assert child.stdout is not None
+        child.stdout.close()
+        left = runs.kept(stand.root / "runs") if (stand.root / "runs").exists() else []
+        open_runs = [path for path in left if not is_closed(path)]
+        states += [json.loads((path / "run.json").read_text())["state"] for path in open_runs]
+        assert len(open_runs) <= 1, "the xenbuild before closed its predecessor"
+        assert stand.start(reboot=False) == 0
+        for path in open_runs:
+            assert json.loads((path / "run.json").read_text())["status"] == "broken"
+        assert stand.run().facts["state"] == "booting"
+        assert stand.paths.flag.read_text().strip() == stand.run().id
+        stand.run().update(state="finished", status="pass")
+        boot.clear(stand.paths)
+        assert not list((stand.root / "runs").glob(f"{runs.UNFINISHED}*"))
+    assert "building" in states, "no kill met a run that was being built"
+
+
+def is_closed(folder: Path) -> bool:
+    return json.loads((folder / "run.json").read_text())["state"] in ("finished", "broken")
+
+
+@pytest.mark.parametrize("cut", ["runs.begin", "boot.save", "_copy_control", "_arm"])
+def test_cut_right_after_a_step_the_run_is_closed(stand: Stand, cut: str) -> None:
+    """As kill -9 would: nothing of ours runs any more after the step."""
+
+    class PowerCut(BaseException):
+        pass
+
+    module: Any = {"runs": runs, "boot": boot}.get(cut.partition(".")[0], build)
+    name = cut.rpartition(".")[2]
+    real = getattr(module, name)
+
+    def then_dark(*words: Any, **more: Any) -> Any:
+        real(*words, **more)
+        raise PowerCut
+
+    with stand.patch.context() as patch:
+        patch.setattr(module, name, then_dark)
+        patch.setattr(build, "_end", lambda *words: None)
+        with pytest.raises(PowerCut):
+            stand.start()
+    cut_run = stand.run()
+    assert cut_run.facts["state"] in ("building", "booting")
+    assert stand.start(reboot=False) == 0
+    assert runs.open_run(stand.root / "runs", cut_run.id).facts["status"] == "broken"
+    assert stand.run().id != cut_run.id
+
+
+def test_a_power_cut_while_building_is_told_at_the_next_boot(stand: Stand) -> None:
+    stand.start(reboot=False)
+    state = boot.load(stand.paths)
+    assert state is not None
+    state.phase, state.boot_id = "building", "earlier"
+    boot.save(stand.paths, state)
+    machine = atboot.Machine(fault_of_boot=lambda state: "")
+    stand.run().control_file.chmod(0o600)
+    assert atboot.main(stand.paths, Progress(stand.said), machine) == 3
+    assert stand.run().facts["status"] == "broken" and stand.is_over()
