@@ -120,7 +120,7 @@ def store(*args):
     if tool == "xenstore-read":
         if name not in nodes:
             sys.exit("couldn't read path " + name)
-        print(nodes[name] + ("x" if lie == "read-differs" and "data/" in name else ""))
+        print(nodes[name] + ("x" if lie == "read-differs" and "xentest-" in name else ""))
     elif tool == "xenstore-write":
         if lie == "no-write" or not allowed(args[0]):
             sys.exit("could not write path " + name)
