@@ -162,11 +162,11 @@ def latest(results: Path) -> Optional[Path]:
         return None
 
 
-def hypervisor(patches: Sequence[Path] = ()) -> Path:
+def hypervisor(patches: Sequence[str] = ()) -> Path:
     """Debian's Xen with these patches, built here once; the tarball."""
     words = ["/usr/bin/python3", "-m", "xentest.prebuilt", "--cache", str(CACHE / "hypervisors")]
     for patch in patches:
-        words += ["--patch", str(patch)]
+        words += ["--patch", patch]
     said = subprocess.run(
         [*words, "deb-src:xen"], cwd=SOURCE, capture_output=True, text=True, timeout=600
     )

@@ -1,0 +1,59 @@
+"""A good night of controls/nightly.cfg: everything passes and everything is there."""
+
+import io
+import json
+import re
+import tarfile
+
+import nights
+import pytest
+from xentest import control
+
+pytestmark = pytest.mark.lab
+CONTROL = nights.SOURCE / "controls/nightly.cfg"
+LIMIT = 600.0  # the image may have to be made first
+PHASES = ("reboot", "prepare", "tests", "shut down", "check", "xentest itself")
+
+
+def facts_of_tarball() -> dict:
+    with tarfile.open(nights.hypervisor()) as archive:
+        name = next(name for name in archive.getnames() if name.endswith("/REVISION"))
+        return json.load(io.TextIOWrapper(archive.extractfile(name)))
+
+
+def test_nightly(tmp_path):
+    built = facts_of_tarball()
+    night = nights.run(CONTROL, tmp_path / "results", LIMIT)
+    assert night.status == 0, str(night)
+    assert night.facts["status"] == "pass" and night.facts["state"] == "finished", str(night)
+    assert len(built["build_id"]) == 40 and night.facts["build_id"] == built["build_id"]
+    assert night.facts["boots"] == 1, night.facts
+
+    wanted = control.load(CONTROL)
+    found = night.statuses()
+    planned = {
+        f"{domain.name} {number}-{test.name}"
+        for domain in wanted.domains
+        for number, test in wanted.plan(domain)
+    }
+    assert len(planned) == 10
+    assert planned <= set(found), str(night)
+    assert "dom0 0-leak-check" in found, found
+    assert set(found.values()) == {"pass"}, str(night)
+    for name in found:
+        assert re.search(rf"^{name.split()[0]} +{name.split()[1]} +pass", night.summary, re.M), name
+        # The result is not a bare word: the test's own output came along, and its own verdicts.
+    for name in planned:
+        domain, folder = name.split()
+        output = night.folder / "domains" / domain / folder / "output"
+        assert output.read_text().startswith("KTAP version 1"), name
+        assert night.result(domain, folder)["subtests"], name
+    for phase in PHASES:
+        assert phase in night.text, f"{phase} is not in the table of phases:\n{night.text}"
+    for line in ("power on", "machine is up", "first test in guest2", "xenlab, all in all"):
+        assert line in night.text, line
+    assert "Xen version" in night.console and "xentest: START dom0 1-versions" in night.console
+    for guest in ("guest1", "guest2"):
+        said = (night.folder / "domains" / guest / "console.log").read_text(errors="replace")
+        assert f"xentest: END {guest} 3-resources pass" in said, said[-2000:]
+    assert not list((nights.CACHE / "machines").glob("night-*/qmp")), "the machine is still there"
