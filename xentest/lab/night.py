@@ -250,7 +250,8 @@ def _report(
     folder = order.results / str(facts["id"])
     summary = folder / "summary.txt"
     if summary.exists():
-        print(summary.read_text(errors="replace").rstrip())
+        inside = order.control.preferences.results_dir  # shown as it is called out here
+        print(summary.read_text(errors="replace").rstrip().replace(inside, str(order.results)))
     shown = night.marks + [("xenlab, all in all", seconds)]
     phases = table(shown, "the machine, seconds since it was switched on")
     print(f"\n{phases}\nresults: {folder}")
