@@ -151,7 +151,9 @@ def whole(called: Called, results: Path, limit: float) -> Night:
 def run(control: Path, results: Path, limit: float, *more: str | Path) -> Night:
     """A whole night."""
     with call(control, results, *more) as called:
-        return whole(called, results, limit)
+        night = whole(called, results, limit)
+    assert not called.machine().exists(), "the machine is still there"
+    return night
 
 
 def latest(results: Path) -> Optional[Path]:
