@@ -80,19 +80,31 @@ def withdraw_all(shared: Path, domain: str) -> None:
 def _folder(shared: Path, name: str) -> Path:
     folder = shared / "barriers" / name
     try:
-        # Open to all from its first moment: the domains may be different users to the server.
-        before = os.umask(0)
-        try:
-            folder.parent.mkdir(exist_ok=True)
-            folder.mkdir(exist_ok=True)
-        finally:
-            os.umask(before)
+        _make_open(folder.parent)
+        _make_open(folder)
     except OSError as error:
         raise BrokenError(
             f"the barrier folder {folder} cannot be made: {error}",
             "Look whether the shared folder is mounted and writable.",
         ) from None
     return folder
+
+
+def _make_open(folder: Path) -> None:
+    """Make a folder that is open to all from its first moment: the domains may be different
+    users to the server. Not by way of the umask, which other threads would feel."""
+    import tempfile
+
+    if folder.is_dir():
+        return
+    made = tempfile.mkdtemp(prefix=".making-", dir=folder.parent)
+    os.chmod(made, 0o777)
+    try:
+        os.rename(made, folder)
+    except OSError:
+        os.rmdir(made)
+        if not folder.is_dir():  # else another domain was here first
+            raise
 
 
 def _wait(folder: Path, mine: int, count: int, timeout: float) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any
 def write_bytes(path: Path, content: bytes, mode: int = 0o644) -> None:
     """Replace `path` atomically: temporary file, fsync, rename, fsync of the folder."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.unlink(missing_ok=True)  # of a process with our number, before a power cut
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
     try:
         with os.fdopen(descriptor, "wb") as stream:
