@@ -116,6 +116,14 @@ def test_whole_way_of_a_test(box: Box) -> None:
     assert not (box.home / "xentests.conf").exists()
 
 
+def test_an_outer_make_is_not_felt(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAKEFLAGS", "s -j8 --jobserver-auth=3,4")
+    monkeypatch.setenv("MAKELEVEL", "1")
+    (box.base / "Makefile").write_text("all:\n\techo level $(MAKELEVEL)\n")
+    box.one(0, run_command=f"make -f {box.base}/Makefile")
+    assert (box.folder("1-T") / "output").read_text() == "echo level 0\nlevel 0\n"
+
+
 ENDINGS: list[tuple[dict[str, str], int, str, str]] = [
     ({"run_command": "exit 77", "result_format": "exit"}, 0, "skip", "did not say why"),
     ({"run_command": "echo bad luck; exit 1"}, 1, "fail", "exit status 1: bad luck"),

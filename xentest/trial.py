@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Iterator
 
-from xentest import process, untrusted
+from xentest import process, tool, untrusted
 from xentest.control_keys import Domain, Test
 from xentest.errors import XentestError, first_line
 from xentest.results import MAX_REASON, Result, Status, folder_name, printable
@@ -189,8 +189,7 @@ def _command(trial: Trial, command: str, output: Path) -> process.Outcome:
 
 def _environment(trial: Trial) -> dict[str, str]:
     return {
-        **os.environ,
-        "LANG": "C.UTF-8",
+        **tool.environment(LC_ALL="C.UTF-8", LANG="C.UTF-8"),
         "XENTEST_DOMAIN": trial.domain.name,
         "XENTEST_TEST": trial.test.name,
         "XENTEST_NUMBER": str(trial.number),

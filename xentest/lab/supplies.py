@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional, Sequence
 
-from xentest import durable
+from xentest import durable, tool
 from xentest.control import Control, Location
 from xentest.errors import BrokenError, UsageError
 from xentest.progress import Progress
@@ -53,7 +53,7 @@ def make_install_tar(target: Path, extra: Sequence[tuple[Path, str]] = ()) -> No
     made = subprocess.run(
         ["make", "-s", "-C", str(SOURCE), "install", "MAN=", f"DESTDIR={stage}"],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-        env={**os.environ, "MAKEFLAGS": "", "MAKELEVEL": ""},
+        env=tool.environment(),
     )  # fmt: skip
     if made.returncode:
         raise BrokenError(f"make install failed: {made.stderr.strip()[-500:]}")
