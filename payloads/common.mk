@@ -3,8 +3,11 @@
 #   NAME_SOURCES   its C files; NAME_LIBS what else it is linked with
 #   LIB_PARTS      the parts of payloads/lib that are used here
 #   TESTS          cmocka programs: tests/NAME.c each, linked with TEST_SOURCES
+#                  and, when there are any, NAME_TEST_SOURCES
 # Everything goes to BUILD; `make check` builds with sanitizers into BUILD-check.
-CC ?= gcc
+ifeq ($(origin CC),default)
+CC = gcc
+endif
 PAYLOADS := $(dir $(lastword $(MAKEFILE_LIST)))
 BUILD ?= build
 OPTIMISE ?= -O2
@@ -15,21 +18,28 @@ CFLAGS += -std=gnu11 -g $(OPTIMISE) $(WARNINGS) -fno-strict-aliasing -pthread
 SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 STATIC ?= -static
 REPORTS ?=
+# Seconds that one test program may take.
+TEST_LIMIT ?= 120
 
 LIB_OBJECTS = $(LIB_PARTS:%=$(BUILD)/lib-%.o)
+COMPILE = $(CC) $(CPPFLAGS) $(CFLAGS)
 
-.PHONY: all check clean
+.PHONY: all check run-tests clean FORCE
 all: $(PROGRAMS:%=$(BUILD)/%)
 
 $(BUILD):
 	mkdir -p $@
 
-$(BUILD)/lib-%.o: $(PAYLOADS)lib/%.c | $(BUILD)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+# Another compiler or other flags build everything anew.
+$(BUILD)/command: FORCE | $(BUILD)
+	@echo '$(COMPILE) $(STATIC)' | cmp -s - $@ || echo '$(COMPILE) $(STATIC)' > $@
 
-$(BUILD)/%.o: %.c | $(BUILD)
+$(BUILD)/lib-%.o: $(PAYLOADS)lib/%.c $(BUILD)/command
+	$(COMPILE) -MMD -MP -c -o $@ $<
+
+$(BUILD)/%.o: %.c $(BUILD)/command
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(COMPILE) -MMD -MP -c -o $@ $<
 
 define program_rule
 $(BUILD)/$(1): $$($(1)_SOURCES:%.c=$(BUILD)/%.o) $$(LIB_OBJECTS)
@@ -38,22 +48,31 @@ endef
 $(foreach program,$(PROGRAMS),$(eval $(call program_rule,$(program))))
 
 define test_rule
-$(BUILD)/$(1): $(BUILD)/tests/$(1).o $$(TEST_SOURCES:%.c=$(BUILD)/%.o) $$(LIB_OBJECTS)
+$(BUILD)/tests/$(1): $(BUILD)/tests/$(1).o $$(TEST_SOURCES:%.c=$(BUILD)/%.o) \
+		$$($(1)_TEST_SOURCES:%.c=$(BUILD)/%.o) $$(LIB_OBJECTS)
 	$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$^ $$(TEST_LIBS) -lcmocka -lm
 endef
 $(foreach test,$(TESTS),$(eval $(call test_rule,$(test))))
 
-# With REPORTS=FOLDER every test program leaves its verdicts there as JUnit XML.
 check:
 	$(MAKE) BUILD=$(BUILD)-check STATIC= CFLAGS="$(CFLAGS) $(SANITIZE)" run-tests
 
-.PHONY: run-tests
-run-tests: $(TESTS:%=$(BUILD)/%)
-	@status=0; for test in $(TESTS); do \
+# With REPORTS=FOLDER every test program leaves its verdicts there as JUnit XML; what it
+# says beside them is shown.  A program that left no report (it died) fails too.
+run-tests: $(TESTS:%=$(BUILD)/tests/%)
+	@status=0; \
+	for test in $(TESTS); do \
 		if [ -n "$(REPORTS)" ]; then \
-			CMOCKA_MESSAGE_OUTPUT=xml CMOCKA_XML_FILE=$(REPORTS)/$(notdir $(CURDIR))-$$test-%g.xml \
-				$(BUILD)/$$test || status=1; \
-		else $(BUILD)/$$test || status=1; fi; done; exit $$status
+			mkdir -p "$(REPORTS)"; \
+			report="$(abspath $(REPORTS))/$(notdir $(CURDIR))-$$test"; \
+			rm -f "$$report"-*.xml; \
+			CMOCKA_MESSAGE_OUTPUT=xml CMOCKA_XML_FILE="$$report-%g.xml" \
+				timeout $(TEST_LIMIT) $(BUILD)/tests/$$test || status=1; \
+			ls "$$report"-*.xml > /dev/null || status=1; \
+		else \
+			timeout $(TEST_LIMIT) $(BUILD)/tests/$$test || status=1; \
+		fi; \
+	done; exit $$status
 
 clean:
 	rm -rf $(BUILD) $(BUILD)-check
