@@ -1,0 +1,115 @@
+#include "traps.h"
+
+#include <stddef.h>
+
+#include "console.h"
+#include "hypercall.h"
+#include "shutdown.h"
+
+#define TRAPS 20
+#define PAGE_FAULT 14
+#define MAY_CALL_FROM_KERNEL 0
+
+/* As entry.S leaves it on the stack. */
+struct frame {
+	uint64_t r15, r14, r13, r12, r11, r10, r9, r8, rdi, rsi, rbp, rbx, rdx, rcx, rax;
+	uint64_t vector, error, rip, cs, rflags, rsp, ss;
+};
+
+extern const unsigned long trap_entries[TRAPS];
+extern void event_entry(void), failsafe_entry(void), catch_resume(void);
+int catch_begin(struct catch *place) __attribute__((returns_twice));
+void trap_handle(struct frame *frame);
+void events_quieten(void);
+
+static struct shared_info *shared_page;
+static struct catch *catching;
+static struct fault caught;
+
+long traps_begin(struct shared_info *shared)
+{
+	struct trap_info table[TRAPS + 1] = { 0 };
+	long status;
+
+	shared_page = shared;
+	for (int i = 0; i < TRAPS; i++) {
+		table[i].vector = i;
+		table[i].flags = MAY_CALL_FROM_KERNEL;
+		table[i].cs = FLAT_KERNEL_CS;
+		table[i].address = trap_entries[i];
+	}
+	status = hypercall1(__HYPERVISOR_set_trap_table, (unsigned long)table);
+	if (status)
+		return status;
+	return hypercall3(__HYPERVISOR_set_callbacks, (unsigned long)event_entry,
+			  (unsigned long)failsafe_entry, 0);
+}
+
+/* We look at no event; one that comes because a call unmasked them is put aside. */
+void events_quieten(void)
+{
+	shared_page->vcpu_info[0].evtchn_upcall_mask = 1;
+	shared_page->vcpu_info[0].evtchn_upcall_pending = 0;
+}
+
+static void say_value(const char *name, uint64_t value)
+{
+	console_say(name);
+	console_say_hex(value);
+}
+
+static void tell(const struct fault *fault)
+{
+	console_say("xenfc: the kernel itself faulted: vector ");
+	console_say_decimal(fault->vector);
+	say_value(", error ", fault->error);
+	say_value(", instruction ", fault->instruction);
+	say_value(", address ", fault->address);
+	console_say("\n");
+}
+
+void trap_handle(struct frame *frame)
+{
+	caught = (struct fault){
+		.vector = frame->vector,
+		.error = frame->error,
+		.address = frame->vector == PAGE_FAULT ? shared_page->vcpu_info[0].arch.cr2 : 0,
+		.instruction = frame->rip,
+	};
+	if (catching) {
+		frame->rdi = (uint64_t)catching;
+		frame->rip = (uint64_t)catch_resume;
+		catching = NULL;
+		return;
+	}
+	tell(&caught);
+	shutdown_with(VERDICT_ERROR, "a fault of the fuzzer's own kernel");
+}
+
+bool read_byte(const void *address, uint8_t *value, struct fault *fault)
+{
+	struct catch place;
+
+	if (catch_begin(&place)) {
+		*fault = caught;
+		return false;
+	}
+	__atomic_store_n(&catching, &place, __ATOMIC_SEQ_CST);
+	*value = *(const volatile uint8_t *)address;
+	__atomic_store_n(&catching, NULL, __ATOMIC_SEQ_CST);
+	return true;
+}
+
+bool write_byte(void *address, uint8_t value, struct fault *fault)
+{
+	struct catch place;
+
+	if (catch_begin(&place)) {
+		*fault = caught;
+		return false;
+	}
+	__atomic_store_n(&catching, &place, __ATOMIC_SEQ_CST);
+	*(volatile uint8_t *)address = value;
+	__atomic_store_n(&catching, NULL, __ATOMIC_SEQ_CST);
+	return true;
+}

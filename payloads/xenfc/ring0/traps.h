@@ -1,0 +1,28 @@
+/* Exceptions of ours: caught round one access, else told and the end. */
+#ifndef XENFC_RING0_TRAPS_H
+#define XENFC_RING0_TRAPS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <xen/xen.h>
+
+struct catch {
+	uint64_t rbx, rbp, r12, r13, r14, r15, rsp, rip;
+};
+
+struct fault {
+	unsigned int vector;
+	uint64_t error;
+	uint64_t address;	/* of the access, for a page fault */
+	uint64_t instruction;
+};
+
+/* Fails only when Xen refuses the table. */
+long traps_begin(struct shared_info *shared);
+
+/* Try one access: false, and what happened, when it faulted. */
+bool read_byte(const void *address, uint8_t *value, struct fault *fault);
+bool write_byte(void *address, uint8_t value, struct fault *fault);
+
+#endif
