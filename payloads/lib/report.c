@@ -1,0 +1,87 @@
+#include "report.h"
+
+#include <stdarg.h>
+
+#include "environment.h"
+#include "json.h"
+
+void report_begin(struct report *r, enum report_form form, FILE *out, const char *program,
+		  char *const argv[], int planned)
+{
+	*r = (struct report){ .form = form, .out = out };
+	if (form == REPORT_JSON) {
+		environment_write(out, program, argv);
+		r->nowhere = fopen("/dev/null", "w");
+	}
+	ktap_begin(&r->ktap, r->nowhere ? r->nowhere : out, form != REPORT_KTAP, planned);
+}
+
+static void write_json(struct report *r, const char *name, const struct verdict *verdict)
+{
+	struct json j;
+
+	json_begin_line(&j, r->out);
+	json_string(&j, "type", "result");
+	json_string(&j, "name", name);
+	json_string(&j, "status", outcome_name(verdict->outcome));
+	json_string(&j, "reason", verdict->reason);
+	json_end_line(&j);
+}
+
+void report_verdict(struct report *r, const char *name, const struct verdict *verdict)
+{
+	if (r->form == REPORT_JSON)
+		write_json(r, name, verdict);
+	switch (verdict->outcome) {
+	case OUTCOME_PASS:
+		ktap_pass(&r->ktap, name, "%s", verdict->reason);
+		break;
+	case OUTCOME_FAIL:
+		ktap_fail(&r->ktap, name, "%s", verdict->reason);
+		break;
+	case OUTCOME_SKIP:
+		ktap_skip(&r->ktap, name, "%s", verdict->reason);
+		break;
+	case OUTCOME_ERROR:
+		ktap_error(&r->ktap, name, "%s", verdict->reason);
+		break;
+	}
+}
+
+void report_figure(struct report *r, const char *name, double value, const char *unit,
+		   const char *better)
+{
+	if (r->form == REPORT_JSON)
+		json_figure(r->out, name, value, unit, better);
+	else
+		ktap_note(&r->ktap, "%s: %.4g %s", name, value, unit);
+}
+
+void report_note(struct report *r, const char *text, ...)
+{
+	char line[1024];
+	va_list words;
+
+	va_start(words, text);
+	vsnprintf(line, sizeof(line), text, words);
+	va_end(words);
+	if (r->form == REPORT_JSON) {
+		struct json j;
+
+		json_begin_line(&j, r->out);
+		json_string(&j, "type", "note");
+		json_string(&j, "text", line);
+		json_end_line(&j);
+	} else {
+		ktap_note(&r->ktap, "%s", line);
+	}
+}
+
+int report_end(struct report *r)
+{
+	int status = ktap_end(&r->ktap);
+
+	if (r->nowhere)
+		fclose(r->nowhere);
+	return status;
+}

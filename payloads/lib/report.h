@@ -1,0 +1,39 @@
+/* The output of a test payload: sentences, KTAP or JSON, from the same calls. */
+#ifndef XENTEST_REPORT_H
+#define XENTEST_REPORT_H
+
+#include <stdio.h>
+
+#include "ktap.h"
+#include "verdict.h"
+
+enum report_form {
+	REPORT_PLAIN,
+	REPORT_KTAP,
+	REPORT_JSON,	/* the environment, then {"type":"result","name":...,"status":...,"reason":...} */
+};
+
+struct report {
+	enum report_form form;
+	FILE *out;
+	struct ktap ktap;	/* counts in every form; with JSON it writes to `nowhere` */
+	FILE *nowhere;
+};
+
+/* `planned` as in ktap_begin(); JSON begins with the environment line. */
+void report_begin(struct report *r, enum report_form form, FILE *out, const char *program,
+		  char *const argv[], int planned);
+
+void report_verdict(struct report *r, const char *name, const struct verdict *verdict);
+
+/* A figure line in JSON, a note otherwise; `better` is "higher" or "lower". */
+void report_figure(struct report *r, const char *name, double value, const char *unit,
+		   const char *better);
+
+/* {"type":"note"} in JSON. */
+void report_note(struct report *r, const char *text, ...) __attribute__((format(printf, 2, 3)));
+
+/* The totals; the exit status as of ktap_end(). */
+int report_end(struct report *r);
+
+#endif
