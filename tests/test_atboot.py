@@ -230,6 +230,14 @@ def test_a_crash_under_a_test_reboots_once_more(stand: Stand) -> None:
     assert stand.is_over()
 
 
+def test_a_boot_that_was_not_confirmed_is_never_gone_on_with(stand: Stand) -> None:
+    stand.begin(phase="testing", boot_id=stand.now)
+    stand.ends = "broken"
+    stand.come_up()
+    assert "--resume" not in stand.asked[0]
+    assert "does not confirm this boot" in stand.asked[0][stand.asked[0].index("--give-up") + 1]
+
+
 def test_a_machine_that_boots_xen_by_itself_goes_on_at_once(stand: Stand) -> None:
     stand.begin(phase="testing")
     stand.console_says(OOPS + XEN + LINUX + "own login:\n")

@@ -87,6 +87,13 @@ def test_a_finished_result_is_copied_once_and_whole(place: Place) -> None:
     assert kept is not None and kept.status is Status.PASS
 
 
+def test_a_result_before_its_turn_waits(place: Place) -> None:
+    place.finish(2, "u")
+    assert place.collect() == [], "nobody can have run the second test before the first"
+    place.finish()
+    assert [result.number for result in place.collect()] == [1, 2]
+
+
 @pytest.mark.parametrize(
     "facts",
     [{"domain": "dom0"}, {"test": "u"}, {"number": 2}],

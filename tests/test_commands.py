@@ -46,6 +46,16 @@ def test_commands_can_be_run_and_say_how(command: str) -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
+def test_a_reader_that_went_away_is_no_fault(command: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    words = ["/usr/bin/python3", str(ROOT / command), "--help"]
+    done = subprocess.run(words, stdout=writer, stderr=subprocess.PIPE, timeout=LIMIT)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_commands_say_their_version(command: str) -> None:
     found = run(command, "--version")
     assert (found.returncode, found.stdout, found.stderr) == (0, f"{command} {VERSION}\n", "")

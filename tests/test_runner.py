@@ -4,90 +4,17 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import json
 import os
-import random
 import shutil
-import signal
 import subprocess
-import tarfile
 import time
 from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
 
-from xentest import results
-from xentest.results import Result, Status
-
-XENRUNTESTS = Path(__file__).resolve().parent.parent / "xenruntests"
-
-
-class Box:
-    """A domain with a shared folder."""
-
-    def __init__(self, base: Path) -> None:
-        self.base = base
-        self.shared = base / "shared"
-        self.home = self.shared / "box"
-        self.temp = base / "temp"
-        self.home.mkdir(parents=True)
-        self.temp.mkdir()
-
-    def write(self, **tests: dict[str, str]) -> None:
-        """A control file with these tests; underscores in names stay."""
-        text = f"[Preferences]\nhypervisor=none\nshared_dir={self.shared}\n"
-        for name, keys in tests.items():
-            lines = "".join(f"{key}={value}\n" for key, value in keys.items())
-            text += f"[{name}]\n{lines}"
-        text += f"[XENVM0]\nname=box\ntempdir={self.temp}\nstart=never\nrole=server\n"
-        text += "".join(f"test{number}={name}\n" for number, name in enumerate(tests, 1))
-        (self.home / "xentests.conf").write_text(text)
-
-    def start(self, *more: str | Path) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            [XENRUNTESTS, "--shared", self.shared, "--hostname", "box", *more],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-
-    def run(
-        self, status: int | None = None, *more: str | Path
-    ) -> subprocess.CompletedProcess[bytes]:
-        process = self.start(*more)
-        out, err = process.communicate(timeout=100)
-        assert b"Traceback" not in err
-        if status is not None:
-            assert process.returncode == status, (out, err)
-        return subprocess.CompletedProcess([], process.returncode, out, err)
-
-    def result(self, folder: str) -> Result:
-        return results.parse((self.folder(folder) / "result.json").read_text())
-
-    def folder(self, name: str) -> Path:
-        return self.home / "results" / name
-
-    def one(self, status: int | None = None, **keys: str) -> Result:
-        """Run a single test named T."""
-        self.write(T=keys)
-        self.run(status)
-        return self.result("1-T")
-
-    def archive(self, files: dict[str, str]) -> str:
-        """An archive with these files below t-1.0/; its address."""
-        tree = self.base / "t-1.0"
-        tree.mkdir()
-        for name, content in files.items():
-            (tree / name).write_text(content)
-        with tarfile.open(self.base / "t.tar.gz", "w:gz") as archive:
-            archive.add(tree, "t-1.0")
-        shutil.rmtree(tree)
-        return f"file://{self.base}/t.tar.gz"
-
-
-@pytest.fixture
-def box(tmp_path: Path) -> Box:
-    return Box(tmp_path)
+from runner_box import XENRUNTESTS, Box, wait_for
+from xentest.results import Status
 
 
 def test_whole_way_of_a_test(box: Box) -> None:
@@ -317,13 +244,6 @@ def test_gigabyte_of_output(box: Box) -> None:
     assert (box.folder("1-T") / "output").stat().st_size < 65 << 20
 
 
-def wait_for(path: Path) -> None:
-    deadline = time.monotonic() + 30
-    while not path.exists():
-        assert time.monotonic() < deadline, f"{path} did not come"
-        time.sleep(0.005)
-
-
 def test_changed_control_file_does_not_change_the_plan(box: Box) -> None:
     wait = f"until test -e {box.base}/go; do sleep 0.05; done"
     box.write(A={"run_command": wait}, B={"run_command": "echo the plan"})
@@ -392,125 +312,6 @@ def test_terminated_runner_ends_its_test(box: Box) -> None:
     assert process.returncode == 130
     pid = (box.base / "pid").read_text().strip() or "0"
     assert not Path(f"/proc/{pid}").exists()
-
-
-def test_killed_at_random_moments_nothing_is_lost(box: Box) -> None:
-    count, source = 30, random.Random(1114727452)
-    done = f"echo x >> {box.base}/ran.$XENTEST_NUMBER; sleep 0.15"
-    box.write(**{f"T{number}": {"run_command": done} for number in range(1, count + 1)})
-    finished: dict[str, str] = {}
-    kills = 0
-    while (box.home / "xentests.conf").exists():
-        assert kills < 200
-        process = box.start()
-        try:
-            process.communicate(timeout=0.1 + source.random() * 0.4)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
-            kills += 1
-        for number in range(1, count + 1):
-            path = box.folder(f"{number}-T{number}") / "result.json"
-            if path.exists():
-                assert finished.setdefault(path.parent.name, path.read_text()) == path.read_text()
-    assert kills >= 10
-    found = [box.result(f"{number}-T{number}") for number in range(1, count + 1)]
-    assert {result.status for result in found} <= {Status.PASS, Status.CRASH}
-    assert Status.CRASH in {result.status for result in found}
-    for number in range(1, count + 1):
-        ran = box.base / f"ran.{number}"
-        assert not ran.exists() or ran.read_text() == "x\n", "a test was run twice"
-    assert list(box.temp.iterdir()) == []
-
-
-def running(box: Box, name: str, boot: str) -> None:
-    box.folder(name).mkdir(parents=True)
-    marker = {"boot": boot, "started": "2026-01-01T00:00:00Z", "pid": 1}
-    (box.folder(name) / "running").write_text(json.dumps(marker))
-
-
-def test_test_that_the_machine_died_under_is_a_crash(box: Box) -> None:
-    box.write(A={"run_command": "true"}, B={"run_command": "true"})
-    running(box, "1-A", "another boot")
-    (box.folder("1-A") / "output").write_text("last words")
-    box.run(1)
-    found = box.result("1-A")
-    assert found.status is Status.CRASH
-    assert found.reason == "the domain (or machine) went down while this test ran"
-    assert found.started == "2026-01-01T00:00:00Z"
-    assert (box.folder("1-A") / "output").read_text() == "last words"
-    assert box.result("2-B").status is Status.PASS
-
-
-def test_strays_of_a_killed_runner_are_ended(box: Box) -> None:
-    box.write(A={"run_command": f"echo $$ > {box.base}/pid; sleep 1000; true"})
-    first = box.start()
-    wait_for(box.base / "pid")
-    first.kill()
-    first.communicate()
-    box.run(1)
-    assert box.result("1-A").reason == "xenruntests was killed while this test ran"
-    pid = (box.base / "pid").read_text().strip() or "0"
-    assert not Path(f"/proc/{pid}/cwd").exists()
-
-
-FORGED = ["{", "", '{"schema": 1}', json.dumps({"schema": 1, "domain": "x", "test": "A"})]
-
-
-@pytest.mark.parametrize("content", FORGED)
-def test_result_that_is_not_ours_is_not_believed(box: Box, content: str) -> None:
-    box.write(A={"run_command": "exit 1"})
-    box.folder("1-A").mkdir(parents=True)
-    (box.folder("1-A") / "result.json").write_text(content)
-    box.run(1)
-    assert box.result("1-A").status is Status.FAIL
-
-
-def test_links_and_fifos_in_the_results_are_not_followed(box: Box) -> None:
-    victim = box.base / "victim"
-    victim.mkdir()
-    (victim / "precious").write_text("kept")
-    names = ["A", "B", "C", "D"]
-    box.write(**{name: {"run_command": "echo hello"} for name in names})
-    (box.home / "results").mkdir()
-    box.folder("1-A").symlink_to(victim)
-    box.folder("2-B").mkdir()
-    (box.folder("2-B") / "output").symlink_to(victim / "precious")
-    (box.folder("2-B") / "logs").symlink_to(victim)
-    box.folder("3-C").mkdir()
-    os.mkfifo(box.folder("3-C") / "result.json")
-    os.mkfifo(box.folder("3-C") / "running")
-    os.mkfifo(box.folder("4-D"))
-    box.run(0)
-    for number, name in enumerate(names, 1):
-        assert box.result(f"{number}-{name}").status is Status.PASS
-        assert (box.folder(f"{number}-{name}") / "output").read_text() == "hello\n"
-    assert [path.name for path in victim.iterdir()] == ["precious"]
-    assert (victim / "precious").read_text() == "kept"
-
-
-def test_results_folder_that_is_a_link_is_refused(box: Box) -> None:
-    box.write(A={"run_command": "true"})
-    (box.base / "elsewhere").mkdir()
-    (box.home / "results").symlink_to(box.base / "elsewhere")
-    assert b"a symbolic link" in box.run(3).stderr
-    assert list((box.base / "elsewhere").iterdir()) == []
-
-
-def test_test_that_replaces_its_results_by_links(box: Box) -> None:
-    (box.base / "victim").mkdir()
-    evil = f"cd $XENTEST_LOGS/..; rm -r logs output; ln -s {box.base}/victim logs; mkfifo output"
-    found = box.one(1, run_command=evil, result_format="ktap", log_dir="l")
-    assert found.status is Status.ERROR
-    assert list((box.base / "victim").iterdir()) == []
-
-
-def test_logs_without_links_and_devices(box: Box) -> None:
-    make = "echo a > l/a; ln -s /etc/passwd l/link; mkfifo l/fifo; mkdir l/d; echo b > l/d/b"
-    found = box.one(0, run_command=make, log_dir="l")
-    logs = box.folder("1-T") / "logs" / "l"
-    assert sorted(str(path.relative_to(logs)) for path in logs.rglob("*")) == ["a", "d", "d/b"]
-    assert "2 log files left out" in found.reason
 
 
 def test_shared_folder_of_a_guest_is_read_from_its_defaults(tmp_path: Path) -> None:

@@ -45,6 +45,14 @@ def test_begin_makes_a_whole_folder_and_points_latest_at_it(tmp_path: Path) -> N
     assert runs.open_run(tmp_path / "runs").id == second.id
 
 
+@pytest.mark.parametrize("content", ["", "{", "null", "[]"])
+def test_a_run_whose_facts_are_damaged_is_told(tmp_path: Path, content: str) -> None:
+    run = runs.begin(tmp_path, a_control())
+    (run.folder / "run.json").write_text(content)
+    with pytest.raises(BrokenError, match="run.json is damaged"):
+        runs.open_run(tmp_path)
+
+
 def test_facts_and_phases_survive(tmp_path: Path) -> None:
     run = runs.begin(tmp_path, a_control())
     run.update(state="testing", build_id="abc")

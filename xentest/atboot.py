@@ -45,7 +45,7 @@ class AtBoot:
         """Do what the run's phase asks for."""
         same_boot = self.machine.boot_id() == self.state.boot_id
         if self.state.phase == "testing":
-            return self.start_domains(resume=True) if same_boot else self.after_crash()
+            return self.resumed() if same_boot else self.after_crash()
         if same_boot:
             self.progress.say(f"run {self.run.id} waits for the machine to be restarted")
             return EXIT_OK
@@ -55,6 +55,12 @@ class AtBoot:
         if fault:
             return self.boot_failed(fault)
         return self.confirmed()
+
+    def resumed(self) -> int:
+        """Called again in the boot that was confirmed: what ran was killed, the machine lives."""
+        if not boot.is_confirmed(self.paths):
+            return self.close(f"{self.paths.confirmed} does not confirm this boot")
+        return self.start_domains(resume=True)
 
     def confirmed(self) -> int:
         """The hypervisor that was built is the one that runs."""

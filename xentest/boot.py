@@ -293,6 +293,14 @@ def confirm(paths: Paths) -> None:
     durable.write_text(paths.confirmed, boot_id() + "\n")
 
 
+def is_confirmed(paths: Paths) -> bool:
+    """Whether this very boot was confirmed."""
+    try:
+        return paths.confirmed.read_text().strip() == boot_id()
+    except OSError:
+        return False
+
+
 def _hypervisor_type() -> str:
     try:
         return Path("/sys/hypervisor/type").read_text().strip()

@@ -1,8 +1,9 @@
 """Take results out of the shared folder, believing nothing.
 
-A result is copied once, as soon as its result.json appears, and whole or not
-at all; what the domain changes later is ignored.  A result.json that does not
-fit its place, or is none of ours, becomes an `error` that says so.
+A result is copied once, as soon as its result.json and those of the tests before it
+are there, and whole or not at all; what the domain changes later is ignored.  A
+result.json that does not fit its place, or is none of ours, becomes an `error` that
+says so.
 """
 
 from __future__ import annotations
@@ -44,8 +45,9 @@ def collect_finished(
             if is_stored(run, domain.name, number, test.name):
                 continue
             result = _take(folder, domain.name, number, test.name, run, explain)
-            if result is not None:
-                new.append(result)
+            if result is None:
+                break  # tests run in order: what stands behind it is not a test's result
+            new.append(result)
     return new
 
 

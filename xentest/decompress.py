@@ -228,4 +228,4 @@ def _zstd(name: str, source: IO[bytes]) -> Chunks:
 
 
 def _damaged(name: str, reason: str) -> BrokenError:
-    return BrokenError(f"{name}: {reason}", ADVICE)
+    return BrokenError(f"{name} {reason}", ADVICE)

@@ -46,7 +46,9 @@ def guarded_main(name: str, main: Callable[[Sequence[str]], int], argv: Sequence
     """Run a command so that no traceback reaches its user (`--debug` shows it)."""
     debug = "--debug" in argv
     try:
-        return main([word for word in argv if word != "--debug"])
+        status = main([word for word in argv if word != "--debug"])
+        sys.stdout.flush()
+        return status
     except XentestError as error:
         return _report(name, error, str(error), error.exit_status, debug)
     except KeyboardInterrupt:

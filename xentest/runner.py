@@ -2,7 +2,8 @@
 
 What is done stands in the shared folder only: a result.json is a finished test, a
 `running` marker without one is a test that the domain, the machine or the runner
-died under.
+died under.  Tests run in the order of the plan, so finished ones are its beginning:
+what stands there for a later test was written by another, and is not believed.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Iterator, Optional
 from xentest import durable, process, results, trial, untrusted
 from xentest.control import Control
 from xentest.control_keys import Domain
-from xentest.errors import BrokenError
+from xentest.errors import BrokenError, XentestError
 from xentest.progress import Progress
 from xentest.results import Result, Status
 from xentest.trial import Trial
@@ -45,15 +46,31 @@ class Runner:
 
     def run(self) -> list[Result]:
         """Run what is not done; all results of the plan, earlier ones included."""
-        plan = self.control.plan(self.domain)
+        plan = [
+            Trial(self.shared, self.domain, number, test)
+            for number, test in self.control.plan(self.domain)
+        ]
         self._check_shared()
         with self._alone():
-            done = []
-            for number, test in plan:
-                found = self._one(Trial(self.shared, self.domain, number, test))
+            done = self._finished_before(plan)
+            for item in plan[len(done) :]:
+                later = plan[len(done) + 1 :]
+                found = self._one(item, later)
                 self._say(found, len(plan))
                 done.append(found)
             durable.remove(self.home / "xentests.conf")
+        return done
+
+    def _finished_before(self, plan: list[Trial]) -> list[Result]:
+        """The results of an earlier pass over the plan, up to the first that is not there."""
+        done: list[Result] = []
+        for item in plan:
+            found = _finished(item)
+            if found is None:
+                break
+            _unlink(item.folder / "running")
+            self._say(found, len(plan))
+            done.append(found)
         return done
 
     def _check_shared(self) -> None:
@@ -95,17 +112,13 @@ class Runner:
         finally:
             os.close(descriptor)
 
-    def _one(self, item: Trial) -> Result:
-        finished = _finished(item)
-        if finished is not None:
-            _unlink(item.folder / "running")
-            return finished
+    def _one(self, item: Trial, later: list[Trial]) -> Result:
         marker = _marker(item)
         if marker is not None:
-            return self._interrupted(item, marker)
-        return self._perform(item)
+            return self._interrupted(item, marker, later)
+        return self._perform(item, later)
 
-    def _perform(self, item: Trial) -> Result:
+    def _perform(self, item: Trial, later: list[Trial]) -> Result:
         try:
             trial.discard(item.folder)
             item.folder.mkdir()
@@ -118,9 +131,9 @@ class Runner:
         result = trial.perform(item)
         self._mark(f"END {self.domain.name} {item.name} {result.status.value}")
         self._withdraw_from_barriers()
-        return _write(item, result)
+        return _write(item, _without_forgeries(result, later))
 
-    def _interrupted(self, item: Trial, marker: dict[str, object]) -> Result:
+    def _interrupted(self, item: Trial, marker: dict[str, object], later: list[Trial]) -> Result:
         """The result of a test that something died under."""
         reason = "the domain (or machine) went down while this test ran"
         if marker.get("boot") == _boot_id():
@@ -133,7 +146,7 @@ class Runner:
         self._withdraw_from_barriers()
         result = item.result(Status.CRASH, reason)
         result.started = str(marker.get("started", ""))[:40]
-        return _write(item, result)
+        return _write(item, _without_forgeries(result, later))
 
     def _withdraw_from_barriers(self) -> None:
         if (self.shared / "barriers").is_dir():
@@ -183,6 +196,25 @@ def _read(item: Trial, name: str, limit: int) -> Optional[str]:
         if item.folder.is_symlink():
             return None
         raise _unusable(item.folder, error) from None
+
+
+def _without_forgeries(result: Result, later: list[Trial]) -> Result:
+    """Remove what a test left in the places of later ones, before its own result is written.
+
+    The control domain believes a result only when those before it are there; so it
+    never sees a forged one.
+    """
+    forged = [item for item in later if os.path.lexists(item.folder)]
+    if not forged:
+        return result
+    try:
+        for item in forged:
+            trial.discard(item.folder)
+    except (OSError, XentestError) as error:
+        raise _unusable(item.folder, error) from None
+    names = ", ".join(item.name for item in forged[:5])
+    note = f"something wrote into the results of later tests ({names}): removed"
+    return replace(result, reason=trial.fit(f"{note}; {result.reason}".removesuffix("; ")))
 
 
 def _finished(item: Trial) -> Optional[Result]:

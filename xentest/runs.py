@@ -119,6 +119,8 @@ def open_run(results_dir: Path, run_id: str = "latest") -> Run:
         if not RUN_ID.fullmatch(folder.name):
             raise FileNotFoundError(folder)
         facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        if not isinstance(facts, dict):
+            raise ValueError("not a JSON object")
     except FileNotFoundError:
         advice = f"See `ls {results_dir}` for the runs that are kept."
         raise UsageError(f"there is no run {run_id} in {results_dir}", advice) from None

@@ -65,7 +65,7 @@ class Trial:
         return self.folder / "logs"
 
     def result(self, status: Status, reason: str = "") -> Result:
-        return Result(self.domain.name, self.test.name, self.number, status, _fit(reason))
+        return Result(self.domain.name, self.test.name, self.number, status, fit(reason))
 
 
 def perform(trial: Trial) -> Result:
@@ -87,7 +87,7 @@ def perform(trial: Trial) -> Result:
     result.duration = round(time.monotonic() - begun, 3)
     result.phases = {name: round(seconds, 3) for name, seconds in trial.phases.items()}
     if trial.notes:
-        result.reason = _fit("; ".join(part for part in (result.reason, *trial.notes) if part))
+        result.reason = fit("; ".join(part for part in (result.reason, *trial.notes) if part))
     return result
 
 
@@ -165,7 +165,7 @@ def _run(trial: Trial) -> Result:
         words, result.log_offset = text.last_words(trial.output)
         said = f"; its last words: {words}" if words else "; it said nothing"
         result.status = Status.TIMEOUT
-        result.reason = _fit(f"ended after {test.timeout:g} s, its time limit{said}")
+        result.reason = fit(f"ended after {test.timeout:g} s, its time limit{said}")
     _keep_logs(trial)
     return result
 
@@ -281,5 +281,6 @@ def now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
-def _fit(reason: str) -> str:
+def fit(reason: str) -> str:
+    """A reason as it may stand in a result."""
     return first_line(printable(reason), MAX_REASON)

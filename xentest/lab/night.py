@@ -23,6 +23,7 @@ from xentest.results import Status
 
 POWER_CYCLES = 30
 SLACK_SECONDS = 900.0
+LOOK = 1 << 20  # bytes of console that are read at once
 SIGN_OF_LIFE = re.compile(rb"^xentest: \S+: (a run|no run|looking)", re.MULTILINE)
 FIRST_TEST = re.compile(rb"xentest: START (\S+) (\S+)")
 
@@ -111,8 +112,9 @@ class Night:
         """Follow the console: signs of life, tests that begin."""
         with self.made.console.open("rb") as stream:
             stream.seek(self.console_position)
-            fresh = stream.read(1 << 20)
-        end = fresh.rfind(b"\n") + 1
+            fresh = stream.read(LOOK)
+        # Whole lines only, but a line that is longer than what is read at once is no line.
+        end = len(fresh) if len(fresh) == LOOK else fresh.rfind(b"\n") + 1
         self.console_position += end
         if self.waits_for_life and SIGN_OF_LIFE.search(fresh[:end]):
             self.waits_for_life = False
