@@ -1,4 +1,7 @@
-/* Numbers about samples.  All take samples in any order and leave them as they were. */
+/*
+ * Numbers about samples.  All take samples in any order and leave them as they were.
+ * What samples are too few to tell is NaN.
+ */
 #ifndef XENTEST_STATISTICS_H
 #define XENTEST_STATISTICS_H
 
