@@ -1,13 +1,12 @@
 #include "console.h"
 
 #include <stdbool.h>
-#include <string.h>
-
 #include <xen/xen.h>
 #include <xen/event_channel.h>
 #include <xen/io/console.h>
 #include <xen/sched.h>
 
+#include "../freestanding.h"
 #include "clock.h"
 #include "hypercall.h"
 
@@ -75,29 +74,6 @@ void console_write(const char *text, size_t size)
 void console_say(const char *text)
 {
 	console_write(text, strlen(text));
-}
-
-void console_say_hex(unsigned long value)
-{
-	char text[2 + 16];
-
-	text[0] = '0';
-	text[1] = 'x';
-	for (int i = 0; i < 16; i++)
-		text[2 + i] = "0123456789abcdef"[(value >> (60 - 4 * i)) & 15];
-	console_write(text, sizeof(text));
-}
-
-void console_say_decimal(unsigned long value)
-{
-	char text[20];
-	size_t at = sizeof(text);
-
-	do {
-		text[--at] = '0' + value % 10;
-		value /= 10;
-	} while (value);
-	console_write(text + at, sizeof(text) - at);
 }
 
 void console_drain(void)

@@ -18,8 +18,6 @@ void console_use_ring(struct xencons_interface *ring, unsigned int event_channel
  */
 void console_write(const char *text, size_t size);
 void console_say(const char *text);
-void console_say_hex(unsigned long value);
-void console_say_decimal(unsigned long value);
 
 /* Wait, at most a second, until the other end has taken everything. */
 void console_drain(void);

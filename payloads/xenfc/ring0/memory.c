@@ -1,7 +1,6 @@
 #include "memory.h"
 
-#include <string.h>
-
+#include "../freestanding.h"
 #include "hypercall.h"
 
 #define VIRT_BASE 0xffffffff80000000UL

@@ -1,14 +1,12 @@
 #include "traps.h"
 
-#include <stddef.h>
-
+#include "../freestanding.h"
 #include "console.h"
 #include "hypercall.h"
 #include "shutdown.h"
 
 #define TRAPS 20
 #define PAGE_FAULT 14
-#define MAY_CALL_FROM_KERNEL 0
 
 /* As entry.S leaves it on the stack. */
 struct frame {
@@ -16,14 +14,17 @@ struct frame {
 	uint64_t vector, error, rip, cs, rflags, rsp, ss;
 };
 
+/* What entry.S has, and what it calls. */
 extern const unsigned long trap_entries[TRAPS];
-extern void event_entry(void), failsafe_entry(void), catch_resume(void);
+void event_entry(void);
+void failsafe_entry(void);
+void catch_resume(void);
 int catch_begin(struct catch *place) __attribute__((returns_twice));
 void trap_handle(struct frame *frame);
 void events_quieten(void);
 
 static struct shared_info *shared_page;
-static struct catch *catching;
+static struct catch *volatile catching;
 static struct fault caught;
 
 long traps_begin(struct shared_info *shared)
@@ -34,7 +35,6 @@ long traps_begin(struct shared_info *shared)
 	shared_page = shared;
 	for (int i = 0; i < TRAPS; i++) {
 		table[i].vector = i;
-		table[i].flags = MAY_CALL_FROM_KERNEL;
 		table[i].cs = FLAT_KERNEL_CS;
 		table[i].address = trap_entries[i];
 	}
@@ -52,20 +52,16 @@ void events_quieten(void)
 	shared_page->vcpu_info[0].evtchn_upcall_pending = 0;
 }
 
-static void say_value(const char *name, uint64_t value)
-{
-	console_say(name);
-	console_say_hex(value);
-}
-
 static void tell(const struct fault *fault)
 {
-	console_say("xenfc: the kernel itself faulted: vector ");
-	console_say_decimal(fault->vector);
-	say_value(", error ", fault->error);
-	say_value(", instruction ", fault->instruction);
-	say_value(", address ", fault->address);
-	console_say("\n");
+	char buffer[200];
+	struct text line;
+
+	text_begin(&line, buffer, sizeof(buffer));
+	text_format(&line, "xenfc: the kernel itself faulted: vector %u, error %lx, ",
+		    fault->vector, fault->error);
+	text_format(&line, "instruction %lx, address %lx\n", fault->instruction, fault->address);
+	console_say(buffer);
 }
 
 void trap_handle(struct frame *frame)
@@ -76,14 +72,13 @@ void trap_handle(struct frame *frame)
 		.address = frame->vector == PAGE_FAULT ? shared_page->vcpu_info[0].arch.cr2 : 0,
 		.instruction = frame->rip,
 	};
-	if (catching) {
-		frame->rdi = (uint64_t)catching;
-		frame->rip = (uint64_t)catch_resume;
-		catching = NULL;
-		return;
+	if (!catching) {
+		tell(&caught);
+		shutdown_with(EXIT_ERROR, "a fault of the fuzzer's own kernel");
 	}
-	tell(&caught);
-	shutdown_with(VERDICT_ERROR, "a fault of the fuzzer's own kernel");
+	frame->rdi = (uint64_t)catching;
+	frame->rip = (uint64_t)catch_resume;
+	catching = NULL;
 }
 
 bool read_byte(const void *address, uint8_t *value, struct fault *fault)
@@ -94,22 +89,8 @@ bool read_byte(const void *address, uint8_t *value, struct fault *fault)
 		*fault = caught;
 		return false;
 	}
-	__atomic_store_n(&catching, &place, __ATOMIC_SEQ_CST);
+	catching = &place;
 	*value = *(const volatile uint8_t *)address;
-	__atomic_store_n(&catching, NULL, __ATOMIC_SEQ_CST);
-	return true;
-}
-
-bool write_byte(void *address, uint8_t value, struct fault *fault)
-{
-	struct catch place;
-
-	if (catch_begin(&place)) {
-		*fault = caught;
-		return false;
-	}
-	__atomic_store_n(&catching, &place, __ATOMIC_SEQ_CST);
-	*(volatile uint8_t *)address = value;
-	__atomic_store_n(&catching, NULL, __ATOMIC_SEQ_CST);
+	catching = NULL;
 	return true;
 }

@@ -21,8 +21,7 @@ struct fault {
 /* Fails only when Xen refuses the table. */
 long traps_begin(struct shared_info *shared);
 
-/* Try one access: false, and what happened, when it faulted. */
+/* False, and what happened, when the byte cannot be read. */
 bool read_byte(const void *address, uint8_t *value, struct fault *fault);
-bool write_byte(void *address, uint8_t value, struct fault *fault);
 
 #endif

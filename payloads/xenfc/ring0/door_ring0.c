@@ -1,0 +1,75 @@
+#include "door_ring0.h"
+
+#include "clock.h"
+#include "console.h"
+#include "hypercall.h"
+#include "memory.h"
+#include "traps.h"
+
+static uint64_t frames[DOOR_ARENA_PAGES];
+
+static long call(struct door *door, unsigned int number, const uint64_t arguments[5])
+{
+	(void)door;
+	return ring0_hypercall(number, arguments[0], arguments[1], arguments[2], arguments[3],
+			       arguments[4]);
+}
+
+static void write_report(struct door *door, const char *text, size_t size)
+{
+	(void)door;
+	console_write(text, size);
+}
+
+static void mark(struct door *door, const char *text, size_t size)
+{
+	(void)door;
+	console_write(text, size);
+	console_drain();
+}
+
+static uint64_t now(struct door *door)
+{
+	(void)door;
+	return clock_ns();
+}
+
+/* The guards are worth nothing if touching them does not fault. */
+static bool is_hole(const uint8_t *page)
+{
+	struct fault fault;
+	uint8_t value;
+
+	return !read_byte(page, &value, &fault) && fault.address == (uint64_t)page;
+}
+
+const char *door_ring0_open(struct door *door)
+{
+	uint8_t *pages = pages_take(DOOR_ARENA_PAGES + 2);
+	uint8_t *after = pages + (DOOR_ARENA_PAGES + 1) * PAGE_SIZE;
+	uint8_t value;
+	struct fault fault;
+
+	if (!pages)
+		return "there are not enough pages for the arguments";
+	if (page_unmap(pages) || page_unmap(after))
+		return "Xen does not let us unmap the guard pages";
+	if (!is_hole(pages) || !is_hole(after))
+		return "a guard page can still be read";
+	if (!read_byte(after - 1, &value, &fault))
+		return "the last page for arguments cannot be read";
+	for (unsigned int i = 0; i < DOOR_ARENA_PAGES; i++)
+		frames[i] = machine_frame(pages + (i + 1) * PAGE_SIZE);
+	*door = (struct door){
+		.name = "ring 0",
+		.hypercall = call,
+		.write = write_report,
+		.mark = mark,
+		.now_ns = now,
+		.arena = pages + PAGE_SIZE,
+		.unmapped = (uint64_t)after,
+		.owns_kernel = true,
+		.arena_frames = frames,
+	};
+	return NULL;
+}

@@ -1,0 +1,127 @@
+/*
+ * xenfc.elf: the fuzzer as a PV kernel, in the place of dom0's or as a guest's.
+ *
+ * Command line: the words of plan.h, and `bare`, which measures hypercalls with nothing
+ * around them first.  Ends with KTAP, a "Test result:" line and a shutdown.
+ */
+#include <stdbool.h>
+
+#include <xen/xen.h>
+
+#include "../freestanding.h"
+#include "../plan.h"
+#include "bare.h"
+#include "clock.h"
+#include "console.h"
+#include "door_ring0.h"
+#include "memory.h"
+#include "shutdown.h"
+#include "traps.h"
+#include "words.h"
+
+#define MOST_WORDS 64
+
+void kernel_main(const struct start_info *info);
+
+static struct shared_info shared_info_place __attribute__((aligned(4096)));
+static char command_line[MAX_GUEST_CMDLINE + 1];
+
+static void say_figure(const char *name, uint64_t value, const char *unit, const char *better)
+{
+	char buffer[200];
+	struct text line;
+
+	text_begin(&line, buffer, sizeof(buffer));
+	text_format(&line, "{\"type\":\"figure\",\"name\":\"%s\",\"value\":%lu,", name, value);
+	text_format(&line, "\"unit\":\"%s\",\"better\":\"%s\"}\n", unit, better);
+	console_say(buffer);
+}
+
+static void find_console(const struct start_info *info)
+{
+	if (!(info->flags & SIF_INITDOMAIN) && info->console.domU.mfn)
+		console_use_ring(page_of_frame(info->console.domU.mfn),
+				 info->console.domU.evtchn);
+}
+
+static void share_with_xen(const struct start_info *info)
+{
+	if (page_map(&shared_info_place, info->shared_info))
+		shutdown_with(EXIT_ERROR, "Xen does not let us map the shared information page");
+	shared_info_place.vcpu_info[0].evtchn_upcall_mask = 1;
+	clock_use(&shared_info_place.vcpu_info[0].time);
+	if (traps_begin(&shared_info_place))
+		shutdown_with(EXIT_ERROR, "Xen does not take the table of exceptions");
+}
+
+/* True when the word `bare` was there. */
+static bool read_words(const struct start_info *info, struct plan *plan)
+{
+	const char *words[MOST_WORDS];
+	size_t count;
+	bool bare = false;
+
+	memcpy(command_line, info->cmd_line, MAX_GUEST_CMDLINE);
+	count = words_of(command_line, words, MOST_WORDS);
+	if (count > MOST_WORDS)
+		shutdown_with(EXIT_ERROR, "the command line has more than 64 words");
+	for (size_t i = 0; i < count; i++) {
+		const char *wrong = NULL;
+
+		if (text_equal(words[i], "bare"))
+			bare = true;
+		else
+			wrong = plan_word(plan, words[i]);
+		if (wrong) {
+			console_say("xenfc: ");
+			console_say(words[i]);
+			console_say(": ");
+			console_say(wrong);
+			console_say("\n");
+			shutdown_with(EXIT_ERROR, "a word of the command line is wrong");
+		}
+	}
+	return bare;
+}
+
+static void measure_bare_rate(void)
+{
+	uint64_t rate = bare_rate();
+
+	if (!rate)
+		shutdown_with(EXIT_ERROR, "xen_version does not get through");
+	say_figure("bare ring-0 hypercalls", rate, "calls/s", "higher");
+}
+
+static void say_rate(const struct outcome *outcome)
+{
+	if (outcome->ns == 0)
+		return;
+	say_figure("xenfc ring-0 calls", outcome->made * 1000000000ULL / outcome->ns, "calls/s",
+		   "higher");
+	say_figure("xenfc ring-0 hypercalls", outcome->hypercalls * 1000000000ULL / outcome->ns,
+		   "calls/s", "higher");
+}
+
+void kernel_main(const struct start_info *info)
+{
+	struct outcome outcome = { 0 };
+	struct door door;
+	struct plan plan;
+	const char *wrong;
+	enum exit_status status;
+
+	memory_begin(info);
+	find_console(info);
+	console_say("KTAP version 1\n1..1\n");
+	share_with_xen(info);
+	plan_default(&plan);
+	if (read_words(info, &plan))
+		measure_bare_rate();
+	wrong = door_ring0_open(&door);
+	if (wrong)
+		shutdown_with(EXIT_ERROR, wrong);
+	status = xenfc_main(&door, &plan, &outcome);
+	say_rate(&outcome);
+	shutdown_with(status, outcome.reason);
+}
