@@ -31,7 +31,7 @@ lint:
 	flake8 --max-line-length 100 --extend-ignore=E203,W503 xentest tests
 	shellcheck -S warning -s sh init.d/xentest controls/tests/*.sh tools/install-packages \
 		$(addprefix xentest/lab/files/,init start start-host start-control-domain start-guest \
-		shared-folders services stop)
+		shared-folders services stop vif-lab block-lab)
 
 # `make install MAN=` leaves the manual pages out.
 install: MAN = $(PREFIX)/share/man/man8

@@ -54,6 +54,7 @@ def parser() -> argparse.ArgumentParser:
     for command in (night, once, shell):
         command.add_argument("--hypervisor", type=Path, metavar="TARBALL",
                              help="made by xentest.prebuilt; else Debian's Xen")  # fmt: skip
+    for command in (night, once):
         command.add_argument("--file", type=Path, action="append", default=[], dest="files",
                              help="hand this file in")  # fmt: skip
     commands.add_parser("console", help="follow the console of the machine that runs")
@@ -105,13 +106,10 @@ def _shell(asked: argparse.Namespace) -> int:
 
 def _machines(cache: Path) -> list[Path]:
     """The folders of machines whose process still runs, newest first."""
-    found = [path for path in (cache / "machines").glob("*-*") if _alive(path)]
+    from xentest.lab.machine import is_in_use
+
+    found = [path for path in (cache / "machines").glob("*-*") if is_in_use(path)]
     return sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
-
-
-def _alive(folder: Path) -> bool:
-    pid = folder.name.rpartition("-")[2]
-    return pid.isdigit() and Path(f"/proc/{pid}").exists()
 
 
 def _console(asked: argparse.Namespace) -> int:

@@ -8,11 +8,13 @@ folder is not believed.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterable
@@ -28,6 +30,7 @@ RECIPE = 1  # count up when what this module does changes
 GUESTS = 8
 GUEST_MEMORY_MIB = 192
 BLOCK = 1 << 20
+UNUSED_SECONDS = 2 * 24 * 3600
 PARTS = ("disk.raw", "medium.iso", "vmlinuz", "initrd")
 MEDIUM_MODULES = (
     "biosdisk part_msdos iso9660 ext2 serial terminal normal configfile search search_label "
@@ -60,17 +63,28 @@ class Image:
 
 def ensure(cache: Path, progress: Progress) -> Image:
     """The image for today's packages: from the cache if it can be verified, else made."""
+    cache.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(cache, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)  # whoever comes second takes what the first made
+        return _ensure(cache, progress)
+    finally:
+        os.close(descriptor)
+
+
+def _ensure(cache: Path, progress: Progress) -> Image:
     folder = cache / f"image-{recipe_digest()[:16]}"
     image = Image(folder)
     if folder.exists():
         with progress.step("verify cached image"):
             fault = fault_of(image)
         if not fault:
+            os.utime(folder)
             return image
         progress.say(f"cached image is not used, {fault}; making it anew")
         shutil.rmtree(folder)
-    cache.mkdir(parents=True, exist_ok=True)
-    work = cache / f".image-{os.getpid()}"
+    _prune(cache)
+    work = cache / ".image"
     shutil.rmtree(work, ignore_errors=True)
     try:
         work.mkdir()
@@ -79,6 +93,13 @@ def ensure(cache: Path, progress: Progress) -> Image:
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return image
+
+
+def _prune(cache: Path) -> None:
+    """Remove images of older recipes that nobody has used for days."""
+    for folder in cached(cache):
+        if time.time() - folder.stat().st_mtime > UNUSED_SECONDS:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def recipe_digest() -> str:
@@ -222,6 +243,8 @@ def _configure(root: Path) -> None:
     for name in ("start", "start-host", "start-control-domain", "start-guest", "shared-folders",
                  "services", "stop", "agent"):  # fmt: skip
         _install(root / "etc/xenlab" / name, (FILES / name).read_text(), 0o755)
+    for name in ("vif-lab", "block-lab"):
+        _install(root / "etc/xen/scripts" / name, (FILES / name).read_text(), 0o755)
     _install(root / "etc/inittab", (FILES / "inittab").read_text())
     _install(root / "etc/exports", (FILES / "exports").read_text())
     _install(root / "etc/fstab", (FILES / "fstab-guest").read_text())

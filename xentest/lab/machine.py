@@ -16,6 +16,7 @@ from typing import Any, Callable, Optional
 from xentest.errors import BrokenError
 
 QMP_LIMIT = 30.0
+KEPT = "kept"  # this file in a machine's folder says that somebody wants to look at it
 # With SMAP a control domain dies in its first page fault under TCG.  With XSAVE, registers get
 # lost when Xen switches between domains: programs crash, texts change (seen with QEMU 7.2).
 EMULATED_CPU = "max,-smap,-smep,-xsave,-avx,-avx2"
@@ -255,8 +256,16 @@ def wait_until(
 
 
 def folder_for(state: Path, kind: str) -> Path:
-    """A fresh folder for one machine."""
+    """A fresh folder for one machine; those of a xenlab that was killed are removed."""
     folder = state / f"{kind}-{os.getpid()}"
-    shutil.rmtree(folder, ignore_errors=True)
+    for old in state.glob("*-*"):
+        if old == folder or not (is_in_use(old) or (old / KEPT).exists()):
+            shutil.rmtree(old, ignore_errors=True)
     folder.mkdir(parents=True)
     return folder
+
+
+def is_in_use(folder: Path) -> bool:
+    """Whether the process that made this machine's folder still runs."""
+    pid = folder.name.rpartition("-")[2]
+    return pid.isdigit() and Path(f"/proc/{pid}").exists()

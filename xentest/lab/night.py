@@ -204,7 +204,9 @@ def run(order: Order, progress: Progress) -> int:
         return _report(order, night, facts, time.monotonic() - begun, progress)
     finally:
         _keep_console(order, folder)
-        if not order.keep:
+        if order.keep:
+            (folder / machine.KEPT).touch()
+        else:
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -21,6 +21,7 @@ SOURCE = Path(__file__).resolve().parents[2]  # of xentest: the folder of the Ma
 INSIDE = "/xentest/in"
 HYPERVISOR = "xen.tar.gz"
 TESTS = "tests.tar.gz"
+PAYLOADS = "payloads.tar.gz"
 NIGHT = f"""control=/var/lib/xenlab/control.cfg
 cp {INSIDE}/control.cfg $control
 chmod 644 $control
@@ -50,13 +51,7 @@ def make_install_tar(target: Path, extra: Sequence[tuple[Path, str]] = ()) -> No
             f"{SOURCE} is no source tree of xentest",
             "Run xenlab from a checkout of the repository.",
         )
-    made = subprocess.run(
-        ["make", "-s", "-C", str(SOURCE), "install", "MAN=", f"DESTDIR={stage}"],
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-        env=tool.environment(),
-    )  # fmt: skip
-    if made.returncode:
-        raise BrokenError(f"make install failed: {made.stderr.strip()[-500:]}")
+    _make("install", "MAN=", f"DESTDIR={stage}")
     for source, place in extra:
         (stage / place).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source, stage / place)
@@ -107,6 +102,8 @@ def prepare(
     if not tests.is_dir():
         tests = SOURCE / "controls/tests"
     (inside / TESTS).write_bytes(gzip.compress(pack(tests, "tests"), 1, mtime=0))
+    if f"{INSIDE}/{PAYLOADS}" in control.text:
+        (inside / PAYLOADS).write_bytes(build_payloads(folder / "payloads", progress))
     for path in files:
         shutil.copy(path, inside / path.name)
     supplies = Supplies(inside, folder / "install.tar")
@@ -119,8 +116,30 @@ def _check_names(files: Sequence[Path]) -> None:
     for path in files:
         if not path.is_file():
             raise UsageError(f"--file {path}: there is no such file")
-        if path.name in ("control.cfg", "night", "hostname", "console.log", HYPERVISOR, TESTS):
+        taken = "control.cfg", "night", "hostname", "console.log", HYPERVISOR, TESTS, PAYLOADS
+        if path.name in taken:
             raise UsageError(f"--file {path}: the lab itself hands in a {path.name}", "Rename it.")
+
+
+def build_payloads(stage: Path, progress: Progress) -> bytes:
+    """The test programs of this checkout, built here, as a packed tar of a folder `payloads`."""
+    with progress.step("build the payloads"):
+        _make("install", "-C", "payloads", f"DESTDIR={stage}", "PREFIX=", "STRIP=1")
+    content = gzip.compress(pack(stage / "lib/xentest/payloads", "payloads"), 1, mtime=0)
+    shutil.rmtree(stage)
+    return content
+
+
+def _make(*words: str) -> None:
+    made = subprocess.run(
+        ["make", "-s", *words], cwd=SOURCE,
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+        env=tool.environment(),
+    )  # fmt: skip
+    if made.returncode:
+        raise BrokenError(
+            f"make {words[0]} failed: {made.stderr.strip()[-500:]}", "Run `make deps` first."
+        )
 
 
 def build_hypervisor(cache: Path, progress: Progress) -> Path:
