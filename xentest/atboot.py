@@ -17,6 +17,7 @@ from xentest.progress import Progress
 from xentest.results import Status
 
 EXCERPT_LINES = 20
+LAB = "xenlab: "  # what xenlab itself writes to the console of its machine
 
 
 @dataclass
@@ -218,7 +219,11 @@ def explain_death(said: str) -> tuple[str, str]:
     lines = boot.last_lines(said, EXCERPT_LINES)
     if not lines:
         return "the console said nothing", ""
-    return f"no crash on the console; its last line: {lines.splitlines()[-1]}", lines
+    last = lines.splitlines()[-1]
+    if last.startswith(LAB):  # it says how the hang ended, not where
+        before = boot.last_lines(said[: said.rindex(last)], 1)
+        return f"{last.removeprefix(LAB)}; the last line before: {before}", lines
+    return f"no crash on the console; its last line: {last}", lines
 
 
 def main(paths: boot.Paths, progress: Progress, machine: Machine) -> int:

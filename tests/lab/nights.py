@@ -59,6 +59,20 @@ class Called:
         """The folder of its machine."""
         return CACHE / "machines" / f"{kind}-{self.process.pid}"
 
+    def emulator(self) -> Optional[int]:
+        """The process of its machine, while that is switched on."""
+        found = subprocess.run(
+            ["pgrep", "-P", str(self.process.pid), "-f", "^qemu-system"], capture_output=True
+        ).stdout.split()
+        return int(found[0]) if found else None
+
+    def cut_power(self) -> bool:
+        """kill -9 of the emulator; False when there was none."""
+        pid = self.emulator()
+        if pid is not None:
+            os.kill(pid, signal.SIGKILL)
+        return pid is not None
+
     def console_tail(self) -> str:
         for place in (self.machine() / "in/console.log", self.machine("exec") / "console.log"):
             if place.exists():
