@@ -10,14 +10,16 @@ RUN_PACKAGES = python3 git ca-certificates zstd xz-utils bzip2 patch
 XEN_PACKAGES = build-essential bison flex dpkg-dev
 LAB_PACKAGES = qemu-system-x86 qemu-utils mmdebstrap grub-common grub-pc-bin xorriso mtools \
 	e2fsprogs kmod cpio busybox-static
-CHECK_PACKAGES = python3-pytest python3-hypothesis mypy black flake8 shellcheck groff-base
+PAYLOAD_PACKAGES = libxen-dev libluajit-5.1-dev
+CHECK_PACKAGES = libcmocka-dev python3-pytest python3-hypothesis mypy black flake8 shellcheck groff-base
 
 .PHONY: all deps check check-unit check-lab lint nightly install clean
 
 all:
 
 deps:
-	tools/install-packages $(RUN_PACKAGES) $(XEN_PACKAGES) $(LAB_PACKAGES) $(CHECK_PACKAGES)
+	tools/install-packages $(RUN_PACKAGES) $(XEN_PACKAGES) $(LAB_PACKAGES) \
+		$(PAYLOAD_PACKAGES) $(CHECK_PACKAGES)
 
 nightly: deps
 	./xenlab run controls/nightly.cfg
@@ -33,8 +35,9 @@ lint:
 		$(addprefix xentest/lab/files/,init start start-host start-control-domain start-guest \
 		shared-folders services stop vif-lab block-lab)
 
-# `make install MAN=` leaves the manual pages out.
+# `make install MAN= PAYLOADS=` leaves the manual pages and the test programs out.
 install: MAN = $(PREFIX)/share/man/man8
+install: PAYLOADS = payloads
 install:
 	install -d $(DESTDIR)$(LIBRARY) $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)/etc/init.d
 	cp -R xentest $(DESTDIR)$(LIBRARY)/
@@ -45,9 +48,11 @@ install:
 	sed 's|@LIBRARY@|$(LIBRARY)|' init.d/xentest > $(DESTDIR)/etc/init.d/xentest
 	chmod 755 $(DESTDIR)/etc/init.d/xentest
 	$(PYTHON) -m compileall -q --invalidation-mode unchecked-hash -s $(DESTDIR) -p / $(DESTDIR)$(LIBRARY)
+	[ -z "$(PAYLOADS)" ] || $(MAKE) -C $(PAYLOADS) install DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)
 	[ -z "$(MAN)" ] || tools/make-man $(DESTDIR)$(MAN) $(COMMANDS) xenlab
 	[ -n "$(DESTDIR)" ] || ! command -v update-rc.d > /dev/null || update-rc.d xentest defaults
 
 clean:
+	$(MAKE) -C payloads clean
 	find . -name __pycache__ -prune -exec rm -rf {} +
 	rm -rf .mypy_cache .pytest_cache .hypothesis

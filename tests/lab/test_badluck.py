@@ -26,6 +26,8 @@ WANTED = {
     "guest2 1-hostile": ("pass", "refused"),
     "guest2 2-good": ("pass", ""),
     "guest3 1-good": ("blocked", "panic"),
+    "scratch 2-boot": ("timeout", "120 s"),
+    "scratch 1-good": ("blocked", "last console line"),
 }
 
 

@@ -51,7 +51,7 @@ def make_install_tar(target: Path, extra: Sequence[tuple[Path, str]] = ()) -> No
             f"{SOURCE} is no source tree of xentest",
             "Run xenlab from a checkout of the repository.",
         )
-    _make("install", "MAN=", f"DESTDIR={stage}")
+    _make("install", "MAN=", "PAYLOADS=", f"DESTDIR={stage}")
     for source, place in extra:
         (stage / place).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source, stage / place)

@@ -1,0 +1,15 @@
+"""A night on KVM: restarted, confirmed, tested, without any Xen."""
+
+import nights
+import pytest
+
+pytestmark = pytest.mark.lab
+LIMIT = 600.0
+
+
+def test_kvm_night(tmp_path):
+    night = nights.run(nights.CONTROLS / "kvm.cfg", tmp_path / "results", LIMIT)
+    assert night.status == 0, str(night)
+    assert night.statuses() == {"host 1-modules": "pass"}, str(night)
+    assert night.facts["boots"] == 1 and night.facts["state"] == "finished", night.facts
+    assert "Xen version" not in night.console
