@@ -5,6 +5,7 @@
 #ifndef XENFC_FREESTANDING_H
 #define XENFC_FREESTANDING_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -33,6 +34,8 @@ void text_hex(struct text *t, uint64_t value);	/* with 0x */
  * %x and %lx come with 0x.  Nothing else.
  */
 void text_format(struct text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void text_vformat(struct text *t, const char *format, va_list arguments)
+	__attribute__((format(printf, 2, 0)));
 
 bool text_equal(const char *a, const char *b);
 

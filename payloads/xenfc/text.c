@@ -1,6 +1,4 @@
 /* Formatting and matching without a libc. */
-#include <stdarg.h>
-
 #include "freestanding.h"
 
 void text_begin(struct text *t, char *buffer, size_t size)
@@ -69,11 +67,11 @@ static void add_number(struct text *t, char kind, bool wide, va_list *arguments)
 		text_int(t, wide ? (int64_t)value : (int32_t)value);
 }
 
-void text_format(struct text *t, const char *format, ...)
+void text_vformat(struct text *t, const char *format, va_list outer)
 {
 	va_list arguments;
 
-	va_start(arguments, format);
+	va_copy(arguments, outer);
 	for (; *format; format++) {
 		bool wide;
 
@@ -92,6 +90,15 @@ void text_format(struct text *t, const char *format, ...)
 		else
 			add_number(t, *format, wide, &arguments);
 	}
+	va_end(arguments);
+}
+
+void text_format(struct text *t, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	text_vformat(t, format, arguments);
 	va_end(arguments);
 }
 

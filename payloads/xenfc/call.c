@@ -1,0 +1,180 @@
+/* Random arguments, memory for them, and what is expected of a call. */
+#include "call.h"
+
+#include "run.h"
+
+uint64_t draw(struct call *call, uint64_t bound)
+{
+	return random_below(&call->random, bound);
+}
+
+bool chance(struct call *call, unsigned int percent)
+{
+	return random_chance(&call->random, percent);
+}
+
+uint64_t draw_interesting(struct call *call, unsigned int bits)
+{
+	uint64_t mask = bits >= 64 ? UINT64_MAX : (1ull << bits) - 1;
+	uint64_t power = 1ull << draw(call, bits);
+
+	switch (draw(call, 6)) {
+	case 0:
+		return draw(call, 5);
+	case 1:
+		return mask - draw(call, 3);
+	case 2:
+		return power;
+	case 3:
+		return (power - 1) & mask;
+	case 4:
+		return (0 - power) & mask;
+	default:
+		return random_u64(&call->random) & mask;
+	}
+}
+
+static void draw_field(struct call *call, uint8_t *at, size_t size)
+{
+	uint64_t value;
+
+	if (size > 8) {
+		random_fill(&call->random, at, size);
+		return;
+	}
+	value = draw_interesting(call, (unsigned int)size * 8);
+	memcpy(at, &value, size);
+}
+
+void draw_fields(struct call *call)
+{
+	const struct field *field = call->operation ? call->operation->fields : NULL;
+
+	for (; field && field->name; field++)
+		if (field->flow == FLOW_IN || field->flow == FLOW_INOUT)
+			draw_field(call, call->structure->at + field->offset, field->size);
+}
+
+struct area *area_take(struct call *call, uint32_t size, bool random_content)
+{
+	struct area *area = &call->areas[call->n_areas];
+	size_t room = (ARENA_REGION - 2 * ARENA_CANARY - size) / 8;
+	size_t start = call->n_areas++ * ARENA_REGION + ARENA_CANARY + draw(call, room + 1) * 8;
+
+	*area = (struct area){ .at = call->run->door->arena + start, .size = size };
+	if (random_content)
+		random_fill(&call->random, area->at, size);
+	else
+		memset(area->at, 0, size);
+	return area;
+}
+
+/* One time in four its last byte is the arena's: Xen must not reach for what follows. */
+static struct area *take_structure(struct call *call)
+{
+	struct area *area = area_take(call, call->family->structure_size, false);
+
+	if (chance(call, 25)) {
+		memset(area->at, ARENA_BACKGROUND, area->size);
+		area->at = call->run->door->arena + ARENA_BYTES - area->size;
+		memset(area->at, 0, area->size);
+	}
+	return area;
+}
+
+uint64_t area_sure(const struct area *area)
+{
+	return (uint64_t)(uintptr_t)area->at;
+}
+
+uint64_t area_address(struct call *call, struct area *area)
+{
+	uint64_t end = (uint64_t)(uintptr_t)call->run->door->arena + ARENA_BYTES;
+
+	if (!chance(call, 8))
+		return area_sure(area);
+	area->out_size = 0;
+	switch (draw(call, 5)) {
+	case 0:
+		return 0;
+	case 1:
+		return call->run->door->unmapped;
+	case 2:
+		return end - (area->size ? draw(call, area->size) : 0);
+	case 3:
+		return 0x0000800000000000ull + draw(call, 0x1000);
+	default:
+		/* Xen's own memory: reserved for it in every PV guest's address space. */
+		return 0xffff830000000000ull + draw(call, 1u << 20) * 8;
+	}
+}
+
+void structure_take(struct call *call, unsigned int argument)
+{
+	call->structure = take_structure(call);
+	call->arguments[argument] = chance(call, 10) ?
+		area_address(call, call->structure) : area_sure(call->structure);
+}
+
+bool reachable(const struct call *call, uint64_t address, uint64_t size)
+{
+	uint64_t start = (uint64_t)(uintptr_t)call->run->door->arena;
+
+	return address >= start && address <= start + ARENA_BYTES &&
+	       size <= start + ARENA_BYTES - address;
+}
+
+void expect_only(struct call *call, long result)
+{
+	call->expect.count = 0;
+	call->expect.range = false;
+	expect_also(call, result);
+}
+
+void expect_also(struct call *call, long result)
+{
+	if (!expect_names(&call->expect, result) && call->expect.count < COUNT(call->expect.any))
+		call->expect.any[call->expect.count++] = result;
+}
+
+void expect_range(struct call *call, long low, long high)
+{
+	call->expect.count = 0;
+	call->expect.range = true;
+	call->expect.low = low;
+	call->expect.high = high;
+}
+
+bool expect_names(const struct expect *expect, long result)
+{
+	for (unsigned int i = 0; i < expect->count; i++)
+		if (expect->any[i] == result)
+			return true;
+	return expect->range && result >= expect->low && result <= expect->high;
+}
+
+bool expect_holds(const struct call *call)
+{
+	return expect_names(&call->expect, call->result);
+}
+
+long aside(struct run *run, unsigned int hypercall, uint64_t a0, uint64_t a1, uint64_t a2)
+{
+	uint64_t arguments[5] = { a0, a1, a2 };
+
+	run->outcome.hypercalls++;
+	return run->door->hypercall(run->door, hypercall, arguments);
+}
+
+void call_wrong(struct call *call, const char *format, ...)
+{
+	va_list arguments;
+	struct text t;
+
+	if (call->wrong[0])
+		return;
+	text_begin(&t, call->wrong, sizeof(call->wrong));
+	va_start(arguments, format);
+	text_vformat(&t, format, arguments);
+	va_end(arguments);
+}

@@ -1,0 +1,173 @@
+/*
+ * One call of the sequence: its operation, its arguments in the arena, what Xen must
+ * answer, what it did answer.  A generator fills the arguments from the call's own random
+ * numbers alone, so that any subset of a sequence is a sequence too; an oracle looks at the
+ * arguments and at the model, never at how the generator came to them.
+ */
+#ifndef XENFC_CALL_H
+#define XENFC_CALL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "freestanding.h"
+#include "plan.h"
+#include "random.h"
+#include "xenabi.h"
+
+struct run;
+struct domain_model;
+
+#define ERR(name) (-(long)XEN_##name)
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+enum flow {
+	FLOW_IN,
+	FLOW_OUT,	/* Xen defines it on success; two calls in a row give the same */
+	FLOW_VOLATILE,	/* likewise, but it changes by itself (a time, a counter) */
+	FLOW_INOUT,	/* read, and may be written; not required to be */
+	FLOW_ECHO,	/* may be written; somebody else's input */
+};
+
+/* A part of the argument structure: for telling, for mutating and for checking output. */
+struct field {
+	const char *name;	/* NULL ends a list */
+	uint16_t offset;
+	uint16_t size;
+	enum flow flow;
+};
+
+#define FIELD(type, member, flow) \
+	{ #member, offsetof(type, member), sizeof(((type *)0)->member), flow }
+#define FIELDS_END { .name = NULL }
+
+/*
+ * The arena: five regions, one an area, each area at a random place in it; then pages for
+ * calls beside the sequence, for multicalls, for stirring Xen's stack, and one that ends
+ * at the guard page.  What is not used holds ARENA_BACKGROUND.
+ */
+#define MAX_AREAS 5u
+#define ARENA_REGION (5u * (size_t)DOOR_PAGE)
+#define ARENA_ASIDE (25u * (size_t)DOOR_PAGE)
+#define ARENA_ASIDE_BYTES (4u * (size_t)DOOR_PAGE)
+#define ARENA_MULTICALL (29u * (size_t)DOOR_PAGE)
+#define ARENA_STIR (30u * (size_t)DOOR_PAGE)
+#define ARENA_BYTES (DOOR_ARENA_PAGES * (size_t)DOOR_PAGE)
+#define ARENA_CANARY 64u
+#define ARENA_BACKGROUND 0xa5
+
+/* Memory handed to Xen.  All of the arena outside of [out, out + out_size) must stay as it is. */
+struct area {
+	uint8_t *at;
+	uint32_t size;
+	uint32_t out_size;	/* from `at` on; 0: Xen only reads it */
+	bool stable;		/* two calls in a row give the same bytes */
+};
+
+struct expect {
+	long any[8];
+	unsigned int count;
+	bool range;		/* or any result from low to high */
+	long low, high;
+};
+
+struct call {
+	struct run *run;
+	uint64_t number;
+	struct random random;
+
+	const struct family *family;	/* NULL: a hypercall that does not exist */
+	const struct operation *operation;	/* NULL: a command that does not exist */
+	unsigned int hypercall;
+	uint32_t command;
+	uint64_t arguments[5];
+	struct area areas[MAX_AREAS];
+	unsigned int n_areas;
+	struct area *structure;	/* what arguments point to, or NULL when that is out of reach */
+	bool in_multicall;
+	bool twice;		/* make it two times over different memory, and compare */
+
+	struct domain_model *domain;	/* the own domain it names, if it exists */
+	struct expect expect;
+	long result;
+	char wrong[160];	/* empty: all is well */
+};
+
+enum {
+	TRAIT_READS = 1,	/* changes nothing: may be made twice */
+	TRAIT_WRITES_ON_ERROR = 2,	/* may write its output fields when it fails, too */
+	TRAIT_REFUSES_SELF = 4,	/* harmless with the caller's own domain, which it refuses */
+	TRAIT_ALONE = 8,	/* never inside a multicall */
+	TRAIT_KERNEL = 16,	/* needs a kernel of our own */
+};
+
+struct operation {
+	const char *name;
+	uint32_t command;
+	enum danger danger;
+	unsigned int traits;
+	unsigned int weight;	/* 0: 10 */
+	unsigned int since;	/* RELEASE(); 0: always */
+	unsigned int until;	/* the first release without it; 0: none */
+	const struct field *fields;	/* NULL: the whole structure is input of no interest */
+	void (*generate)(struct call *call);	/* NULL: random fields */
+	void (*expect)(struct call *call);
+	void (*after)(struct call *call);	/* follow the model, read back; may be NULL */
+};
+
+/* A family's table may be spread over files. */
+struct part {
+	const struct operation *list;
+	const size_t *count;
+};
+
+struct family {
+	const char *name;
+	unsigned int hypercall;
+	uint32_t structure_size;	/* of the usual argument; 0: none */
+	long unknown_command;		/* the answer to a command that does not exist */
+	const struct field *head;	/* what all its operations have, told first */
+	const struct part *parts;
+	size_t n_parts;
+	/* Commands beyond the table that exist (removed, internal): never drawn at random. */
+	bool (*command_exists)(uint32_t command);
+	void (*generate)(struct call *call);	/* before the operation's own */
+	/* Checks that come before the operation's; false: the expectation is complete. */
+	bool (*expect)(struct call *call);
+};
+
+/* Random numbers of this call. */
+uint64_t draw(struct call *call, uint64_t bound);
+bool chance(struct call *call, unsigned int percent);
+uint64_t draw_interesting(struct call *call, unsigned int bits);	/* edges, mostly */
+void draw_fields(struct call *call);	/* all input fields of the operation */
+
+/* Memory in the arena, at most 4.9 pages; zeroes, or random bytes. */
+struct area *area_take(struct call *call, uint32_t size, bool random_content);
+
+/* An address for `area`; one time in ten instead one that Xen cannot reach for its size. */
+uint64_t area_address(struct call *call, struct area *area);
+/* Likewise, never out of reach. */
+uint64_t area_sure(const struct area *area);
+
+/* The family's structure as first argument; sets call->structure. */
+void structure_take(struct call *call, unsigned int argument);
+
+/* Whether Xen can reach [address, address + size). */
+bool reachable(const struct call *call, uint64_t address, uint64_t size);
+
+void expect_only(struct call *call, long result);
+void expect_also(struct call *call, long result);
+void expect_range(struct call *call, long low, long high);
+bool expect_holds(const struct call *call);
+/* True when `result` is among what is expected. */
+bool expect_names(const struct expect *expect, long result);
+
+/* The first thing that was wrong is kept. */
+void call_wrong(struct call *call, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A hypercall beside the sequence: reading back, preparing, cleaning up. */
+long aside(struct run *run, unsigned int hypercall, uint64_t a0, uint64_t a1, uint64_t a2);
+
+#endif

@@ -1,0 +1,108 @@
+/* Which operation a call is: by the plan, the release and the weights of the table. */
+#include "run.h"
+
+#define DEFAULT_WEIGHT 10u
+#define FIRST_FREE_HYPERCALL 56u	/* 48 to 55 belong to the processor's architecture */
+
+static bool in_release(const struct operation *operation, unsigned int release)
+{
+	return release >= operation->since && (!operation->until || release < operation->until);
+}
+
+static bool wanted(const struct run *run, const struct family *family,
+		   const struct operation *operation)
+{
+	char name[64];
+	struct text t;
+
+	if (!(operation->danger & run->plan.allow) ||
+	    !in_release(operation, run->machine.release) ||
+	    (operation->traits & TRAIT_KERNEL && !run->door->owns_kernel))
+		return false;
+	if (!run->plan.only)
+		return true;
+	text_begin(&t, name, sizeof(name));
+	text_format(&t, "%s.%s", family->name, operation->name);
+	return text_matches(run->plan.only, name) || text_matches(run->plan.only, operation->name);
+}
+
+bool choices_make(struct run *run)
+{
+	uint32_t sum = 0;
+
+	run->n_choices = 0;
+	for (size_t f = 0; all_families[f]; f++)
+		for (size_t p = 0; p < all_families[f]->n_parts; p++)
+			for (size_t o = 0; o < all_families[f]->parts[p].count[0]; o++) {
+				const struct operation *operation =
+					&all_families[f]->parts[p].list[o];
+
+				if (!wanted(run, all_families[f], operation))
+					continue;
+				sum += operation->weight ? operation->weight : DEFAULT_WEIGHT;
+				run->choices[run->n_choices++] = (struct choice){
+					all_families[f], operation, sum,
+				};
+			}
+	return run->n_choices;
+}
+
+static const struct choice *draw_choice(struct call *call)
+{
+	struct run *run = call->run;
+	uint32_t at = (uint32_t)draw(call, run->choices[run->n_choices - 1].up_to);
+	unsigned int low = 0, high = run->n_choices - 1;
+
+	while (low < high) {
+		unsigned int middle = (low + high) / 2;
+
+		if (at < run->choices[middle].up_to)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return &run->choices[low];
+}
+
+static bool command_exists(const struct family *family, uint32_t command)
+{
+	for (size_t p = 0; p < family->n_parts; p++)
+		for (size_t o = 0; o < family->parts[p].count[0]; o++)
+			if (family->parts[p].list[o].command == command)
+				return true;
+	return family->command_exists && family->command_exists(command);
+}
+
+static void draw_unknown_command(struct call *call)
+{
+	do {
+		call->command = chance(call, 70) ? (uint32_t)draw(call, 160) :
+			(uint32_t)draw_interesting(call, 32);
+	} while (command_exists(call->family, call->command));
+}
+
+static void draw_unknown_hypercall(struct call *call)
+{
+	call->family = NULL;
+	call->hypercall = FIRST_FREE_HYPERCALL + (chance(call, 70) ? (unsigned int)draw(call, 72) :
+		(unsigned int)draw_interesting(call, 31));
+	expect_only(call, ERR(ENOSYS));
+}
+
+void choose(struct call *call)
+{
+	const struct choice *choice = draw_choice(call);
+	bool unknown = chance(call, 20);
+
+	call->family = choice->family;
+	call->hypercall = choice->family->hypercall;
+	call->operation = choice->operation;
+	call->command = choice->operation->command;
+	if (!unknown)
+		return;
+	call->operation = NULL;
+	if (call->family->unknown_command && !chance(call, 10))
+		draw_unknown_command(call);
+	else
+		draw_unknown_hypercall(call);
+}

@@ -1,0 +1,153 @@
+/* domctl as a family: the head of its structure, the domain it names, the order of its checks. */
+#include "domctl.h"
+
+struct xen_domctl *domctl_of(const struct call *call)
+{
+	return (struct xen_domctl *)(void *)call->structure->at;
+}
+
+struct xen_domctl *domctl_aside_structure(struct run *run)
+{
+	return (struct xen_domctl *)(void *)(run->door->arena + ARENA_ASIDE);
+}
+
+long domctl_aside(struct run *run, uint32_t command, uint16_t domain)
+{
+	struct xen_domctl *d = domctl_aside_structure(run);
+
+	d->cmd = command;
+	d->interface_version = run->machine.domctl_version;
+	d->domain = domain;
+	return aside(run, __HYPERVISOR_domctl, (uintptr_t)d, 0, 0);
+}
+
+const struct xen_domctl_getdomaininfo *domain_read(struct run *run, uint16_t id)
+{
+	struct xen_domctl *d = domctl_aside_structure(run);
+
+	memset(d, 0, sizeof(*d));
+	if (domctl_aside(run, XEN_DOMCTL_getdomaininfo, id) || d->domain != id)
+		return NULL;
+	return &d->u.getdomaininfo;
+}
+
+void expect_unless_self(struct call *call)
+{
+	expect_only(call, domctl_of(call)->domain == call->run->machine.domid ? ERR(EINVAL) : 0);
+}
+
+bool read_back_now(struct call *call)
+{
+	return !call->run->plan.dry_run && chance(call, 33);
+}
+
+/* Mostly our own; also nobody's, reserved numbers, and (where it is refused) the caller's. */
+static uint16_t draw_domain(struct call *call)
+{
+	bool refuses_self = call->operation && call->operation->traits & TRAIT_REFUSES_SELF;
+	uint64_t kind = draw(call, 100);
+
+	if (kind < 75)
+		return (uint16_t)(DOMID_OWN_FIRST + draw(call, OWN_DOMAINS));
+	if (kind < 80 && refuses_self && call->run->machine.domid != DOMID_SELF)
+		return call->run->machine.domid;
+	if (kind < 90)
+		return (uint16_t)(DOMID_FIRST_RESERVED + draw(call, 0x10000 - DOMID_FIRST_RESERVED));
+	return (uint16_t)(DOMID_NOBODY_FIRST +
+			  draw(call, DOMID_NOBODY_LAST - DOMID_NOBODY_FIRST + 1));
+}
+
+static void domctl_generate(struct call *call)
+{
+	struct xen_domctl *d;
+	uint32_t version = call->run->machine.domctl_version;
+
+	structure_take(call, 0);
+	d = domctl_of(call);
+	random_fill(&call->random, &d->u, chance(call, 20) || !call->operation ? sizeof(d->u) : 0);
+	d->cmd = call->command;
+	d->interface_version = chance(call, 1) ?
+		(uint32_t)draw_interesting(call, 32) : version;
+	d->domain = draw_domain(call);
+	call->domain = model_domain(&call->run->model, d->domain);
+}
+
+/* These take a domain that does not exist, too. */
+static bool resolves_domain(uint32_t command, uint16_t domain)
+{
+	switch (command) {
+	case XEN_DOMCTL_createdomain:
+		return false;
+	case XEN_DOMCTL_assign_device:
+	case XEN_DOMCTL_deassign_device:
+		return domain != DOMID_IO;
+	case XEN_DOMCTL_test_assign_device:
+	case XEN_DOMCTL_vm_event_op:
+		return domain != DOMID_INVALID;
+	default:
+		return true;
+	}
+}
+
+static bool domain_exists(const struct call *call, uint16_t domain)
+{
+	return call->domain || domain == call->run->machine.domid;
+}
+
+static bool domctl_expect(struct call *call)
+{
+	const struct xen_domctl *d = domctl_of(call);
+	const struct machine *machine = &call->run->machine;
+
+	if (!reachable(call, call->arguments[0], sizeof(*d))) {
+		expect_only(call, ERR(EFAULT));
+		return false;
+	}
+	if (d->interface_version != machine->domctl_version) {
+		expect_only(call, ERR(EACCES));
+		return false;
+	}
+	if (!machine->control) {
+		expect_only(call, ERR(EPERM));
+		if (resolves_domain(d->cmd, d->domain) && d->cmd != XEN_DOMCTL_getdomaininfo)
+			expect_also(call, ERR(ESRCH));
+		return false;
+	}
+	if (resolves_domain(d->cmd, d->domain) && d->cmd != XEN_DOMCTL_getdomaininfo &&
+	    !domain_exists(call, d->domain)) {
+		expect_only(call, ERR(ESRCH));
+		return false;
+	}
+	return true;
+}
+
+/* What Xen keeps for itself, or had in other releases. */
+static bool domctl_exists(uint32_t command)
+{
+	return command == 23 || (command >= 1000 && command < 1010) ||
+	       (command > XEN_DOMCTL_set_paging_mempool_size && command < 128);
+}
+
+static const struct field domctl_head[] = {
+	{ "cmd", offsetof(struct xen_domctl, cmd), 4, FLOW_IN },
+	{ "interface version", offsetof(struct xen_domctl, interface_version), 4, FLOW_IN },
+	{ "domain", offsetof(struct xen_domctl, domain), 2, FLOW_IN },
+	FIELDS_END,
+};
+
+static const struct part domctl_parts[] = {
+	{ domctl_life, &domctl_life_count },
+};
+
+const struct family family_domctl = {
+	.name = "domctl",
+	.hypercall = __HYPERVISOR_domctl,
+	.structure_size = sizeof(struct xen_domctl),
+	.unknown_command = ERR(ENOSYS),
+	.head = domctl_head,
+	.parts = domctl_parts,
+	.n_parts = COUNT(domctl_parts),
+	.command_exists = domctl_exists,
+	.generate = domctl_generate,
+	.expect = domctl_expect,
+};

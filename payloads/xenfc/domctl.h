@@ -1,0 +1,30 @@
+/* What the files about domctl share. */
+#ifndef XENFC_DOMCTL_H
+#define XENFC_DOMCTL_H
+
+#include "run.h"
+
+#define DOMCTL_FIELD(member, flow) FIELD(struct xen_domctl, u.member, flow)
+#define DOMCTL(name) XEN_DOMCTL_##name
+
+extern const struct operation domctl_life[], domctl_vcpu[], domctl_limits[], domctl_hvm[],
+	domctl_devices[], domctl_state[];
+extern const size_t domctl_life_count, domctl_vcpu_count, domctl_limits_count,
+	domctl_hvm_count, domctl_devices_count, domctl_state_count;
+
+struct xen_domctl *domctl_of(const struct call *call);
+
+/* A domctl beside the sequence, its structure in the arena: valid until the next one. */
+long domctl_aside(struct run *run, uint32_t command, uint16_t domain);
+struct xen_domctl *domctl_aside_structure(struct run *run);
+
+/* getdomaininfo about exactly this domain; NULL: it does not exist. */
+const struct xen_domctl_getdomaininfo *domain_read(struct run *run, uint16_t id);
+
+/* Success, but EINVAL about the caller's own domain. */
+void expect_unless_self(struct call *call);
+
+/* One in three: most, but not all, effects are read back at once. */
+bool read_back_now(struct call *call);
+
+#endif

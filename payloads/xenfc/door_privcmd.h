@@ -1,0 +1,13 @@
+/* Doors in Linux user space. */
+#ifndef XENFC_DOOR_PRIVCMD_H
+#define XENFC_DOOR_PRIVCMD_H
+
+#include "door.h"
+
+/* 0 or -errno: -ENOENT no Xen or no module, -EACCES no right. */
+int door_privcmd_open(struct door *door);
+
+/* No Xen at all: for dry runs. */
+int door_dry_open(struct door *door);
+
+#endif

@@ -1,0 +1,108 @@
+/* After a burst nothing of ours may be left: no domain, no page, no claim. */
+#include "domctl.h"
+
+#define PATIENCE_NS 3000000000ull
+/* Xen's allocator of small objects keeps some pages for later. */
+#define SPARE_PAGES 48u
+
+static bool destroy_own(struct run *run)
+{
+	bool well = true;
+
+	for (unsigned int i = 0; i < OWN_DOMAINS; i++) {
+		struct domain_model *domain = &run->model.own[i];
+		long result;
+
+		if (!domain->exists)
+			continue;
+		result = domctl_aside(run, XEN_DOMCTL_destroydomain, domain->id);
+		if (result) {
+			report_line(run, "FAIL: destroying domain %u at the end gave %ld",
+				    domain->id, result);
+			well = false;
+		}
+	}
+	return well;
+}
+
+/* Domains go away when the last reference does; Xen frees what they had a little later. */
+static bool own_are_gone(struct run *run)
+{
+	bool gone = true;
+
+	for (unsigned int i = 0; i < OWN_DOMAINS; i++) {
+		struct domain_model *domain = &run->model.own[i];
+
+		if (domain->exists && domain_read(run, domain->id))
+			gone = false;
+	}
+	return gone;
+}
+
+static bool pages_are_back(struct run *run)
+{
+	const struct xen_sysctl_physinfo *info = physinfo_read(run);
+
+	if (!info)
+		return false;
+	run->machine.free_pages = info->free_pages + info->scrub_pages;
+	run->machine.claimed_pages = info->outstanding_pages;
+	return run->machine.free_pages + SPARE_PAGES >= run->free_at_start &&
+	       info->outstanding_pages <= run->claimed_at_start;
+}
+
+static bool wait_for(struct run *run, bool (*condition)(struct run *run))
+{
+	uint64_t start = run->door->now_ns(run->door);
+
+	do {
+		if (condition(run))
+			return true;
+	} while (run->door->now_ns(run->door) - start < PATIENCE_NS);
+	return false;
+}
+
+static void complain(struct run *run, const char *what)
+{
+	struct text t;
+
+	report_line(run, "FAIL: after the calls up to here, %s", what);
+	if (run->outcome.reason[0])
+		return;
+	text_begin(&t, run->outcome.reason, sizeof(run->outcome.reason));
+	text_format(&t, "seed %lu up to call %lu: %s", run->plan.seed,
+		    run->plan.from + run->outcome.made, what);
+}
+
+/* The domains themselves are left out of the first reading, so that Xen's pools are filled. */
+bool housekeep(struct run *run)
+{
+	bool well;
+
+	if (run->plan.dry_run || !run->machine.control)
+		return true;
+	well = destroy_own(run);
+	if (!wait_for(run, own_are_gone)) {
+		complain(run, "a destroyed domain is still there");
+		well = false;
+	}
+	for (unsigned int i = 0; i < OWN_DOMAINS; i++)
+		model_destroyed(&run->model.own[i]);
+	if (!run->free_at_start) {
+		pages_are_back(run);
+		run->free_at_start = run->machine.free_pages;
+		run->claimed_at_start = run->machine.claimed_pages;
+	} else if (!wait_for(run, pages_are_back)) {
+		struct text t;
+		char what[100];
+
+		text_begin(&t, what, sizeof(what));
+		text_format(&t, "Xen has %ld free pages less, and %ld more are claimed",
+			    (int64_t)(run->free_at_start - run->machine.free_pages),
+			    (int64_t)(run->machine.claimed_pages - run->claimed_at_start));
+		complain(run, what);
+		run->free_at_start = run->machine.free_pages;
+		well = false;
+	}
+	return well;
+}

@@ -1,0 +1,240 @@
+/* xenfc in Linux user space: options, fences, and what the run's outcome is told as. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "door_privcmd.h"
+#include "environment.h"
+#include "exits.h"
+#include "json.h"
+#include "ktap.h"
+#include "listing.h"
+#include "options.h"
+#include "plan.h"
+#include "seed.h"
+
+#define FLAG_FILE "/etc/xentest/fuzzing-allowed"
+#define SEED_CHOSEN INT64_MIN
+
+static struct {
+	int64_t seed, loops, from, to, seconds;
+	const char *only, *role, *release;
+	unsigned int allow;
+	bool list, dry_run, quiet, own_machine, json, ktap;
+} options = {
+	.seed = SEED_CHOSEN,
+	.loops = -1,
+	.to = -1,
+	.allow = DANGER_DEFAULT,
+};
+
+static const char *parse_allow(const char *value, void *into)
+{
+	static char word[64];
+	struct plan plan = { .allow = *(unsigned int *)into };
+	const char *wrong;
+
+	snprintf(word, sizeof(word), "allow=%s", value);
+	wrong = plan_word(&plan, word);
+	*(unsigned int *)into = plan.allow;
+	return wrong;
+}
+
+static const char *const roles[] = { "control", "guest", NULL };
+
+static const struct option_spec option_list[] = {
+	{ .name = "seed", .letter = 's', .argument = "SEED", .number = &options.seed,
+	  .help = "repeat the sequence of this seed (it is printed first)" },
+	{ .name = "loops", .letter = 'l', .argument = "LOOPS", .number = &options.loops,
+	  .low = 0, .high = 9e18, .help = "make that many calls; without it, until interrupted" },
+	{ .name = "operations", .letter = 'o', .argument = "GLOB", .text = &options.only,
+	  .help = "only operations whose name matches, as domctl.pause* or evtchn.*,gnttab.*" },
+	{ .name = "list", .flag = &options.list, .help = "print the table of operations" },
+	{ .name = "allow", .argument = "CLASS", .parse = parse_allow, .into = &options.allow,
+	  .help = "also operations of this class: host-state or fatal (safe and own-domain are "
+		  "always allowed); may be given more than once" },
+	{ .name = "from", .argument = "N", .number = &options.from, .low = 0, .high = 9e18,
+	  .help = "begin with call N of the sequence, counted from 0" },
+	{ .name = "to", .argument = "N", .number = &options.to, .low = 0, .high = 9e18,
+	  .help = "end with call N" },
+	{ .name = "seconds", .argument = "S", .number = &options.seconds, .low = 1, .high = 1e6,
+	  .help = "end after S seconds" },
+	{ .name = "role", .argument = "ROLE", .text = &options.role, .choices = roles,
+	  .help = "fail if this is not the control domain, or not a guest" },
+	{ .name = "release", .argument = "X.Y", .text = &options.release,
+	  .help = "expect what this release of Xen answers; without it, what Xen says it is" },
+	{ .name = "dry-run", .flag = &options.dry_run,
+	  .help = "say what would be called, and call nothing; needs no Xen" },
+	{ .name = "quiet", .letter = 'q', .flag = &options.quiet,
+	  .help = "say only what failed; much faster" },
+	{ .name = "i-own-this-machine", .flag = &options.own_machine,
+	  .help = "run although " FLAG_FILE " does not exist" },
+	{ .name = "json", .flag = &options.json, .help = "one JSON object a line; implies --quiet" },
+	{ .name = "ktap", .flag = &options.ktap, .help = "a KTAP verdict; implies --quiet" },
+	{ .name = NULL },
+};
+
+static const struct program_spec program = {
+	.name = "xenfc",
+	.usage = "[options]",
+	.summary = "Makes random hypercalls, knows what Xen must answer to each, and checks it.",
+	.epilog = "It makes, pauses and destroys domains with numbers from 30000 on, and may well "
+		  "crash the machine.\n"
+		  "Exit status: 0 all answers were right, 1 some were not, 2 usage, 77 no hypercall "
+		  "gets through here, 99 it could not run.",
+	.options = option_list,
+};
+
+static struct plan make_plan(void)
+{
+	struct plan plan;
+	static char release[32];
+
+	plan_default(&plan);
+	plan.seed = options.seed == SEED_CHOSEN ? seed_choose() : (uint64_t)options.seed;
+	if (options.loops >= 0)
+		plan.loops = (uint64_t)options.loops;
+	else if (options.dry_run)
+		plan.loops = 100;
+	plan.from = (uint64_t)options.from;
+	if (options.to >= 0)
+		plan.to = (uint64_t)options.to;
+	if (plan.to < plan.from)
+		options_error(&program, "--to %llu is before --from %llu; write the smaller one first",
+			      (unsigned long long)plan.to, (unsigned long long)plan.from);
+	plan.limit_ns = (uint64_t)options.seconds * 1000000000u;
+	plan.only = options.only;
+	plan.allow = options.allow;
+	plan.dry_run = options.dry_run;
+	if (options.role)
+		plan.role = !strcmp(options.role, "control") ? ROLE_CONTROL : ROLE_GUEST;
+	if (options.quiet || options.json || options.ktap)
+		plan.telling = TELL_BLOCKS;
+	if (options.release) {
+		snprintf(release, sizeof(release), "release=%s", options.release);
+		if (plan_word(&plan, release))
+			options_error(&program, "--release %s: %s", options.release,
+				      plan_word(&plan, release));
+	}
+	return plan;
+}
+
+/* Patterns that pick nothing are a mistake, told with the nearest name. */
+static void check_patterns(void)
+{
+	const char *nearest = listing_unmatched(options.only);
+
+	if (nearest)
+		options_error(&program, "no operation matches '%s'; the nearest is %s (--list shows "
+			      "them all)", options.only, nearest);
+}
+
+static int cannot(int status, const char *why, const char *advice)
+{
+	printf("xenfc: %s; %s\n", why, advice);
+	return status;
+}
+
+/* A machine is somebody's unless it says that it may be crashed. */
+static int check_fence(void)
+{
+	if (options.own_machine || !access(FLAG_FILE, F_OK))
+		return EXIT_PASS;
+	return cannot(EXIT_ERROR, "this machine is not marked as one that may be crashed",
+		      "make the file " FLAG_FILE " or give --i-own-this-machine");
+}
+
+static int open_door(struct door *door)
+{
+	int error = options.dry_run ? door_dry_open(door) : door_privcmd_open(door);
+
+	switch (error) {
+	case 0:
+		return EXIT_PASS;
+	case -ENOENT:
+	case -ENODEV:
+	case -ENXIO:
+		return cannot(EXIT_SKIP, "there is no /dev/xen/privcmd",
+			      "this is no Xen domain, or its module is missing (modprobe "
+			      "xen-privcmd)");
+	case -EACCES:
+	case -EPERM:
+		return cannot(EXIT_ERROR, "no right to open /dev/xen/privcmd", "run it as root");
+	default:
+		return cannot(EXIT_ERROR, strerror(-error), "/dev/xen/privcmd could not be used");
+	}
+}
+
+static double calls_per_second(const struct outcome *o)
+{
+	return o->ns ? (double)o->hypercalls * 1e9 / (double)o->ns : 0;
+}
+
+static void tell_json(const struct outcome *o, int status)
+{
+	struct json j;
+
+	json_begin_line(&j, stdout);
+	json_string(&j, "type", "result");
+	json_string(&j, "status", status == EXIT_PASS ? "pass" : status == EXIT_FAIL ? "fail" :
+				  status == EXIT_SKIP ? "skip" : "error");
+	json_uint(&j, "seed", o->seed);
+	json_uint(&j, "calls", o->made);
+	json_uint(&j, "passed", o->passed);
+	json_uint(&j, "failed", o->failed);
+	if (o->failed)
+		json_uint(&j, "first_failed", o->first_failed);
+	json_string(&j, "reason", o->reason[0] ? o->reason : NULL);
+	json_end_line(&j);
+	if (o->ns)
+		json_figure(stdout, "hypercalls", calls_per_second(o), "calls/s", "higher");
+}
+
+static int tell_ktap(const struct outcome *o, int status)
+{
+	struct ktap k;
+
+	ktap_begin(&k, stdout, false, 1);
+	ktap_note(&k, "Seed: %llu", (unsigned long long)o->seed);
+	ktap_note(&k, "%llu calls, %.0f hypercalls/s", (unsigned long long)o->made,
+		  calls_per_second(o));
+	if (status == EXIT_PASS)
+		ktap_pass(&k, "hypercalls", NULL);
+	else if (status == EXIT_FAIL)
+		ktap_fail(&k, "hypercalls", "%s", o->reason);
+	else if (status == EXIT_SKIP)
+		ktap_skip(&k, "hypercalls", "%s", o->reason);
+	else
+		ktap_error(&k, "hypercalls", "%s", o->reason);
+	return ktap_end(&k);
+}
+
+int main(int argc, char **argv)
+{
+	struct door door;
+	struct plan plan;
+	struct outcome outcome;
+	int status;
+
+	if (options_parse(&program, argc, argv) < argc)
+		options_error(&program, "it takes options only; see --help");
+	if (options.list)
+		return listing_print();
+	check_patterns();
+	plan = make_plan();
+	status = options.dry_run ? EXIT_PASS : check_fence();
+	if (status == EXIT_PASS)
+		status = open_door(&door);
+	if (status != EXIT_PASS)
+		return status;
+	if (options.json)
+		environment_write(stdout, program.name, argv);
+	status = xenfc_main(&door, &plan, &outcome);
+	if (options.json)
+		tell_json(&outcome, status);
+	if (options.ktap)
+		status = tell_ktap(&outcome, status);
+	return status;
+}

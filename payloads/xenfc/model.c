@@ -1,0 +1,41 @@
+/* The model of the domains that this run created. */
+#include "model.h"
+
+#include "freestanding.h"
+
+struct domain_model *model_slot(struct model *model, uint16_t id)
+{
+	if (id < DOMID_OWN_FIRST || id >= DOMID_OWN_FIRST + OWN_DOMAINS)
+		return NULL;
+	return &model->own[id - DOMID_OWN_FIRST];
+}
+
+struct domain_model *model_domain(struct model *model, uint16_t id)
+{
+	struct domain_model *domain = model_slot(model, id);
+
+	return domain && domain->exists ? domain : NULL;
+}
+
+void model_created(struct domain_model *domain, uint16_t id,
+		   const struct xen_domctl_createdomain *config)
+{
+	*domain = (struct domain_model){
+		.exists = true,
+		.hvm = config->flags & XEN_DOMCTL_CDF_hvm,
+		.hap = config->flags & XEN_DOMCTL_CDF_hap,
+		.id = id,
+		.flags = config->flags,
+		.max_vcpus = config->max_vcpus,
+		.paused = 1,
+		.max_evtchn_port = config->max_evtchn_port < INT32_MAX ?
+			config->max_evtchn_port : INT32_MAX,
+	};
+	memcpy(domain->handle, config->handle, sizeof(domain->handle));
+	domain->ports[0].state = PORT_RESERVED;
+}
+
+void model_destroyed(struct domain_model *domain)
+{
+	*domain = (struct domain_model){ .exists = false };
+}

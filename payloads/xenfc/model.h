@@ -1,0 +1,76 @@
+/* What this run knows of the machine, and what it did to it. */
+#ifndef XENFC_MODEL_H
+#define XENFC_MODEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "plan.h"
+#include "xenabi.h"
+
+/*
+ * Numbers of domains.  The toolstack counts up from 1, so it does not come here for a
+ * long time; a run refuses to start when a domain in this range exists.
+ */
+#define DOMID_OWN_FIRST 30000u
+#define OWN_DOMAINS 8u
+#define DOMID_NOBODY_FIRST 20000u	/* up to the own ones: never created by anybody */
+#define DOMID_NOBODY_LAST 29999u
+
+#define MODEL_PORTS 16u
+
+/* Facts that do not change during a run; in a dry run, those of the reference machine. */
+struct machine {
+	unsigned int release;
+	uint32_t domctl_version, sysctl_version, platform_version;
+	bool control;		/* role: control domain */
+	bool hardware;		/* domain 0 */
+	bool pv;		/* we are a PV domain */
+	bool pv_guests, hvm, hap, shadow, iommu, vpmu, vmtrace, argo, hypfs;
+	bool debug;		/* a debug build of Xen */
+	uint32_t processors;	/* 1 + the highest number */
+	uint32_t online, nodes;
+	uint64_t total_pages, free_pages, claimed_pages;
+	uint16_t domid;		/* our own, or DOMID_SELF when it is not known */
+};
+
+enum port_state { PORT_FREE, PORT_RESERVED, PORT_UNBOUND, PORT_UNKNOWN };
+
+struct port_model {
+	enum port_state state;
+	uint16_t remote;
+};
+
+struct domain_model {
+	bool exists;
+	bool hvm, hap;
+	uint16_t id;
+	uint32_t flags;
+	uint32_t max_vcpus;
+	bool has_vcpus;		/* max_vcpus was called */
+	uint32_t paused;	/* by the control domain */
+	bool finished;		/* was unpaused once: creation is over */
+	bool debugged;
+	bool compat;		/* switched to 32 bits */
+	bool unsure;		/* a call left it in a state that is not modelled */
+	uint64_t max_pages;
+	uint64_t pages;
+	uint8_t handle[16];
+	uint32_t max_evtchn_port;
+	struct port_model ports[MODEL_PORTS];
+	bool targeted;		/* has a target domain */
+	bool shut;
+	uint64_t time_offset;
+};
+
+struct model {
+	struct domain_model own[OWN_DOMAINS];
+};
+
+struct domain_model *model_domain(struct model *model, uint16_t id);	/* NULL: does not exist */
+struct domain_model *model_slot(struct model *model, uint16_t id);	/* NULL: none of ours */
+void model_created(struct domain_model *domain, uint16_t id,
+		   const struct xen_domctl_createdomain *config);
+void model_destroyed(struct domain_model *domain);
+
+#endif

@@ -1,0 +1,172 @@
+/* What machine this is, asked before anything else; and the proof that the door is open. */
+#include "exits.h"
+#include "domctl.h"
+
+#define VERSIONS 256u
+
+static long try_version(struct run *run, unsigned int hypercall, uint32_t version)
+{
+	struct xen_domctl *d = domctl_aside_structure(run);
+
+	memset(d, 0, sizeof(*d));
+	d->interface_version = version;
+	d->domain = DOMID_INVALID;
+	return aside(run, hypercall, (uintptr_t)d, 0, 0);
+}
+
+/*
+ * A wrong version is refused before the privilege is looked at, so guests can ask, too.
+ * The command is one that does not exist.  0: no version is accepted.
+ */
+static uint32_t probe_version(struct run *run, unsigned int hypercall, uint32_t first)
+{
+	if (try_version(run, hypercall, UINT32_MAX) != ERR(EACCES))
+		return 0;
+	for (uint32_t version = first; version < first + VERSIONS; version++)
+		if (try_version(run, hypercall, version) != ERR(EACCES))
+			return version;
+	return 0;
+}
+
+static uint32_t features(struct run *run)
+{
+	struct xen_feature_info *info = (void *)(run->door->arena + ARENA_ASIDE);
+
+	info->submap_idx = 0;
+	info->submap = 0;
+	aside(run, __HYPERVISOR_xen_version, XENVER_get_features, (uintptr_t)info, 0);
+	return info->submap;
+}
+
+static bool read_physinfo(struct run *run)
+{
+	struct machine *m = &run->machine;
+	const struct xen_sysctl_physinfo *info = physinfo_read(run);
+
+	if (!info)
+		return false;
+	m->pv_guests = info->capabilities & XEN_SYSCTL_PHYSCAP_pv;
+	m->hvm = info->capabilities & XEN_SYSCTL_PHYSCAP_hvm;
+	m->hap = info->capabilities & XEN_SYSCTL_PHYSCAP_hap;
+	m->shadow = info->capabilities & XEN_SYSCTL_PHYSCAP_shadow;
+	m->iommu = info->capabilities & XEN_SYSCTL_PHYSCAP_directio;
+	m->vpmu = info->capabilities & XEN_SYSCTL_PHYSCAP_vpmu;
+	m->vmtrace = info->capabilities & XEN_SYSCTL_PHYSCAP_vmtrace;
+	m->processors = info->max_cpu_id + 1;
+	m->online = info->nr_cpus;
+	m->nodes = info->nr_nodes;
+	m->total_pages = info->total_pages;
+	return true;
+}
+
+const struct xen_sysctl_physinfo *physinfo_read(struct run *run)
+{
+	struct xen_sysctl *s = (void *)(run->door->arena + ARENA_ASIDE);
+
+	memset(s, 0, sizeof(*s));
+	s->cmd = XEN_SYSCTL_physinfo;
+	s->interface_version = run->machine.sysctl_version;
+	if (aside(run, __HYPERVISOR_sysctl, (uintptr_t)s, 0, 0))
+		return NULL;
+	return &s->u.physinfo;
+}
+
+/* The machine that a dry run is told about: domain 0 of an emulated PC. */
+static void assume(struct run *run)
+{
+	run->machine = (struct machine){
+		.release = run->plan.release ? run->plan.release : RELEASE(4, 17),
+		.domctl_version = XEN_DOMCTL_INTERFACE_VERSION,
+		.sysctl_version = XEN_SYSCTL_INTERFACE_VERSION,
+		.platform_version = XENPF_INTERFACE_VERSION,
+		.control = run->plan.role != ROLE_GUEST,
+		.hardware = run->plan.role != ROLE_GUEST,
+		.pv = true, .pv_guests = true, .hvm = true, .hap = true, .shadow = true,
+		.processors = 2, .online = 2, .nodes = 1,
+		.domid = run->plan.role == ROLE_GUEST ? DOMID_SELF : 0,
+	};
+}
+
+static int refuse(struct run *run, int status, const char *why)
+{
+	struct text t;
+
+	text_begin(&t, run->outcome.reason, sizeof(run->outcome.reason));
+	text_add(&t, why);
+	return status;
+}
+
+static int find_role(struct run *run)
+{
+	struct machine *m = &run->machine;
+	uint32_t map = features(run);
+
+	m->hardware = map >> XENFEAT_dom0 & 1;
+	m->pv = !(map >> XENFEAT_auto_translated_physmap & 1);
+	m->control = read_physinfo(run);
+	m->domid = m->hardware ? 0 : DOMID_SELF;
+	if (run->plan.role == ROLE_CONTROL && !m->control)
+		return refuse(run, EXIT_FAIL, "sysctl was refused, although this is said to be "
+			      "the control domain");
+	if (run->plan.role == ROLE_GUEST && m->control)
+		return refuse(run, EXIT_FAIL, "sysctl was allowed, although this is said to be "
+			      "an unprivileged guest");
+	return EXIT_PASS;
+}
+
+/* No domain may have a number that this run makes domains with. */
+static int look_for_others(struct run *run)
+{
+	struct xen_domctl *d = domctl_aside_structure(run);
+
+	for (uint16_t id = DOMID_NOBODY_FIRST; id < DOMID_OWN_FIRST + OWN_DOMAINS; id++) {
+		memset(d, 0, sizeof(*d));
+		if (domctl_aside(run, XEN_DOMCTL_getdomaininfo, id)) {
+			if (run->machine.release < RELEASE(4, 19))
+				return EXIT_PASS;
+			continue;
+		}
+		if (d->domain < DOMID_OWN_FIRST + OWN_DOMAINS)
+			return refuse(run, EXIT_ERROR, "a domain with a number from 20000 to 30007 "
+				      "exists, maybe left by a run that was killed; destroy it "
+				      "(xl destroy NUMBER) and run again");
+	}
+	return EXIT_PASS;
+}
+
+static int probe_release(struct run *run)
+{
+	long version = aside(run, __HYPERVISOR_xen_version, XENVER_version, 0, 0);
+
+	if (version == ERR(EPERM))
+		return refuse(run, EXIT_SKIP, "even xen_version is refused (EPERM), which Xen "
+			      "refuses nobody: Linux stops all hypercalls of its user space here "
+			      "(since XSA-482; load xen_privcmd with unrestricted=1, or boot "
+			      "xenfc.elf as the guest)");
+	if (version <= 0)
+		return refuse(run, EXIT_SKIP, "no hypercall gets through: xen_version failed; is "
+			      "this a Xen domain?");
+	run->machine.release = run->plan.release ? run->plan.release : (unsigned int)version;
+	return EXIT_PASS;
+}
+
+int probe(struct run *run)
+{
+	struct machine *m = &run->machine;
+	int status;
+
+	if (run->plan.dry_run) {
+		assume(run);
+		return EXIT_PASS;
+	}
+	status = probe_release(run);
+	if (status != EXIT_PASS)
+		return status;
+	m->domctl_version = probe_version(run, __HYPERVISOR_domctl, 0);
+	m->sysctl_version = probe_version(run, __HYPERVISOR_sysctl, 0);
+	m->platform_version = probe_version(run, __HYPERVISOR_platform_op, 0x03000000);
+	status = find_role(run);
+	if (status == EXIT_PASS && m->control)
+		status = look_for_others(run);
+	return status;
+}

@@ -1,0 +1,57 @@
+/* The state of one run. */
+#ifndef XENFC_RUN_H
+#define XENFC_RUN_H
+
+#include "call.h"
+#include "door.h"
+#include "model.h"
+
+#define DEFAULT_BLOCK 4096u
+#define MAX_CHOICES 512u
+
+struct choice {
+	const struct family *family;
+	const struct operation *operation;
+	uint32_t up_to;		/* sum of weights with this one */
+};
+
+struct run {
+	struct door *door;
+	struct plan plan;
+	struct outcome outcome;
+	struct machine machine;
+	struct model model;
+	struct choice choices[MAX_CHOICES];
+	unsigned int n_choices;
+	struct call call;
+	uint8_t shadow[ARENA_BYTES];	/* what the arena must hold */
+	uint64_t free_at_start, claimed_at_start;	/* 0: not known yet */
+	uint8_t first_output[5 * DOOR_PAGE];
+};
+
+/* report.c: the ancestor's lines. */
+void report_line(struct run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void report_call(struct run *run, const struct call *call);
+void report_expectation(struct run *run, const struct call *call);
+void report_verdict(struct run *run, const struct call *call);
+
+/* perform.c: make the call, check what came back. */
+void perform(struct run *run, struct call *call);
+
+/* choose.c: fill the list of choices by the plan; draw one of them. */
+bool choices_make(struct run *run);
+void choose(struct call *call);
+extern const struct family *const all_families[];
+
+/* probe.c: what machine this is; an exit status, EXIT_PASS when the run can go on. */
+int probe(struct run *run);
+
+const struct xen_sysctl_physinfo *physinfo_read(struct run *run);	/* NULL: refused */
+
+/* sequence.c: false: something was left behind. */
+bool sequence_make(struct run *run);
+
+/* housekeeping.c: nothing of ours may be left.  False: something was, and it was said. */
+bool housekeep(struct run *run);
+
+#endif

@@ -1,0 +1,121 @@
+/* The sequence: call N of a seed, and all of them one after another. */
+#include "exits.h"
+#include "run.h"
+
+#define CLEAN_EVERY 16u	/* blocks */
+
+static bool may_be_wrapped(const struct call *call)
+{
+	return !call->operation || !(call->operation->traits & TRAIT_ALONE);
+}
+
+/* Everything about the call but its result: a function of seed, number and plan alone. */
+static void generate(struct call *call)
+{
+	const struct operation *operation;
+
+	choose(call);
+	operation = call->operation;
+	if (call->family) {
+		call->family->generate(call);
+		if (operation && operation->generate)
+			operation->generate(call);
+		else
+			draw_fields(call);
+	}
+	call->in_multicall = chance(call, 3) && may_be_wrapped(call);
+	call->twice = chance(call, 20) && operation && operation->traits & TRAIT_READS;
+}
+
+static void expect(struct call *call)
+{
+	if (!call->family || !call->family->expect(call))
+		return;
+	if (call->operation)
+		call->operation->expect(call);
+	else
+		expect_only(call, call->family->unknown_command);
+}
+
+static void make_call(struct run *run, uint64_t number)
+{
+	struct call *call = &run->call;
+
+	*call = (struct call){ .run = run, .number = number };
+	random_seed(&call->random, run->plan.seed * 0x9e3779b97f4a7c15ull + number);
+	generate(call);
+	expect(call);
+	perform(run, call);
+	run->outcome.made++;
+	if (!call->wrong[0]) {
+		run->outcome.passed++;
+		return;
+	}
+	if (!run->outcome.failed++) {
+		struct text t;
+
+		run->outcome.first_failed = number;
+		text_begin(&t, run->outcome.reason, sizeof(run->outcome.reason));
+		text_format(&t, "seed %lu call %lu %s.%s: errno=%ld, %s", run->plan.seed, number,
+			    call->family ? call->family->name : "hypercall",
+			    call->operation ? call->operation->name : "unknown", call->result,
+			    call->wrong);
+	}
+}
+
+static void mark(struct run *run, uint64_t number)
+{
+	char line[80];
+	struct text t;
+
+	text_begin(&t, line, sizeof(line));
+	text_format(&t, "XENFC seed %lu call %lu\n", run->plan.seed, number);
+	run->door->mark(run->door, line, t.used);
+}
+
+static bool time_is_over(const struct run *run, uint64_t start)
+{
+	struct door *door = run->door;
+
+	if (door->stop && door->stop(door))
+		return true;
+	return run->plan.limit_ns && door->now_ns(door) - start >= run->plan.limit_ns;
+}
+
+static uint64_t last_call(const struct plan *plan)
+{
+	uint64_t last = plan->loops ? plan->loops - 1 : 0;
+
+	return plan->to < last ? plan->to : last;
+}
+
+static void make_chosen(struct run *run)
+{
+	for (size_t i = 0; i < run->plan.n_calls; i++) {
+		mark(run, run->plan.calls[i]);
+		make_call(run, run->plan.calls[i]);
+	}
+}
+
+bool sequence_make(struct run *run)
+{
+	const struct plan *plan = &run->plan;
+	uint64_t start = run->door->now_ns(run->door), last = last_call(plan);
+	bool clean = true;
+
+	if (plan->calls) {
+		make_chosen(run);
+		return housekeep(run);
+	}
+	for (uint64_t number = plan->from; number <= last; number++) {
+		if ((number - plan->from) % plan->block == 0) {
+			if (time_is_over(run, start))
+				break;
+			mark(run, number);
+		}
+		make_call(run, number);
+		if ((number + 1) % (plan->block * CLEAN_EVERY) == 0)
+			clean = housekeep(run) && clean;
+	}
+	return housekeep(run) && clean;
+}
