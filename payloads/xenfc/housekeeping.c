@@ -17,7 +17,7 @@ static bool destroy_own(struct run *run)
 			continue;
 		result = domctl_aside(run, XEN_DOMCTL_destroydomain, domain->id);
 		if (result) {
-			report_line(run, "FAIL: destroying domain %u at the end gave %ld",
+			tell_line(run, "FAIL: destroying domain %u at the end gave %ld",
 				    domain->id, result);
 			well = false;
 		}
@@ -66,7 +66,7 @@ static void complain(struct run *run, const char *what)
 {
 	struct text t;
 
-	report_line(run, "FAIL: after the calls up to here, %s", what);
+	tell_line(run, "FAIL: after the calls up to here, %s", what);
 	if (run->outcome.reason[0])
 		return;
 	text_begin(&t, run->outcome.reason, sizeof(run->outcome.reason));

@@ -271,8 +271,8 @@ void perform(struct run *run, struct call *call)
 {
 	seal(run, call);
 	if (run->plan.telling == TELL_CALLS) {
-		report_call(run, call);
-		report_expectation(run, call);
+		tell_call(run, call);
+		tell_expectation(run, call);
 	}
 	if (!run->plan.dry_run) {
 		if (call->twice) {
@@ -284,7 +284,7 @@ void perform(struct run *run, struct call *call)
 		check_result(call);
 		if (call->operation && call->operation->after)
 			call->operation->after(call);
-		report_verdict(run, call);
+		tell_verdict(run, call);
 	}
 	clear(run, call);
 }

@@ -29,11 +29,11 @@ struct run {
 	uint8_t first_output[5 * DOOR_PAGE];
 };
 
-/* report.c: the ancestor's lines. */
-void report_line(struct run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void report_call(struct run *run, const struct call *call);
-void report_expectation(struct run *run, const struct call *call);
-void report_verdict(struct run *run, const struct call *call);
+/* tell.c: the ancestor's lines. */
+void tell_line(struct run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void tell_call(struct run *run, const struct call *call);
+void tell_expectation(struct run *run, const struct call *call);
+void tell_verdict(struct run *run, const struct call *call);
 
 /* perform.c: make the call, check what came back. */
 void perform(struct run *run, struct call *call);

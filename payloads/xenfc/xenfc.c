@@ -15,14 +15,14 @@ static void begin(struct run *run, struct door *door, const struct plan *plan)
 	run->outcome.first_failed = UINT64_MAX;
 	memset(door->arena, ARENA_BACKGROUND, ARENA_BYTES);
 	memset(run->shadow, ARENA_BACKGROUND, ARENA_BYTES);
-	report_line(run, "Seed: %lu", plan->seed);
+	tell_line(run, "Seed: %lu", plan->seed);
 }
 
 static void tell_machine(struct run *run)
 {
 	const struct machine *m = &run->machine;
 
-	report_line(run, "Xen %u.%u, domctl %x, sysctl %x, platform %x, as %s %s; %u operations",
+	tell_line(run, "Xen %u.%u, domctl %x, sysctl %x, platform %x, as %s %s; %u operations",
 		    m->release >> 16, m->release & 0xffff, m->domctl_version, m->sysctl_version,
 		    m->platform_version, m->pv ? "PV" : "HVM",
 		    m->control ? "control domain" : "guest", run->n_choices);
@@ -63,10 +63,10 @@ static void tell_end(struct run *run, int status)
 
 	if (run->plan.dry_run)
 		return;
-	report_line(run, "%lu calls, %lu passed, %lu failed; %lu hypercalls in %lu ms", o->made,
+	tell_line(run, "%lu calls, %lu passed, %lu failed; %lu hypercalls in %lu ms", o->made,
 		    o->passed, o->failed, o->hypercalls, o->ns / 1000000);
 	if (status != EXIT_PASS)
-		report_line(run, "xenfc: %s", o->reason);
+		tell_line(run, "xenfc: %s", o->reason);
 }
 
 int xenfc_main(struct door *door, const struct plan *plan, struct outcome *outcome)

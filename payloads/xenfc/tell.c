@@ -3,7 +3,7 @@
 
 #define LINE 256u
 
-void report_line(struct run *run, const char *format, ...)
+void tell_line(struct run *run, const char *format, ...)
 {
 	char line[LINE];
 	struct text t;
@@ -57,7 +57,7 @@ static void tell_fields(struct run *run, const uint8_t *structure, const struct 
 			continue;
 		text_begin(&t, line, sizeof(line));
 		add_field(&t, run, structure + field->offset, field->size);
-		report_line(run, ".%s = %s", field->name, line);
+		tell_line(run, ".%s = %s", field->name, line);
 	}
 }
 
@@ -70,27 +70,27 @@ static void tell_arguments(struct run *run, const struct call *call)
 		text_begin(&t, line, sizeof(line));
 		add_address(&t, run, call->arguments[i]);
 		if (call->arguments[i])
-			report_line(run, ".argument %u = %s", i, line);
+			tell_line(run, ".argument %u = %s", i, line);
 	}
 }
 
-void report_call(struct run *run, const struct call *call)
+void tell_call(struct run *run, const struct call *call)
 {
 	const uint8_t *structure = call->structure ?
 		run->shadow + (call->structure->at - run->door->arena) : NULL;
 
-	report_line(run, "Call: %lu%s", call->number, call->in_multicall ? " in a multicall" : "");
+	tell_line(run, "Call: %lu%s", call->number, call->in_multicall ? " in a multicall" : "");
 	if (!call->family) {
-		report_line(run, "hypercall %u", call->hypercall);
+		tell_line(run, "hypercall %u", call->hypercall);
 		return;
 	}
-	report_line(run, call->hypercall == __HYPERVISOR_domctl ? "op" : "op %s",
+	tell_line(run, call->hypercall == __HYPERVISOR_domctl ? "op" : "op %s",
 		    call->family->name);
 	if (structure && call->family->head)
 		tell_fields(run, structure, call->family->head);
 	if (!call->family->head)
-		report_line(run, ".cmd = %u", call->command);
-	report_line(run, ".u.%s", call->operation ? call->operation->name : "unknown");
+		tell_line(run, ".cmd = %u", call->command);
+	tell_line(run, ".u.%s", call->operation ? call->operation->name : "unknown");
 	if (structure && call->operation)
 		tell_fields(run, structure, call->operation->fields);
 	tell_arguments(run, call);
@@ -105,31 +105,31 @@ static void add_expectation(struct text *t, const struct expect *expect)
 			    expect->high);
 }
 
-void report_expectation(struct run *run, const struct call *call)
+void tell_expectation(struct run *run, const struct call *call)
 {
 	char line[LINE];
 	struct text t;
 
 	text_begin(&t, line, sizeof(line));
 	add_expectation(&t, &call->expect);
-	report_line(run, "Expecting %s", line);
+	tell_line(run, "Expecting %s", line);
 }
 
-void report_verdict(struct run *run, const struct call *call)
+void tell_verdict(struct run *run, const struct call *call)
 {
 	bool wrong = call->wrong[0];
 	char line[LINE];
 	struct text t;
 
 	if (wrong && run->plan.telling != TELL_CALLS) {
-		report_line(run, "Seed: %lu", run->plan.seed);
-		report_call(run, call);
-		report_expectation(run, call);
+		tell_line(run, "Seed: %lu", run->plan.seed);
+		tell_call(run, call);
+		tell_expectation(run, call);
 	}
 	if (!wrong && run->plan.telling != TELL_CALLS)
 		return;
 	text_begin(&t, line, sizeof(line));
 	add_expectation(&t, &call->expect);
-	report_line(run, "%s: errno=%ld expected %s%s%s", wrong ? "FAIL" : "PASS", call->result,
+	tell_line(run, "%s: errno=%ld expected %s%s%s", wrong ? "FAIL" : "PASS", call->result,
 		    line, wrong ? ": " : "", call->wrong);
 }
