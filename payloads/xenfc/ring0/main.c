@@ -1,8 +1,9 @@
 /*
  * xenfc.elf: the fuzzer as a PV kernel, in the place of dom0's or as a guest's.
  *
- * Command line: the words of plan.h, and `bare`, which measures hypercalls with nothing
- * around them first.  Ends with KTAP, a "Test result:" line and a shutdown.
+ * Command line: the words of plan.h; `bare` measures hypercalls with nothing around them
+ * first; `coverage` tells what the hypervisor counted during the run.  Ends with KTAP, a
+ * "Test result:" line and a shutdown.
  */
 #include <stdbool.h>
 
@@ -13,6 +14,7 @@
 #include "bare.h"
 #include "clock.h"
 #include "console.h"
+#include "coverage.h"
 #include "door_ring0.h"
 #include "memory.h"
 #include "shutdown.h"
@@ -54,24 +56,34 @@ static void share_with_xen(const struct start_info *info)
 		shutdown_with(EXIT_ERROR, "Xen does not take the table of exceptions");
 }
 
-/* True when the word `bare` was there. */
-static bool read_words(const struct start_info *info, struct plan *plan)
+/* Words of our own. */
+struct extras {
+	bool bare, coverage;
+};
+
+static const char *take_word(struct plan *plan, struct extras *extras, const char *word)
+{
+	if (text_equal(word, "bare"))
+		extras->bare = true;
+	else if (text_equal(word, "coverage"))
+		extras->coverage = true;
+	else
+		return plan_word(plan, word);
+	return NULL;
+}
+
+static void read_words(const struct start_info *info, struct plan *plan, struct extras *extras)
 {
 	const char *words[MOST_WORDS];
 	size_t count;
-	bool bare = false;
 
 	memcpy(command_line, info->cmd_line, MAX_GUEST_CMDLINE);
 	count = words_of(command_line, words, MOST_WORDS);
 	if (count > MOST_WORDS)
 		shutdown_with(EXIT_ERROR, "the command line has more than 64 words");
 	for (size_t i = 0; i < count; i++) {
-		const char *wrong = NULL;
+		const char *wrong = take_word(plan, extras, words[i]);
 
-		if (text_equal(words[i], "bare"))
-			bare = true;
-		else
-			wrong = plan_word(plan, words[i]);
 		if (wrong) {
 			console_say("xenfc: ");
 			console_say(words[i]);
@@ -81,7 +93,6 @@ static bool read_words(const struct start_info *info, struct plan *plan)
 			shutdown_with(EXIT_ERROR, "a word of the command line is wrong");
 		}
 	}
-	return bare;
 }
 
 static void measure_bare_rate(void)
@@ -103,12 +114,18 @@ static void say_rate(const struct outcome *outcome)
 		   "calls/s", "higher");
 }
 
+static void must(const char *wrong)
+{
+	if (wrong)
+		shutdown_with(EXIT_ERROR, wrong);
+}
+
 void kernel_main(const struct start_info *info)
 {
 	struct outcome outcome = { 0 };
+	struct extras extras = { 0 };
 	struct door door;
 	struct plan plan;
-	const char *wrong;
 	enum exit_status status;
 
 	memory_begin(info);
@@ -116,12 +133,15 @@ void kernel_main(const struct start_info *info)
 	console_say("KTAP version 1\n1..1\n");
 	share_with_xen(info);
 	plan_default(&plan);
-	if (read_words(info, &plan))
+	read_words(info, &plan, &extras);
+	if (extras.bare)
 		measure_bare_rate();
-	wrong = door_ring0_open(&door);
-	if (wrong)
-		shutdown_with(EXIT_ERROR, wrong);
+	must(door_ring0_open(&door));
+	if (extras.coverage)
+		must(coverage_reset());
 	status = xenfc_main(&door, &plan, &outcome);
 	say_rate(&outcome);
+	if (extras.coverage)
+		must(coverage_tell());
 	shutdown_with(status, outcome.reason);
 }
