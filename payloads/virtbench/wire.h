@@ -1,0 +1,62 @@
+/*
+ * Messages between virtbench and virtclient: a header of four numbers in network byte
+ * order (magic, version, type, size of the body), then the body.
+ */
+#ifndef VIRTBENCH_WIRE_H
+#define VIRTBENCH_WIRE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "transport.h"
+
+#define WIRE_MAGIC 0x56624348	/* "VbCH" */
+#define WIRE_VERSION 1
+#define WIRE_BODY_MAX 1024
+
+enum wire_type {
+	WIRE_HELLO = 1,	/* client: u32 id */
+	WIRE_WELCOME,	/* server */
+	WIRE_REFUSED,	/* server: text */
+	WIRE_SETUP,	/* server: struct setup */
+	WIRE_READY,	/* client: u32 port that the first side of a pair listens on, or 0 */
+	WIRE_GO,	/* server: begin */
+	WIRE_DONE,	/* client: all runs are done */
+	WIRE_STOP,	/* server: the other side is done */
+	WIRE_SKIP,	/* client: text; the benchmark cannot run here */
+	WIRE_FAILED,	/* client: text */
+};
+
+struct wire_message {
+	uint32_t type;
+	uint32_t size;
+	uint8_t body[WIRE_BODY_MAX + 1];	/* a NUL follows what came */
+};
+
+/* What the server tells a client to get ready for. */
+struct setup {
+	char name[64];
+	uint32_t runs;
+	uint32_t is_first;
+	char peer[64];		/* numeric address of the other machine, or empty */
+	uint32_t peer_port;
+	uint32_t partner_port;	/* TCP, at the address that the client is connected to; 0: none */
+	uint32_t partner_vsock;	/* AF_VSOCK port; 0: none */
+	uint32_t partner_cid;	/* where it is for a client on the server's own machine; 0: not */
+};
+
+/* 0 or -1. */
+int wire_send(int fd, enum wire_type type, const void *body, size_t size, deadline_t deadline,
+	      struct why *why);
+int wire_send_number(int fd, enum wire_type type, uint32_t number, deadline_t deadline,
+		     struct why *why);
+int wire_send_setup(int fd, const struct setup *setup, deadline_t deadline, struct why *why);
+
+int wire_receive(int fd, struct wire_message *m, deadline_t deadline, struct why *why);
+
+/* False when the body is not what the type should carry. */
+bool wire_number(const struct wire_message *m, uint32_t *number);
+bool wire_setup(const struct wire_message *m, struct setup *setup);
+
+#endif
