@@ -120,6 +120,17 @@ def stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stand:
     return Stand(tmp_path, monkeypatch)
 
 
+def test_the_trees_own_tools_are_installed_where_asked_for(stand: Stand) -> None:
+    stand.step(tree, "install_tools", None)
+    assert stand.start() == 0 and "install_tools" not in stand.asked
+    text = stand.file.read_text()
+    stand.file.write_text(text.replace("[Locations]\n", "[Locations]\nx.tools=yes\n", 1))
+    boot.clear(stand.paths)
+    stand.asked.clear()
+    assert stand.start() == 0
+    assert stand.asked.index("install_tools") == stand.asked.index("install") + 1
+
+
 def test_a_run_is_built_and_armed(stand: Stand) -> None:
     assert stand.start() == 0
     assert stand.asked == ["prepare", "build", "install", "write_entry", "choose_once", "reboot"]

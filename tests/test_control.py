@@ -125,6 +125,12 @@ def test_a_location_with_all_that_can_be_said_of_it() -> None:
     assert found.build_command == "make -C xen"
 
 
+def test_tools_are_built_where_they_are_asked_for() -> None:
+    assert not parse().locations["xen"].tools
+    assert parse(locations="xen.tools=Yes").locations["xen"].tools
+    assert not parse(locations="xen.tools=no").locations["xen"].tools
+
+
 def test_no_build_command_and_an_empty_one_differ() -> None:
     assert parse().locations["xen"].build_command is None
     assert parse(locations="xen.build_command=").locations["xen"].build_command == ""

@@ -161,6 +161,24 @@ def test_failed_build_is_the_machines_fault(source: Path, breaking: str) -> None
         build(location, source)
 
 
+def test_tools_are_configured_built_and_installed(source: Path) -> None:
+    (source / "configure").write_text('#!/bin/sh\necho "$@" > configured\n')
+    (source / "configure").chmod(0o755)
+    (source / "Makefile").write_text(
+        "build-tools: configured\n\ttouch tools-built\n"
+        "install-tools: tools-built\n\ttouch tools-installed\n"
+    )
+    build(Location("x", "/x", tools=True), source)
+    assert "--with-system-qemu" in (source / "configured").read_text()
+    tree.install_tools(source, source.parent / "install.log")
+    assert (source / "tools-installed").exists()
+
+
+def test_tools_that_cannot_be_installed_are_told(source: Path) -> None:
+    with pytest.raises(tree.BuildFailed, match="install-tools"):
+        tree.install_tools(source, source.parent / "install.log")
+
+
 def test_build_that_hangs_is_ended(source: Path) -> None:
     location = Location("x", "/x", build_command="trap '' TERM; sleep 60 & sleep 60")
     begun = time.monotonic()

@@ -120,6 +120,8 @@ def _make_hypervisor(
         built = tree.build(location, folder, log, jobs=os.cpu_count() or 1)
     with _phase(run, progress, "install"):
         hypervisor = tree.install(built, paths.boot)
+        if location.tools:
+            tree.install_tools(folder, run.folder / "install-tools.log")
         boot.write_entry(paths, hypervisor)
     state.build_id, state.version = built.build_id, built.version
     run.update(

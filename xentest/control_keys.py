@@ -32,6 +32,7 @@ class Location:
     patches: tuple[str, ...] = ()
     config: tuple[str, ...] = ()
     build_command: Optional[str] = None  # None: the default build; "": nothing to build
+    tools: bool = False  # the tree's own toolstack is built and installed too
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,7 @@ LOCATION_KEYS: Mapping[str, Reader] = {
     "patches": values.archives,
     "config": values.kconfig,
     "build_command": values.command,
+    "tools": values.yes_or_no,
 }
 TEST_KEYS: Mapping[str, Reader] = {
     "source_url": values.address,

@@ -92,6 +92,11 @@ def choice(*names: str) -> Callable[[str], str]:
     return read
 
 
+def yes_or_no(value: str) -> bool:
+    """Yes is True."""
+    return choice("yes", "no")(value.lower()) == "yes"
+
+
 def count(low: int, high: int) -> Callable[[str], int]:
     """A whole number from `low` to `high`."""
 

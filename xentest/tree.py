@@ -16,7 +16,15 @@ from xentest.progress import Progress
 if TYPE_CHECKING:
     from xentest.control import Location
 
-__all__ = ["BuildFailed", "Built", "build", "find_built", "install", "prepare"]
+__all__ = [
+    "BuildFailed",
+    "Built",
+    "build",
+    "find_built",
+    "install",
+    "install_tools",
+    "prepare",
+]
 
 BUILD_TIMEOUT = 3600.0
 TOOL_TIMEOUT = 300.0
@@ -24,6 +32,14 @@ DEFAULT_BUILD = (
     # The paths out of the debug information: the same source gives the same build id.
     'make -C xen -j{jobs} EXTRA_CFLAGS_XEN_CORE="-ffile-prefix-map=$PWD=."'
 )
+# Debian's source package leaves out what autoconf and automake can make again.
+TOOLS_BUILD = (
+    "{ [ -x configure ] || { cp -n /usr/share/misc/config.guess /usr/share/misc/config.sub . && "
+    "./autogen.sh; }; } && ./configure --disable-docs --disable-stubdom --disable-qemu-traditional "
+    "--disable-rombios --disable-seabios --disable-ovmf --disable-pvshim --disable-ocamltools "
+    "--disable-golang --with-system-qemu && make -j{jobs} build-tools"
+)
+TOOLS_INSTALL = "make install-tools && ldconfig"
 LAB_FAULTS = re.compile(
     r"No space left on device|Cannot allocate memory|Read-only file system"
     r"|Killed signal terminated program|virtual memory exhausted"
@@ -172,8 +188,15 @@ def build(
     if location.build_command == "":
         return find_built(tree)
     begun = time.time()
-    _run_build(location.build_command or DEFAULT_BUILD.format(jobs=jobs), tree, log, timeout)
+    command = DEFAULT_BUILD + (f" && {TOOLS_BUILD}" if location.tools else "")
+    command = command.replace("{jobs}", str(jobs))
+    _run_build(location.build_command or command, tree, log, timeout)
     return find_built(tree, not_before=begun)
+
+
+def install_tools(tree: Path, log: Path, *, timeout: float = BUILD_TIMEOUT) -> None:
+    """Install the toolstack that was built in the tree, where its configure says (/usr/local)."""
+    _run_build(TOOLS_INSTALL, tree, log, timeout)
 
 
 def _run_build(command: str, tree: Path, log: Path, timeout: float) -> None:
