@@ -1,0 +1,300 @@
+/*
+ * balloon: does a domain's memory follow what it is told?  The ten scenarios of the
+ * paper and what today's interfaces add, through whichever door the domain has.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "exits.h"
+#include "options.h"
+#include "plan.h"
+#include "published.h"
+#include "scenarios.h"
+#include "seed.h"
+#include "supervisor.h"
+
+struct call {
+	struct plan plan;
+	bool ktap, json, list;
+	int64_t publish_seconds;
+	int64_t limit_seconds;
+	char **argv;
+	char *const *names;	/* of scenarios; empty: all that fit */
+	int names_count;
+	struct view before;
+};
+
+static const char *const interfaces[] = { "auto", "proc", "sysfs", "virtio", "xl", "virsh", NULL };
+
+static unsigned int place_of(const struct door *door)
+{
+	if (door->inside)
+		return door->manners ? PLACE_INSIDE : PLACE_WATCH;
+	return strcmp(door->name, "xl") ? PLACE_OUTSIDE : PLACE_XL;
+}
+
+static bool wanted(const struct call *call, const struct scenario *scenario, unsigned int place)
+{
+	if (!call->names_count)
+		return scenario->places & place;
+	for (int i = 0; i < call->names_count; i++)
+		if (!strcmp(call->names[i], scenario->name))
+			return true;
+	return false;
+}
+
+static enum report_form form_of(const struct call *call)
+{
+	return call->json ? REPORT_JSON : call->ktap ? REPORT_KTAP : REPORT_PLAIN;
+}
+
+static int planned(const struct call *call, unsigned int place)
+{
+	int count = 0;
+
+	for (const struct scenario *s = scenarios; s->name; s++)
+		count += wanted(call, s, place);
+	return count;
+}
+
+/* As `cat /proc/xen/balloon` printed it in 2005. */
+static void tell_view(struct report *report, const struct view *view)
+{
+	report_note(report, "Current allocation: %8" PRIu64 " kB", view->current);
+	report_note(report, "Requested target:   %8" PRIu64 " kB", view->target);
+	report_note(report, "Low-mem balloon:    %8" PRIu64 " kB", view->low);
+	report_note(report, "High-mem balloon:   %8" PRIu64 " kB", view->high);
+	if (view->limit)
+		report_note(report, "Xen hard limit:     %8" PRIu64 " kB", view->limit);
+	else
+		report_note(report, "Xen hard limit:          ??? kB");
+}
+
+static struct verdict run_one(struct trial *trial, const struct scenario *scenario,
+			      unsigned int place)
+{
+	if (!(scenario->places & place))
+		return verdict_skip("cannot be done through %s", trial->door->name);
+	return scenario->run(trial);
+}
+
+/* All scenarios; in a child, so that the parent can put the memory back whatever happens. */
+static int run_scenarios(void *context)
+{
+	struct call *call = context;
+	struct door door;
+	struct report report;
+	struct trial trial = { .door = &door, .report = &report, .before = call->before,
+			       .cycles = call->plan.cycles, .domain = call->plan.domain,
+			       .settle_ms = (uint64_t)call->plan.settle_seconds * 1000,
+			       .neighbour = call->plan.neighbour,
+			       .save_file = call->plan.save_file };
+	struct why why;
+	unsigned int place;
+
+	if (plan_open_door(&call->plan, &door, &why)) {
+		fprintf(stderr, "balloon: %s\n", why.text);
+		return EXIT_ERROR;
+	}
+	place = place_of(&door);
+	plan_measure(&call->plan, &trial);
+	random_seed(&trial.random, (uint64_t)call->plan.seed);
+	report_begin(&report, form_of(call), stdout, "balloon", call->argv, planned(call, place));
+	report_note(&report, "seed: %" PRId64, call->plan.seed);
+	report_note(&report, "interface: %s; floor %" PRIu64 " kB, step %" PRIu64 " kB", door.name,
+		    trial.floor, trial.step);
+	tell_view(&report, &trial.before);
+	for (const struct scenario *s = scenarios; s->name; s++) {
+		struct verdict verdict;
+
+		if (!wanted(call, s, place))
+			continue;
+		verdict = run_one(&trial, s, place);
+		report_verdict(&report, s->name, &verdict);
+	}
+	door.close(&door);
+	return report_end(&report);
+}
+
+/* In the parent.  Its own failure must not hide behind a good status. */
+static int put_back(struct call *call)
+{
+	struct why why;
+
+	if (!plan_put_back(&call->plan, &call->before, &why))
+		return 0;
+	fprintf(stderr, "balloon: the memory could not be put back to %" PRIu64 " kB: %s\n",
+		call->before.target, why.text);
+	return -1;
+}
+
+static int supervised_status(const struct call *call, struct supervised_result end)
+{
+	switch (end.end) {
+	case SUPERVISED_EXITED:
+		return end.status;
+	case SUPERVISED_KILLED:
+		fprintf(stderr, "balloon: the scenarios were killed by signal %d (%s); the old "
+			"target was put back\n", end.status, strsignal(end.status));
+		return EXIT_ERROR;
+	case SUPERVISED_TIMED_OUT:
+		fprintf(stderr, "balloon: not done after %" PRId64 " s; the old target was put "
+			"back. --limit gives more time\n", call->limit_seconds);
+		return EXIT_ERROR;
+	case SUPERVISED_INTERRUPTED:
+		fprintf(stderr, "balloon: interrupted; the old target was put back\n");
+		return EXIT_ERROR;
+	case SUPERVISED_FAILED:
+		break;
+	}
+	fprintf(stderr, "balloon: cannot start a child: %s\n", strerror(end.status));
+	return EXIT_ERROR;
+}
+
+static int run(struct call *call)
+{
+	const struct supervised work = { .work = run_scenarios, .context = call,
+					 .limit_ms = (uint64_t)call->limit_seconds * 1000 };
+	struct supervised_result end;
+
+	/* The supervisor must get its words out when the domain has no free page left. */
+	mlockall(MCL_CURRENT | MCL_FUTURE);
+	end = supervise(&work);
+	if (put_back(call))
+		return EXIT_ERROR;
+	return supervised_status(call, end);
+}
+
+static int no_door(const struct call *call, const struct why *why)
+{
+	bool asked = call->plan.domain || call->plan.qmp || strcmp(call->plan.interface, "auto");
+	struct verdict verdict = asked ? verdict_error("%s", why->text)
+				       : verdict_skip("%s", why->text);
+	struct report report;
+
+	report_begin(&report, form_of(call), stdout, "balloon", call->argv, 1);
+	report_verdict(&report, "interface", &verdict);
+	return report_end(&report);
+}
+
+static void check_names(const struct program_spec *program, const struct call *call)
+{
+	const char *known[32];
+	size_t count = 0;
+
+	for (const struct scenario *s = scenarios; s->name; s++)
+		known[count++] = s->name;
+	known[count] = NULL;
+	for (int i = 0; i < call->names_count; i++) {
+		const char *near = nearest_name(call->names[i], known);
+		bool found = false;
+
+		for (size_t k = 0; k < count; k++)
+			found |= !strcmp(call->names[i], known[k]);
+		if (!found)
+			options_error(program, "there is no scenario '%s'%s%s; see --list",
+				      call->names[i], near ? "; did you mean " : "",
+				      near ? near : "");
+	}
+}
+
+static int list_scenarios(void)
+{
+	for (const struct scenario *s = scenarios; s->name; s++)
+		printf("%-13s %s\n", s->name, s->what);
+	return EXIT_PASS;
+}
+
+static int watch(struct call *call, struct door *door)
+{
+	struct why why;
+
+	if (!publish(door, call->publish_seconds, &why))
+		return EXIT_PASS;
+	fprintf(stderr, "balloon: %s\n", why.text);
+	return EXIT_ERROR;
+}
+
+static void parse(struct call *call, int argc, char **argv)
+{
+	struct plan *plan = &call->plan;
+	const struct option_spec options[] = {
+		{ .name = "interface", .argument = "NAME", .text = &plan->interface,
+		  .choices = interfaces,
+		  .help = "auto (default), proc, sysfs, virtio; with --domain: xl, virsh" },
+		{ .name = "domain", .argument = "NAME", .text = &plan->domain,
+		  .help = "move this domain from outside, with xl or virsh" },
+		{ .name = "qmp", .argument = "SOCKET", .text = &plan->qmp,
+		  .help = "move the guest behind this QEMU monitor (a unix socket)" },
+		{ .name = "neighbour", .argument = "NAME", .text = &plan->neighbour,
+		  .help = "another domain, that grows at the same time" },
+		{ .name = "publish", .argument = "SECONDS", .number = &call->publish_seconds,
+		  .low = 1, .high = 86400,
+		  .help = "only watch, and tell the control domain what this guest sees" },
+		{ .name = "seed", .letter = 's', .argument = "SEED", .number = &plan->seed,
+		  .low = 0, .high = 9e15, .help = "of the random values" },
+		{ .name = "cycles", .argument = "N", .number = &plan->cycles, .low = 1,
+		  .high = 1e6, .help = "down and up this often (200)" },
+		{ .name = "settle", .argument = "SECONDS", .number = &plan->settle_seconds,
+		  .low = 1, .high = 3600, .help = "the longest that one move may take (20)" },
+		{ .name = "limit", .argument = "SECONDS", .number = &call->limit_seconds,
+		  .low = 1, .high = 86400, .help = "the longest for all scenarios (600)" },
+		{ .name = "floor", .argument = "SIZE", .size = &plan->floor,
+		  .help = "never let the domain have less (default: what is in use and 32M)" },
+		{ .name = "save-file", .argument = "FILE", .text = &plan->save_file,
+		  .help = "where save-restore keeps the domain" },
+		{ .name = "root", .argument = "DIR", .text = &plan->root,
+		  .help = "look for /proc and /sys below this folder" },
+		{ .name = "list", .flag = &call->list, .help = "name the scenarios" },
+		{ .name = "ktap", .flag = &call->ktap, .help = "verdicts as KTAP" },
+		{ .name = "json", .flag = &call->json, .help = "a JSON object a line" },
+		{ .name = NULL },
+	};
+	const struct program_spec program = {
+		.name = "balloon",
+		.usage = "[options] [SCENARIO...]",
+		.summary = "Tests the balloon of this domain, or of another one from outside.",
+		.epilog = "Exit status: 0 pass, 1 fail, 2 usage, 77 skip, 99 error.\n"
+			  "What was changed is put back, also when balloon is killed.",
+		.options = options,
+	};
+	int first = options_parse(&program, argc, argv);
+
+	call->names = argv + first;
+	call->names_count = argc - first;
+	check_names(&program, call);
+	if (call->ktap && call->json)
+		options_error(&program, "--ktap and --json exclude each other; choose one");
+}
+
+int main(int argc, char **argv)
+{
+	struct call call = {
+		.plan = { .interface = "auto", .root = "", .floor = FLOOR_CHOSEN, .cycles = 200,
+			  .settle_seconds = 20, .seed = -1,
+			  .save_file = "/var/lib/xen/balloon-saved-domain" },
+		.limit_seconds = 600,
+		.argv = argv,
+	};
+	struct door door;
+	struct why why;
+	int status = 0;
+
+	parse(&call, argc, argv);
+	if (call.list)
+		return list_scenarios();
+	if (call.plan.seed < 0)
+		call.plan.seed = (int64_t)seed_choose();
+	if (plan_open_door(&call.plan, &door, &why) || door.view(&door, &call.before, &why))
+		return no_door(&call, &why);
+	if (call.publish_seconds)
+		status = watch(&call, &door);
+	door.close(&door);
+	return call.publish_seconds ? status : run(&call);
+}

@@ -1,0 +1,159 @@
+/*
+ * Targets and writes that a careful person would not make.  Whatever a kernel makes of
+ * them, the domain must live on and get its memory back; the supervisor sees to the
+ * latter should this program not survive.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "scenarios.h"
+#include "supervisor.h"
+
+#define MOST_MACHINES_KB (4ull << 30)	/* 4 TiB */
+#define TINY_KB 4
+#define LONG_WRITE 65
+#define WATCH_MS 3000
+#define NOBODY 65534
+
+/* Let a wild target have its effect, but no longer than until the floor; then put it back. */
+static struct verdict watch_and_return(struct trial *trial, const char *asked)
+{
+	struct settled low = settle_above(trial, trial->floor, WATCH_MS);
+	struct verdict back = move_back(trial);
+
+	if (low.error)
+		return verdict_error("%s", low.why.text);
+	if (back.outcome != OUTCOME_PASS)
+		return back;
+	return verdict_pass("%s: the target read %" PRIu64 " kB, the allocation went down to %"
+			    PRIu64 " kB, and all came back", asked, low.view.target, low.lowest);
+}
+
+struct verdict scenario_beyond(struct trial *trial)
+{
+	struct door *door = trial->door;
+	struct settled high;
+	struct verdict back;
+	struct why why;
+	int error = door->set(door, MOST_MACHINES_KB, &why);
+
+	if (error)
+		return verdict_pass("refused: %s", why.text);
+	high = settle_above(trial, 0, WATCH_MS);
+	back = move_back(trial);
+	if (high.error)
+		return verdict_error("%s", high.why.text);
+	if (high.view.limit && high.view.current > high.view.limit)
+		return verdict_fail("the allocation is %" PRIu64 " kB, above the hard limit of %"
+				    PRIu64 " kB", high.view.current, high.view.limit);
+	if (high.view.current >= MOST_MACHINES_KB)
+		return verdict_fail("the domain claims to have %" PRIu64 " kB, more than any machine",
+				    high.view.current);
+	if (back.outcome != OUTCOME_PASS)
+		return back;
+	return verdict_pass("the target reads %" PRIu64 " kB, the allocation stayed at %" PRIu64
+			    " kB", high.view.target, high.view.current);
+}
+
+struct verdict scenario_tiny(struct trial *trial)
+{
+	struct verdict verdict;
+	struct why why;
+
+	if (!trial->door->inside && trial->floor)
+		return verdict_skip("from outside the floor cannot be held in time: run it with "
+				    "--floor 0 on a domain that may be lost");
+	if (!can_move(trial, &verdict))
+		return verdict;
+	if (trial->door->set(trial->door, TINY_KB, &why))
+		return verdict_pass("refused: %s", why.text);
+	return watch_and_return(trial, "4 kB was taken");
+}
+
+/* The answer to an odd write against what this interface must say; what was written may count. */
+static struct verdict judge_write(struct trial *trial, ssize_t written, size_t size,
+				  int must_say, const char *what)
+{
+	if (must_say && written == -must_say)
+		return verdict_pass("%s: refused with %s, as it must be", what,
+				    strerrorname_np(must_say));
+	if (must_say)
+		return verdict_fail("%s: %s instead of %s", what, written < 0 ?
+				    strerrorname_np((int)-written) : "taken",
+				    strerrorname_np(must_say));
+	if (written == -EINVAL)
+		return verdict_pass("%s: refused with EINVAL: this kernel looks at what it is given",
+				    what);
+	if (written != (ssize_t)size)
+		return verdict_fail("%s: %s instead of being taken or EINVAL", what, written < 0 ?
+				    strerrorname_np((int)-written) : "cut short");
+	return watch_and_return(trial, what);
+}
+
+struct verdict scenario_one_byte(struct trial *trial)
+{
+	struct verdict verdict;
+
+	if (!can_move(trial, &verdict))
+		return verdict;
+	/* No digit: the sysfs driver takes any text for a number, this one for 0. */
+	return judge_write(trial, trial->door->write_raw(trial->door, "x", 1), 1,
+			   trial->door->manners->one_byte, "one byte, 'x'");
+}
+
+struct verdict scenario_long_write(struct trial *trial)
+{
+	char text[LONG_WRITE + 1];
+	struct verdict verdict;
+	int length;
+
+	if (!can_move(trial, &verdict))
+		return verdict;
+	length = snprintf(text, sizeof(text), "%" PRIu64, trial->before.target);
+	memset(text + length, '\n', sizeof(text) - (size_t)length);
+	return judge_write(trial, trial->door->write_raw(trial->door, text, LONG_WRITE),
+			   LONG_WRITE, trial->door->manners->long_write, "65 bytes");
+}
+
+/* As another user, in a child: give up all rights, then try the very same write. */
+static int write_as_nobody(void *context)
+{
+	struct trial *trial = context;
+	char text[32];
+	int length = snprintf(text, sizeof(text), "%" PRIu64 "\n", trial->before.target);
+	ssize_t written;
+
+	if (setgid(NOBODY) || setuid(NOBODY))
+		return 255;
+	written = trial->door->write_raw(trial->door, text, (size_t)length);
+	return written < 0 ? (int)-written : 0;
+}
+
+struct verdict scenario_not_root(struct trial *trial)
+{
+	const struct supervised attempt = { .work = write_as_nobody, .context = trial,
+					    .limit_ms = 10000 };
+	int must_say = trial->door->manners->not_root;
+	struct supervised_result end;
+	struct why why;
+
+	if (geteuid())
+		return verdict_skip("this program is not root itself, so it cannot compare");
+	if (trial->door->set(trial->door, trial->before.target, &why))
+		return verdict_error("root may not write either: %s", why.text);
+	end = supervise(&attempt);
+	if (end.end != SUPERVISED_EXITED || end.status == 255)
+		return verdict_error("could not become another user");
+	if (!end.status)
+		return verdict_fail("user %d could write the target", NOBODY);
+	if (end.status != must_say && end.status != EACCES && end.status != EPERM)
+		return verdict_fail("user %d was refused with %s instead of %s", NOBODY,
+				    strerrorname_np(end.status), strerrorname_np(must_say));
+	return verdict_pass("root may write; user %d is refused with %s", NOBODY,
+			    strerrorname_np(end.status));
+}

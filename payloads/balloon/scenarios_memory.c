@@ -1,0 +1,124 @@
+/* The balloon against memory that is in use. */
+#include <inttypes.h>
+
+#include "clock.h"
+#include "load.h"
+#include "scenarios.h"
+
+#define MARGIN_KB (24u << 10)	/* left for everybody else */
+#define BELOW_USE_KB (16u << 10)
+#define PRESSURE_CYCLES 20
+#define CALM_MS 1000
+
+static struct verdict judge_load(enum load_end end, const char *done)
+{
+	if (end == LOAD_GOOD || end == LOAD_KILLED)
+		return verdict_pass("%s; %s", done, load_end_words(end));
+	if (end == LOAD_FAILED)
+		return verdict_error("%s; %s", done, load_end_words(end));
+	return verdict_fail("%s; %s", done, load_end_words(end));
+}
+
+static int load_all_but(struct trial *trial, struct load *load, uint64_t margin, uint64_t *kb,
+			struct why *why)
+{
+	struct view view;
+
+	if (trial->door->view(trial->door, &view, why))
+		return -1;
+	if (view.guest_available <= margin + BELOW_USE_KB) {
+		why_set(why, "only %" PRIu64 " kB are available", view.guest_available);
+		return -1;
+	}
+	*kb = view.guest_available - margin;
+	return load_begin(load, *kb, why);
+}
+
+/* After shrinking and growing, every page that came back can be used. */
+struct verdict scenario_pages_back(struct trial *trial)
+{
+	struct verdict verdict;
+	struct settled settled;
+	struct load load;
+	struct why why;
+	uint64_t kb;
+	char done[80];
+
+	if (!can_move(trial, &verdict))
+		return verdict;
+	verdict = move(trial, trial->before.target - trial->step, &settled);
+	verdict = both(verdict, move_back(trial));
+	if (verdict.outcome != OUTCOME_PASS)
+		return verdict;
+	if (load_all_but(trial, &load, MARGIN_KB, &kb, &why))
+		return verdict_error("%s", why.text);
+	snprintf(done, sizeof(done), "%" PRIu64 " kB allocated and touched after growing", kb);
+	return judge_load(load_end(&load), done);
+}
+
+/* Wait until nothing moves any more: below what is in use the target is not reached. */
+static struct settled settle_calm(struct trial *trial)
+{
+	deadline_t deadline = deadline_in_ms(trial->settle_ms);
+	struct settled s = settle_above(trial, trial->floor, CALM_MS);
+
+	while (!s.error && !s.reached && !deadline_passed(deadline)) {
+		uint64_t last = s.view.current;
+
+		s = settle_above(trial, trial->floor, CALM_MS);
+		if (s.view.current == last)
+			break;
+	}
+	return s;
+}
+
+struct verdict scenario_fill(struct trial *trial)
+{
+	struct verdict verdict;
+	struct settled settled = { 0 };
+	struct load load;
+	struct why why;
+	uint64_t kb, target;
+	char done[160];
+
+	if (!can_move(trial, &verdict))
+		return verdict;
+	if (load_all_but(trial, &load, MARGIN_KB, &kb, &why))
+		return verdict_error("%s", why.text);
+	target = trial->before.target - MARGIN_KB - BELOW_USE_KB;
+	if (trial->door->set(trial->door, target, &why)) {
+		verdict = verdict_fail("a target of %" PRIu64 " kB was refused: %s", target,
+				       why.text);
+	} else {
+		settled = settle_calm(trial);
+		snprintf(done, sizeof(done), "%" PRIu64 " kB in use, target %" PRIu64
+			 " kB, allocation then %" PRIu64 " kB", kb, target, settled.view.current);
+		verdict = settled.error ? verdict_error("%s", settled.why.text) :
+					  verdict_pass("%s", done);
+	}
+	verdict = both(verdict, judge_load(load_end(&load), done));
+	return both(move_back(trial), verdict);
+}
+
+/* Moves while another process gives memory back and takes it all the time. */
+struct verdict scenario_pressure(struct trial *trial)
+{
+	struct verdict verdict;
+	struct settled settled;
+	struct load load;
+	struct why why;
+	uint64_t step, kb;
+
+	if (!can_move(trial, &verdict))
+		return verdict;
+	if (load_all_but(trial, &load, MARGIN_KB + trial->step, &kb, &why))
+		return verdict_error("%s", why.text);
+	load_churn(&load);
+	step = trial->step / 2;
+	for (int i = 0; i < PRESSURE_CYCLES && verdict.outcome == OUTCOME_PASS; i++) {
+		verdict = move(trial, trial->before.target - step, &settled);
+		verdict = both(verdict, move(trial, trial->before.target, &settled));
+	}
+	verdict = both(verdict, judge_load(load_end(&load), "20 moves down and up under load"));
+	return both(move_back(trial), verdict);
+}

@@ -1,0 +1,190 @@
+/* Plain moves of the balloon: what the paper calls reading, raising, lowering, random values. */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "clock.h"
+#include "scenarios.h"
+
+#define RANDOM_WRITES 200
+#define CYCLE_STEP_KB 4096u
+
+static double mb_per_second(uint64_t kb, double seconds)
+{
+	return seconds > 0 ? (double)kb / 1024 / seconds : 0;
+}
+
+struct verdict scenario_read(struct trial *trial)
+{
+	struct view view;
+	struct why why;
+
+	if (trial->door->view(trial->door, &view, &why))
+		return verdict_fail("%s", why.text);
+	if (!view.current || !view.target)
+		return verdict_fail("an allocation of %" PRIu64 " kB and a target of %" PRIu64
+				    " kB cannot be", view.current, view.target);
+	if (view.guest_total > view.current + trial->door->slack)
+		return verdict_fail("the kernel manages %" PRIu64 " kB, more than the domain's "
+				    "%" PRIu64 " kB", view.guest_total, view.current);
+	if (view.limit && view.current > view.limit)
+		return verdict_fail("the allocation of %" PRIu64 " kB is above the hard limit of "
+				    "%" PRIu64 " kB", view.current, view.limit);
+	return verdict_pass("%" PRIu64 " kB, target %" PRIu64 " kB", view.current, view.target);
+}
+
+/* The guest's own kernel must see the same change; a few pages are its free choice. */
+static struct verdict check_guest(const struct view *before, const struct view *after)
+{
+	int64_t driver = (int64_t)(before->current - after->current);
+	int64_t kernel = (int64_t)(before->guest_total - after->guest_total);
+	int64_t hypervisor = (int64_t)(before->hypervisor - after->hypervisor);
+
+	if (before->guest_total && llabs(driver - kernel) > 64)
+		return verdict_fail("the allocation changed by %" PRId64 " kB, MemTotal by %" PRId64
+				    " kB", driver, kernel);
+	if (before->hypervisor && llabs(driver - hypervisor) > 64)
+		return verdict_fail("the allocation changed by %" PRId64 " kB, the hypervisor "
+				    "counts %" PRId64 " kB", driver, hypervisor);
+	return (struct verdict){ .outcome = OUTCOME_PASS };
+}
+
+/* A guest that reports on its own does so a little later: wait for its word, with a limit. */
+static struct verdict guest_agrees(struct trial *trial, const struct view *before)
+{
+	deadline_t deadline = deadline_in_ms(trial->door->inside ? 0 : 10000);
+	struct verdict verdict;
+	struct view now;
+	struct why why;
+
+	do {
+		if (trial->door->view(trial->door, &now, &why))
+			return verdict_error("%s", why.text);
+		verdict = check_guest(before, &now);
+		if (verdict.outcome != OUTCOME_PASS)
+			clock_sleep_until(clock_ns() + 50 * NS_PER_MS);
+	} while (verdict.outcome != OUTCOME_PASS && !deadline_passed(deadline));
+	return verdict;
+}
+
+struct verdict scenario_lower(struct trial *trial)
+{
+	struct verdict verdict, back;
+	struct settled settled;
+	struct view begin;
+
+	if (!can_move(trial, &verdict))
+		return verdict;
+	if (trial->door->view(trial->door, &begin, &settled.why))
+		return verdict_error("%s", settled.why.text);
+	verdict = move(trial, begin.current - trial->step, &settled);
+	if (verdict.outcome == OUTCOME_PASS) {
+		report_figure(trial->report, "balloon-down",
+			      mb_per_second(trial->step, settled.seconds), "MB/s", "higher");
+		back = guest_agrees(trial, &begin);
+		if (back.outcome != OUTCOME_PASS)
+			verdict = back;
+	}
+	back = move_back(trial);
+	return verdict.outcome == OUTCOME_PASS && back.outcome != OUTCOME_PASS ? back : verdict;
+}
+
+struct verdict scenario_raise(struct trial *trial)
+{
+	struct verdict verdict;
+	struct settled settled;
+	struct view small;
+
+	if (!can_move(trial, &verdict))
+		return verdict;
+	verdict = move(trial, trial->before.target - trial->step, &settled);
+	if (verdict.outcome != OUTCOME_PASS) {
+		move_back(trial);
+		return verdict;
+	}
+	small = settled.view;
+	verdict = move(trial, trial->before.target, &settled);
+	if (verdict.outcome != OUTCOME_PASS)
+		return verdict;
+	report_figure(trial->report, "balloon-up", mb_per_second(trial->step, settled.seconds),
+		      "MB/s", "higher");
+	verdict = guest_agrees(trial, &small);
+	if (verdict.outcome != OUTCOME_PASS)
+		return verdict;
+	return verdict_pass("from %" PRIu64 " to %" PRIu64 " kB in %.3f s", small.current,
+			    settled.view.current, settled.seconds);
+}
+
+/* The last of many targets is the one that counts. */
+struct verdict scenario_random(struct trial *trial)
+{
+	int writes = trial->door->inside ? RANDOM_WRITES : RANDOM_WRITES / 20;
+	uint64_t target = 0, top = trial->before.target;
+	struct verdict verdict = { 0 }, back;
+	struct settled settled;
+	struct why why;
+
+	if (!can_move(trial, &verdict))
+		return verdict;
+	for (int i = 0; i < writes; i++) {
+		target = random_between(&trial->random, (top - trial->step) / 4, top / 4) * 4;
+		if (trial->door->set(trial->door, target, &why)) {
+			verdict = verdict_fail("write %d, %" PRIu64 " kB, was refused: %s", i + 1,
+					       target, why.text);
+			break;
+		}
+	}
+	if (verdict.outcome != OUTCOME_FAIL)
+		verdict = move(trial, target, &settled);
+	back = move_back(trial);
+	if (verdict.outcome != OUTCOME_PASS)
+		return verdict;
+	if (back.outcome != OUTCOME_PASS)
+		return back;
+	return verdict_pass("%d writes; the last one, %" PRIu64 " kB, was reached", writes, target);
+}
+
+static struct verdict no_page_lost(const struct trial *trial, const struct view *begin,
+				   const struct view *end, int64_t cycles)
+{
+	if (begin->current != end->current)
+		return verdict_fail("after %" PRId64 " cycles the domain has %" PRIu64
+				    " kB instead of %" PRIu64 " kB", cycles, end->current,
+				    begin->current);
+	if (begin->hypervisor != end->hypervisor)
+		return verdict_fail("after %" PRId64 " cycles the hypervisor counts %" PRIu64
+				    " kB instead of %" PRIu64 " kB", cycles, end->hypervisor,
+				    begin->hypervisor);
+	if (trial->door->inside && begin->guest_total != end->guest_total)
+		return verdict_fail("after %" PRId64 " cycles MemTotal is %" PRIu64
+				    " kB instead of %" PRIu64 " kB", cycles, end->guest_total,
+				    begin->guest_total);
+	return verdict_pass("%" PRId64 " cycles, no page lost%s", cycles,
+			    begin->hypervisor ? "; the hypervisor's count agrees" :
+			    " by the guest's count (the hypervisor's cannot be had here)");
+}
+
+struct verdict scenario_cycles(struct trial *trial)
+{
+	uint64_t step = trial->step < CYCLE_STEP_KB ? trial->step : CYCLE_STEP_KB;
+	struct view begin, end;
+	struct verdict verdict;
+	struct settled settled;
+	struct why why;
+
+	if (!can_move(trial, &verdict))
+		return verdict;
+	if (trial->door->view(trial->door, &begin, &why))
+		return verdict_error("%s", why.text);
+	for (int64_t i = 0; i < trial->cycles; i++) {
+		verdict = move(trial, trial->before.target - step, &settled);
+		if (verdict.outcome == OUTCOME_PASS)
+			verdict = move(trial, trial->before.target, &settled);
+		if (verdict.outcome != OUTCOME_PASS) {
+			move_back(trial);
+			return verdict_fail("cycle %" PRId64 ": %.440s", i + 1, verdict.reason);
+		}
+	}
+	if (trial->door->view(trial->door, &end, &why))
+		return verdict_error("%s", why.text);
+	return no_page_lost(trial, &begin, &end, trial->cycles);
+}

@@ -1,0 +1,131 @@
+/* What only Xen's toolstack can do to a domain's memory. */
+#include <inttypes.h>
+#include <unistd.h>
+
+#include "scenarios.h"
+
+/* The domain asks for more than `xl mem-max` allows; Xen must not give it. */
+static struct verdict ask_above(struct trial *trial, uint64_t ceiling)
+{
+	struct settled settled;
+	struct why why;
+
+	if (trial->door->set(trial->door, trial->before.target, &why))
+		return verdict_pass("xl refuses a target above mem-max: %.200s", why.text);
+	settled = settle_above(trial, 0, 2000);
+	if (settled.error)
+		return verdict_error("%s", settled.why.text);
+	if (settled.view.current > settled.view.limit)
+		return verdict_fail("the domain has %" PRIu64 " kB with a hard limit of %" PRIu64
+				    " kB", settled.view.current, settled.view.limit);
+	if (settled.view.limit >= trial->before.limit)
+		return verdict_fail("mem-max of %" PRIu64 " kB left the hard limit at %" PRIu64
+				    " kB", ceiling, settled.view.limit);
+	return verdict_pass("target %" PRIu64 " kB, hard limit %" PRIu64 " kB, allocation %" PRIu64
+			    " kB", settled.view.target, settled.view.limit, settled.view.current);
+}
+
+struct verdict scenario_limit(struct trial *trial)
+{
+	uint64_t low = trial->before.target - trial->step;
+	struct verdict verdict;
+	struct settled settled;
+	struct why why;
+
+	if (!can_move(trial, &verdict))
+		return verdict;
+	verdict = move(trial, low, &settled);
+	if (verdict.outcome != OUTCOME_PASS)
+		return both(verdict, move_back(trial));
+	if (trial->door->set_ceiling(trial->door, low, &why))
+		verdict = verdict_fail("xl mem-max was refused: %s", why.text);
+	else
+		verdict = ask_above(trial, low);
+	if (trial->door->set_ceiling(trial->door, trial->before.ceiling, &why))
+		return verdict_fail("the old mem-max of %" PRIu64 " kB was refused: %s",
+				    trial->before.ceiling, why.text);
+	return both(move_back(trial), verdict);
+}
+
+/* Both domains get their memory back at the same time. */
+static struct verdict grow_both(struct trial *trial, struct trial *other)
+{
+	struct settled first, second;
+	struct why why;
+
+	if (trial->door->set(trial->door, trial->before.target, &why) ||
+	    other->door->set(other->door, other->before.target, &why))
+		return verdict_fail("growing was refused: %s", why.text);
+	first = settle(trial);
+	second = settle(other);
+	if (first.error || second.error)
+		return verdict_error("%s", first.error ? first.why.text : second.why.text);
+	if (!first.reached || !second.reached)
+		return verdict_fail("%s has %" PRIu64 " of %" PRIu64 " kB, %s has %" PRIu64
+				    " of %" PRIu64 " kB", trial->domain, first.view.current,
+				    first.view.target, other->domain, second.view.current,
+				    second.view.target);
+	return verdict_pass("%s grew to %" PRIu64 " kB while %s grew to %" PRIu64 " kB",
+			    trial->domain, first.view.current, other->domain,
+			    second.view.current);
+}
+
+struct verdict scenario_neighbour(struct trial *trial)
+{
+	struct trial other = *trial;
+	struct door door;
+	struct verdict verdict;
+	struct settled settled;
+	struct why why;
+
+	if (!trial->neighbour)
+		return verdict_skip("--neighbour names no other domain");
+	if (!can_move(trial, &verdict))
+		return verdict;
+	if (door_open_xl(&door, trial->neighbour, &why) ||
+	    door.view(&door, &other.before, &why))
+		return verdict_error("%s", why.text);
+	other.door = &door;
+	other.domain = trial->neighbour;
+	verdict = move(trial, trial->before.target - trial->step, &settled);
+	if (verdict.outcome == OUTCOME_PASS)
+		verdict = move(&other, other.before.target - trial->step, &settled);
+	if (verdict.outcome == OUTCOME_PASS)
+		verdict = grow_both(trial, &other);
+	verdict = both(verdict, move_back(&other));
+	verdict = both(verdict, move_back(trial));
+	door.close(&door);
+	return verdict;
+}
+
+/* A small domain is saved, and must be as small, and as movable, when it is back. */
+struct verdict scenario_save_restore(struct trial *trial)
+{
+	char *const save[] = { "xl", "save", (char *)trial->domain, (char *)trial->save_file, NULL };
+	char *const restore[] = { "xl", "restore", (char *)trial->save_file, NULL };
+	uint64_t low = trial->before.target - trial->step;
+	struct verdict verdict;
+	struct settled settled;
+	struct why why;
+
+	if (!can_move(trial, &verdict))
+		return verdict;
+	verdict = move(trial, low, &settled);
+	if (verdict.outcome != OUTCOME_PASS)
+		return both(verdict, move_back(trial));
+	if (xl_run(save, &why))
+		return both(verdict_fail("%s", why.text), move_back(trial));
+	if (xl_run(restore, &why))
+		return verdict_fail("%s", why.text);
+	unlink(trial->save_file);
+	settled = settle(trial);
+	if (settled.error)
+		return verdict_error("%s", settled.why.text);
+	if (!settled.reached || settled.view.target != low)
+		verdict = verdict_fail("saved with %" PRIu64 " kB, restored with %" PRIu64
+				       " kB and a target of %" PRIu64 " kB", low,
+				       settled.view.current, settled.view.target);
+	return both(both(verdict, move_back(trial)),
+		    verdict_pass("saved and restored at %" PRIu64 " kB, then grown to %" PRIu64
+				 " kB", low, trial->before.target));
+}

@@ -1,0 +1,54 @@
+/* What every scenario is given, and what they share. */
+#ifndef BALLOON_TRIAL_H
+#define BALLOON_TRIAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "door.h"
+#include "random.h"
+#include "report.h"
+
+struct trial {
+	struct door *door;
+	struct report *report;	/* for figures; verdicts are returned */
+	struct random random;
+	struct view before;	/* when the program began; what all is put back to */
+	uint64_t floor;		/* kB: no scenario lets the allocation stay below */
+	uint64_t step;		/* kB: a move that is safe */
+	int64_t cycles;
+	uint64_t settle_ms;	/* the longest that a move may take */
+	const char *domain;	/* from outside */
+	const char *neighbour;	/* another domain, or NULL */
+	const char *save_file;
+};
+
+/* How a wait for the allocation to reach the target ended. */
+struct settled {
+	bool reached;
+	bool error;		/* the door failed; `why` holds it */
+	struct view view;	/* the last one */
+	uint64_t lowest;	/* allocation seen on the way, kB */
+	double seconds;
+	struct why why;
+};
+
+/* Wait until allocation and target agree, but not longer than the trial's limit. */
+struct settled settle(const struct trial *trial);
+
+/* The same, but return early when the allocation falls below `least`. */
+struct settled settle_above(const struct trial *trial, uint64_t least, uint64_t limit_ms);
+
+/* Write a target and wait; what is wrong as a verdict, or a pass. */
+struct verdict move(const struct trial *trial, uint64_t target, struct settled *settled);
+
+/* Back to the memory of the beginning; a failure if it does not return. */
+struct verdict move_back(const struct trial *trial);
+
+/* Is a move of trial->step down possible here at all?  Else the verdict to return. */
+bool can_move(const struct trial *trial, struct verdict *verdict);
+
+/* The first of the two that is no pass, else the second. */
+struct verdict both(struct verdict first, struct verdict second);
+
+#endif
