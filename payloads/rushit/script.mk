@@ -3,7 +3,7 @@
 LJSYSCALL ?= /usr/share/lua/5.1
 
 SCRIPT_SOURCES = script.c script_call.c script_run.c script_state.c script_files.c \
-	script_constants.c values.c values_problem.c
+	script_constants.c values.c values_copy.c values_problem.c
 # Only in programs: what a static program tells LuaJIT's ffi.C of the C library
 SCRIPT_STATIC_SOURCES = script_symbols.c
 SCRIPT_STATIC_LIBS = -Wl,--wrap=dlsym,--wrap=dlopen,--wrap=dlclose,--wrap=dlerror

@@ -175,15 +175,23 @@ local function elements(ctype, size)
   return (size - empty) / (sizeof(ctype, 1) - empty)
 end
 
+local function type_named(name)
+  local fine, ctype = pcall(typeof, name)
+  if fine then return ctype end
+  carry.load_syscalls()
+  return typeof(name)
+end
+
 function carry.restore(name, bytes)
-  local ctype = typeof(name)
+  local ctype = type_named(name)
   if not bytes then return ctype end
   if is_scalar(plain(typeinfo(tonumber(ctype))), name) then
     local cell = new(typeof("$[1]", ctype))
     copy(cell, bytes, #bytes)
     return new(ctype, cell[0])
   end
-  local value = sizeof(ctype) and new(ctype) or new(ctype, elements(ctype, #bytes))
+  local _, fixed = pcall(sizeof, ctype)
+  local value = fixed == #bytes and new(ctype) or new(ctype, elements(ctype, #bytes))
   copy(value, bytes, #bytes)
   return value
 end

@@ -4,7 +4,7 @@
 local host, carry = ...
 local ffi = require("ffi")
 local error, ipairs, loadstring, pairs = error, ipairs, loadstring, pairs
-local print, setmetatable, table, type = print, setmetatable, table, type
+local print, rawget, setmetatable, table, type = print, rawget, setmetatable, table, type
 
 local in_thread = host.thread ~= nil
 
@@ -75,12 +75,13 @@ local missing = {}  -- name of a global -> why it is not here
 
 local function explain_missing(_, name)
   if missing[name] then
-    error("global '" .. name .. "' could not be carried to this thread: it " .. missing[name], 2)
+    error("global '" .. name .. "'" .. missing[name], 2)
   end
 end
 
 local function load_syscalls()
-  if aliases.S then return aliases.S end
+  if rawget(aliases, "S") then return aliases.S end
+  setmetatable(aliases, nil)
   carry.unrecorded("syscalls", function()
     local chunk = loadstring(host.file("script_syscalls"), "=script_syscalls.lua")
     chunk(host, aliases)
@@ -90,6 +91,7 @@ local function load_syscalls()
   return aliases.S
 end
 
+-- S takes some milliseconds to load: who asks for none of its names does without.
 setmetatable(_G, { __index = aliases })
 setmetatable(aliases, { __index = function(_, name)
   explain_missing(nil, name)
@@ -122,9 +124,13 @@ function list_sys_consts() list("number") end
 carry.collector = collector_mark
 carry.load_syscalls = load_syscalls
 carry.hooks = hooks
-carry.collectors = collectors
 
 function carry.miss(name, why) missing[name] = why end
+
+-- From here on they are plain tables, for the values of the threads
+function carry.open_collectors()
+  for _, collector in ipairs(collectors) do setmetatable(collector, nil)[1] = nil end
+end
 
 -- The address of one of the engine's structs, as a hook gets it
 function carry.pointer(type_name, address)

@@ -11,12 +11,12 @@ local c, t, pt = S.c, S.types.t, S.types.pt
 
 -- Constants ---------------------------------------------------------------------------------
 
--- "SO_RXQ_OVFL" belongs to the table c.SO; SO_VM_SOCKETS_X and the like do too.
+-- SO_RXQ_OVFL belongs into the table c.SO; EPOLLWAKEUP and the like into none.
 local c_constants = host.constants()
 for name, value in pairs(c_constants) do
   local group, rest = match(name, "^(%u%w-)_(.+)$")
-  if not c[group] then c[group] = {} end
-  if rawget(c[group], rest) == nil then c[group][rest] = value end
+  if group and not c[group] then c[group] = {} end
+  if group and rawget(c[group], rest) == nil then c[group][rest] = value end
 end
 
 -- Types -------------------------------------------------------------------------------------
@@ -114,7 +114,6 @@ local function alias_constants(group, names)
   end
 end
 
-setmetatable(aliases, nil)
 -- C's own headers first: where two tables of S.c claim a name, they know.
 for name, value in pairs(c_constants) do alias(name, value) end
 for group, names in pairs(c) do

@@ -32,7 +32,7 @@ int values_carry(struct values *v);
 /* Pop key and value off `from`; set them in the table on top of `to`, which stays.  0 or -1. */
 int values_carry_field(struct values *v);
 
-/* "upvalue 'log' is a file ...", valid until the next call. */
+/* To be put behind the value's name: ", upvalue 'log' is userdata ..."; until the next call. */
 const char *values_problem(const struct values *v);
 
 /* Push slot n (from 0): its collect() table on `from`, what is in its place now on `to`. */

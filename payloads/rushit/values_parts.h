@@ -33,8 +33,22 @@ struct values {
 	char problem[512];
 };
 
+/* Where a value goes: decides what is on top of `to`, and what a collect()ed value's slot is */
+struct place {
+	enum { NOWHERE, FIELD, UPVALUE } kind;	/* FIELD: owner, key; UPVALUE: function */
+	int upvalue;
+	int parent;	/* the object in which the value was found; 0: none */
+};
+
+/* Pop a value off `from`, push its copy, which may still be hollow, on `to`: 0.  Or -1. */
+int values_copy(struct values *v, const struct place *place);
+
 void values_push_part(lua_State *L, int parts, int part);
 void values_push_object(struct values *v, int id);
+void values_push_copy(struct values *v, int id);
+
+/* part[index] = what is on top, which is popped */
+void values_store(lua_State *L, int parts, int part, int index);
 
 /* The value on top of `from`, met in the object `parent`, cannot be carried: say where it is. */
 void values_fail(struct values *v, int parent, const char *reason);

@@ -83,11 +83,10 @@ void values_fail(struct values *v, int parent, const char *reason)
 
 	for (int n = depth - 1; n >= 0; n--) {
 		if (n == depth - 1 - ENDS && n >= ENDS) {
-			used += snprintf(v->problem + used, size - used, "..., ");
+			used += snprintf(v->problem + used, size - used, ", ...");
 			n = ENDS - 1;
 		}
-		used += snprintf(v->problem + used, size - used, "%s%s", steps[n].text,
-				 n ? ", " : " ");
+		used += snprintf(v->problem + used, size - used, ", %s", steps[n].text);
 	}
-	snprintf(v->problem + used, size - used, "%s", reason);
+	snprintf(v->problem + used, size - used, " %s", reason);
 }

@@ -1,0 +1,69 @@
+#include "script.h"
+
+#include <lauxlib.h>
+#include <stdio.h>
+
+#include "script_state.h"
+
+static int complain(const struct script *script, const char *problem)
+{
+	fflush(stdout);
+	fprintf(stderr, "%s: script: %s\n", script->engine->program, problem);
+	return 1;
+}
+
+/* What an error was raised with is on top. */
+static const char *error_text(lua_State *L)
+{
+	if (lua_isstring(L, -1))
+		return lua_tostring(L, -1);
+	if (luaL_callmeta(L, -1, "__tostring") && lua_isstring(L, -1))
+		return lua_tostring(L, -1);
+	return lua_pushfstring(L, "an error that is a %s", lua_typename(L, lua_type(L, -1)));
+}
+
+/* The engine has already said what is wrong with a run that failed. */
+static int ended(const struct script *script, int failed)
+{
+	if (script->status)
+		return script->status;
+	return failed ? complain(script, error_text(script->L)) : 0;
+}
+
+static int play(struct script *script, const char *path)
+{
+	/* "t": bytecode is not checked by LuaJIT, and could do anything */
+	int failed = luaL_loadfilex(script->L, path, "t") || lua_pcall(script->L, 0, 0, 0);
+
+	if (failed || script->has_run)
+		return ended(script, failed);
+	lua_pushlightuserdata(script->L, script);
+	lua_pushcclosure(script->L, script_run, 1);
+	return ended(script, lua_pcall(script->L, 0, 0, 0));
+}
+
+int script_play(const char *path, const struct script_engine *engine)
+{
+	struct script script = { .engine = engine };
+	struct script_place place = {
+		.client = engine->client,
+		.threads = engine->threads,
+		.thread = -1,
+		.run = script_run,
+		.has_run = script_has_run,
+		.context = &script,
+	};
+	int status;
+
+	script.L = script_state_new(&place, script.problem, sizeof(script.problem));
+	if (!script.L)
+		return complain(&script, script.problem);
+	status = play(&script, path);
+	lua_close(script.L);
+	return status;
+}
+
+struct script_thread *script_thread(struct script *script, int index)
+{
+	return &script->threads[index];
+}
