@@ -2,6 +2,7 @@
 
 #include <lauxlib.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "script_state.h"
 
@@ -30,10 +31,19 @@ static int ended(const struct script *script, int failed)
 	return failed ? complain(script, error_text(script->L)) : 0;
 }
 
+/* "t": LuaJIT runs bytecode unchecked, which could then do anything to the process. */
+static int load(lua_State *L, const char *path)
+{
+	int failed = luaL_loadfilex(L, path, "t");
+
+	if (failed && strstr(lua_tostring(L, -1), "wrong mode"))
+		lua_pushfstring(L, "%s: this is bytecode; give the script's text", path);
+	return failed;
+}
+
 static int play(struct script *script, const char *path)
 {
-	/* "t": bytecode is not checked by LuaJIT, and could do anything */
-	int failed = luaL_loadfilex(script->L, path, "t") || lua_pcall(script->L, 0, 0, 0);
+	int failed = load(script->L, path) || lua_pcall(script->L, 0, 0, 0);
 
 	if (failed || script->has_run)
 		return ended(script, failed);

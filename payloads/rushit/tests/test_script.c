@@ -360,7 +360,8 @@ static void bytecode_is_refused(void **state)
 
 	(void)state;
 	assert_int_equal(play(&engine, "\x1bLJ\x02\x00", 5), 1);
-	assert_non_null(strstr(engine.errors, "x.lua: attempt to load chunk with wrong mode"));
+	assert_string_equal(engine.errors,
+			    "test: script: x.lua: this is bytecode; give the script's text\n");
 	assert_int_equal(engine.runs, 0);
 	assert_int_equal(script_play("/nowhere/x.lua", &engine.contract), 1);
 }
