@@ -109,6 +109,26 @@ uint64_t area_address(struct call *call, struct area *area)
 	}
 }
 
+struct area *buffer_take(struct call *call, void *handle, uint32_t size, bool out, bool stable)
+{
+	struct area *area = area_take(call, size, !out);
+	uint64_t address;
+
+	area->out_size = out ? size : 0;
+	area->stable = stable;
+	address = area_address(call, area);
+	memcpy(handle, &address, sizeof(address));
+	return area;
+}
+
+uint64_t handle_value(const void *handle)
+{
+	uint64_t address;
+
+	memcpy(&address, handle, sizeof(address));
+	return address;
+}
+
 void structure_take(struct call *call, unsigned int argument)
 {
 	call->structure = take_structure(call);

@@ -151,6 +151,13 @@ uint64_t area_address(struct call *call, struct area *area);
 /* Likewise, never out of reach. */
 uint64_t area_sure(const struct area *area);
 
+/*
+ * A buffer of `size` bytes that Xen fills, or (out 0) reads; its address goes to the
+ * handle at `handle`, which may be anywhere.  One time in ten it is out of reach.
+ */
+struct area *buffer_take(struct call *call, void *handle, uint32_t size, bool out, bool stable);
+uint64_t handle_value(const void *handle);
+
 /* The family's structure as first argument; sets call->structure. */
 void structure_take(struct call *call, unsigned int argument);
 

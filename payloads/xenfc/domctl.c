@@ -41,6 +41,29 @@ bool read_back_now(struct call *call)
 	return !call->run->plan.dry_run && chance(call, 33);
 }
 
+const char *domain_info_wrong(const struct xen_domctl_getdomaininfo *info,
+			      const struct domain_model *domain)
+{
+	if (info->domain != domain->id)
+		return "another domain's number";
+	if (!(info->flags & XEN_DOMINF_hvm_guest) != !domain->hvm)
+		return "the wrong kind of domain";
+	if (!(info->flags & XEN_DOMINF_paused) != !domain->paused)
+		return "the wrong pause state";
+	if (!(info->flags & XEN_DOMINF_debugged) != !domain->debugged)
+		return "the wrong debugger state";
+	if (memcmp(info->handle, domain->handle, sizeof(domain->handle)))
+		return "another handle";
+	if (info->pad1)
+		return "padding that is not zero";
+	for (size_t i = 0; i < sizeof(info->pad2); i++)
+		if (info->pad2[i])
+			return "padding that is not zero";
+	if (info->outstanding_pages || info->max_pages != domain->max_pages)
+		return "another limit of memory";
+	return NULL;
+}
+
 /* Mostly our own; also nobody's, reserved numbers, and (where it is refused) the caller's. */
 static uint16_t draw_domain(struct call *call)
 {

@@ -21,6 +21,10 @@ struct xen_domctl *domctl_aside_structure(struct run *run);
 /* getdomaininfo about exactly this domain; NULL: it does not exist. */
 const struct xen_domctl_getdomaininfo *domain_read(struct run *run, uint16_t id);
 
+/* What is wrong with it, or NULL. */
+const char *domain_info_wrong(const struct xen_domctl_getdomaininfo *info,
+			      const struct domain_model *domain);
+
 /* Success, but EINVAL about the caller's own domain. */
 void expect_unless_self(struct call *call);
 

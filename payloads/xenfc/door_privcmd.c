@@ -94,6 +94,8 @@ static int open_arena(struct door *door)
 
 static void set_common(struct door *door)
 {
+	/* What is about to be called must be known when the call ends everything. */
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	*door = (struct door){
 		.write = write_out,
 		.mark = mark,

@@ -1,0 +1,273 @@
+/* sysctl: what could change the host.  Without --allow host-state only its harmless forms. */
+#include "sysctl.h"
+
+static bool may_change_host(const struct call *call)
+{
+	return call->run->plan.allow & DANGER_HOST;
+}
+
+
+/* Reading is 0, setting is 1 to 5. */
+static void generate_trace(struct call *call)
+{
+	draw_fields(call);
+	if (sysctl_of(call)->u.tbuf_op.cmd <= XEN_SYSCTL_TBUFOP_disable && !may_change_host(call))
+		sysctl_of(call)->u.tbuf_op.cmd = XEN_SYSCTL_TBUFOP_get_info;
+}
+
+static void expect_trace(struct call *call)
+{
+	expect_only(call, sysctl_of(call)->u.tbuf_op.cmd > XEN_SYSCTL_TBUFOP_disable ?
+		    ERR(EINVAL) : 0);
+	if (may_change_host(call)) {
+		expect_also(call, ERR(EINVAL));
+		expect_also(call, ERR(EFAULT));
+	}
+}
+
+/* A key of "debug keys" is a command to Xen; these only print. */
+static void generate_keys(struct call *call)
+{
+	struct xen_sysctl_debug_keys *k = &sysctl_of(call)->u.debug_keys;
+
+	buffer_take(call, &k->keys, 8, false, false);
+	k->nr_keys = 0;
+	if (!reachable(call, handle_value(&k->keys), 1))
+		k->nr_keys = (uint32_t)draw(call, 8);
+}
+
+static void expect_keys(struct call *call)
+{
+	expect_only(call, sysctl_of(call)->u.debug_keys.nr_keys ? ERR(EFAULT) : 0);
+}
+
+#define OFFLINE_PAGES 32u
+
+static void generate_offline(struct call *call)
+{
+	struct xen_sysctl_page_offline_op *p = &sysctl_of(call)->u.page_offline;
+
+	p->cmd = may_change_host(call) ? (uint32_t)draw(call, 5) : sysctl_query_page_offline;
+	if (!may_change_host(call) && chance(call, 20))
+		p->cmd = (uint32_t)draw_interesting(call, 32) | 4;
+	p->start = (uint32_t)draw_interesting(call, 32);
+	p->end = p->start + (uint32_t)draw(call, OFFLINE_PAGES + 1) - 1;
+	buffer_take(call, &p->status, OFFLINE_PAGES * sizeof(uint32_t), true, false);
+}
+
+/* A range that wraps to its end below its start is refused; one to the last number never ends. */
+static void expect_offline(struct call *call)
+{
+	const struct xen_sysctl_page_offline_op *p = &sysctl_of(call)->u.page_offline;
+
+	if (p->end < p->start) {
+		expect_only(call, ERR(EINVAL));
+		return;
+	}
+	if (!reachable(call, handle_value(&p->status), (p->end - p->start + 1ull) * 4)) {
+		expect_only(call, ERR(EFAULT));
+		return;
+	}
+	expect_only(call, ERR(EINVAL));
+	if (p->cmd && p->cmd <= sysctl_query_page_offline)
+		expect_also(call, 0);
+}
+
+static void generate_hotplug(struct call *call)
+{
+	struct xen_sysctl_cpu_hotplug *h = &sysctl_of(call)->u.cpu_hotplug;
+
+	h->cpu = (uint32_t)draw_interesting(call, 32);
+	h->op = (uint32_t)draw_interesting(call, 32);
+	if (h->op <= XEN_SYSCTL_CPU_HOTPLUG_SMT_DISABLE)
+		h->op += XEN_SYSCTL_CPU_HOTPLUG_SMT_DISABLE + 1;
+}
+
+static void expect_hotplug(struct call *call)
+{
+	expect_only(call, ERR(EOPNOTSUPP));
+}
+
+static void generate_pool(struct call *call)
+{
+	struct xen_sysctl_cpupool_op *p = &sysctl_of(call)->u.cpupool_op;
+	struct area *map;
+
+	memset(p, 0, sizeof(*p));
+	p->op = chance(call, 80) ? XEN_SYSCTL_CPUPOOL_OP_INFO :
+		XEN_SYSCTL_CPUPOOL_OP_FREEINFO + 1 + (uint32_t)draw_interesting(call, 16);
+	if (chance(call, 20))
+		p->op = XEN_SYSCTL_CPUPOOL_OP_FREEINFO;
+	p->cpupool_id = (uint32_t)draw_interesting(call, 16);
+	p->cpumap.nr_bits = (uint32_t)draw(call, 128);
+	map = buffer_take(call, &p->cpumap.bitmap, 16, true, true);
+	map->out_size = map->out_size ? (p->cpumap.nr_bits + 7) / 8 : 0;
+}
+
+static void expect_pool(struct call *call)
+{
+	const struct xen_sysctl_cpupool_op *p = &sysctl_of(call)->u.cpupool_op;
+	bool fine = !p->cpumap.nr_bits ||
+		reachable(call, handle_value(&p->cpumap.bitmap), (p->cpumap.nr_bits + 7) / 8);
+
+	if (p->op > XEN_SYSCTL_CPUPOOL_OP_FREEINFO)
+		expect_only(call, ERR(ENOSYS));
+	else
+		expect_only(call, fine ? 0 : ERR(EFAULT));
+	/* The pool with that number or above; there may be none. */
+	if (p->op == XEN_SYSCTL_CPUPOOL_OP_INFO && p->cpupool_id)
+		expect_also(call, ERR(ENOENT));
+}
+
+static void generate_scheduler(struct call *call)
+{
+	struct xen_sysctl_scheduler_op *s = &sysctl_of(call)->u.scheduler_op;
+
+	draw_fields(call);
+	s->cpupool_id = chance(call, 80) ? 0 : s->cpupool_id;
+	s->sched_id = chance(call, 80) ? (uint32_t)draw(call, 12) : s->sched_id;
+	if (s->cmd != XEN_SYSCTL_SCHEDOP_getinfo && !may_change_host(call))
+		s->cmd = chance(call, 80) ? XEN_SYSCTL_SCHEDOP_getinfo : s->cmd | 2;
+}
+
+static void expect_scheduler(struct call *call)
+{
+	const struct xen_sysctl_scheduler_op *s = &sysctl_of(call)->u.scheduler_op;
+
+	if (s->cmd > XEN_SYSCTL_SCHEDOP_getinfo) {
+		expect_only(call, ERR(EINVAL));
+		return;
+	}
+	expect_only(call, ERR(EINVAL));
+	if (s->cpupool_id)
+		expect_only(call, ERR(ESRCH));
+	else if (s->sched_id == XEN_SCHEDULER_CREDIT || s->sched_id == XEN_SCHEDULER_CREDIT2)
+		expect_also(call, 0);
+}
+
+/* Power management that the machine may or may not have. */
+static void generate_power(struct call *call)
+{
+	struct xen_sysctl_get_pmstat *p = &sysctl_of(call)->u.get_pmstat;
+
+	random_fill(&call->random, &sysctl_of(call)->u, 0);
+	p->type = (uint32_t)draw_interesting(call, 8);
+	if ((p->type & 0xf) == 3)
+		p->type &= ~1u;
+	p->cpuid = chance(call, 70) ? (uint32_t)draw(call, 3) : (uint32_t)draw_interesting(call, 32);
+}
+
+static void expect_power(struct call *call)
+{
+	const struct xen_sysctl_get_pmstat *p = &sysctl_of(call)->u.get_pmstat;
+
+	expect_only(call, ERR(EINVAL));
+	if (p->cpuid >= call->run->machine.processors)
+		return;
+	expect_also(call, ERR(ENODEV));
+	expect_also(call, ERR(ENOSYS));
+	if ((p->type & 0xf) == 1 || (p->type & PMSTAT_CATEGORY_MASK) == PMSTAT_CX)
+		expect_also(call, 0);
+}
+
+static void expect_absent(struct call *call)
+{
+	expect_only(call, ERR(ENOSYS));
+	expect_also(call, ERR(EOPNOTSUPP));
+}
+
+
+static void expect_cache(struct call *call)
+{
+	expect_only(call, ERR(ENODEV));
+}
+
+static void expect_cache_allocation(struct call *call)
+{
+	uint32_t command = sysctl_of(call)->u.psr_alloc.cmd;
+	bool known = command == XEN_SYSCTL_PSR_get_l3_info ||
+		     command == XEN_SYSCTL_PSR_get_l2_info ||
+		     command == XEN_SYSCTL_PSR_get_mba_info;
+
+	expect_only(call, known ? ERR(ENODEV) : ERR(EOPNOTSUPP));
+}
+
+static const struct field trace_fields[] = {
+	SYSCTL_FIELD(tbuf_op.cmd, FLOW_IN),
+	SYSCTL_FIELD(tbuf_op.evt_mask, FLOW_INOUT),
+	SYSCTL_FIELD(tbuf_op.buffer_mfn, FLOW_INOUT),
+	SYSCTL_FIELD(tbuf_op.size, FLOW_INOUT),
+	FIELDS_END,
+};
+
+static const struct field keys_fields[] = {
+	SYSCTL_FIELD(debug_keys.nr_keys, FLOW_IN),
+	FIELDS_END,
+};
+
+static const struct field offline_fields[] = {
+	SYSCTL_FIELD(page_offline.cmd, FLOW_IN),
+	SYSCTL_FIELD(page_offline.start, FLOW_IN),
+	SYSCTL_FIELD(page_offline.end, FLOW_IN),
+	FIELDS_END,
+};
+
+static const struct field hotplug_fields[] = {
+	SYSCTL_FIELD(cpu_hotplug.cpu, FLOW_IN),
+	SYSCTL_FIELD(cpu_hotplug.op, FLOW_IN),
+	FIELDS_END,
+};
+
+static const struct field pool_fields[] = {
+	SYSCTL_FIELD(cpupool_op.op, FLOW_IN),
+	SYSCTL_FIELD(cpupool_op.cpupool_id, FLOW_INOUT),
+	SYSCTL_FIELD(cpupool_op.sched_id, FLOW_INOUT),
+	SYSCTL_FIELD(cpupool_op.n_dom, FLOW_INOUT),
+	FIELDS_END,
+};
+
+static const struct field scheduler_fields[] = {
+	SYSCTL_FIELD(scheduler_op.cpupool_id, FLOW_IN),
+	SYSCTL_FIELD(scheduler_op.sched_id, FLOW_IN),
+	SYSCTL_FIELD(scheduler_op.cmd, FLOW_IN),
+	SYSCTL_FIELD(scheduler_op.u, FLOW_INOUT),
+	FIELDS_END,
+};
+
+static const struct field power_fields[] = {
+	SYSCTL_FIELD(get_pmstat.type, FLOW_IN),
+	SYSCTL_FIELD(get_pmstat.cpuid, FLOW_IN),
+	SYSCTL_FIELD(get_pmstat.u, FLOW_INOUT),
+	FIELDS_END,
+};
+
+static const struct field cache_fields[] = {
+	SYSCTL_FIELD(psr_cmt_op.cmd, FLOW_IN),
+	SYSCTL_FIELD(psr_cmt_op.flags, FLOW_IN),
+	FIELDS_END,
+};
+
+static const struct field allocation_fields[] = {
+	SYSCTL_FIELD(psr_alloc.cmd, FLOW_IN),
+	SYSCTL_FIELD(psr_alloc.target, FLOW_IN),
+	FIELDS_END,
+};
+
+#define CONTROL(command_name, field_list, generator, expectation) \
+	{ .name = #command_name, .command = SYSCTL(command_name), .danger = DANGER_SAFE, \
+	  .weight = 4, .fields = field_list, .generate = generator, .expect = expectation }
+
+const struct operation sysctl_control[] = {
+	CONTROL(tbuf_op, trace_fields, generate_trace, expect_trace),
+	CONTROL(debug_keys, keys_fields, generate_keys, expect_keys),
+	CONTROL(page_offline_op, offline_fields, generate_offline, expect_offline),
+	CONTROL(cpu_hotplug, hotplug_fields, generate_hotplug, expect_hotplug),
+	CONTROL(cpupool_op, pool_fields, generate_pool, expect_pool),
+	CONTROL(scheduler_op, scheduler_fields, generate_scheduler, expect_scheduler),
+	CONTROL(get_pmstat, power_fields, generate_power, expect_power),
+	CONTROL(perfc_op, NULL, NULL, expect_absent),
+	CONTROL(lockprof_op, NULL, NULL, expect_absent),
+	CONTROL(psr_cmt_op, cache_fields, NULL, expect_cache),
+	CONTROL(psr_alloc, allocation_fields, NULL, expect_cache_allocation),
+};
+const size_t sysctl_control_count = COUNT(sysctl_control);

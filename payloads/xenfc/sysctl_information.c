@@ -1,0 +1,380 @@
+/* sysctl: what only tells about the host. */
+#include "domctl.h"
+#include "sysctl.h"
+
+static void expect_success(struct call *call)
+{
+	expect_only(call, 0);
+}
+
+static uint32_t smaller(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+/* A count near a limit, or any. */
+static uint32_t draw_count(struct call *call, uint32_t limit)
+{
+	return chance(call, 80) ? (uint32_t)draw(call, limit + 2) :
+		(uint32_t)draw_interesting(call, 32);
+}
+
+/* EFAULT if a buffer for `count` entries that Xen would fill is out of reach. */
+static void expect_filled(struct call *call, const void *handle, uint64_t count, uint32_t size)
+{
+	expect_only(call, !count || reachable(call, handle_value(handle), count * size) ?
+		    0 : ERR(EFAULT));
+}
+
+static void generate_list(struct call *call)
+{
+	struct xen_sysctl_getdomaininfolist *l = &sysctl_of(call)->u.getdomaininfolist;
+	uint32_t room = 1 + (uint32_t)draw(call, 12);
+
+	l->first_domain = (domid_t)(chance(call, 80) ?
+		DOMID_OWN_FIRST + draw(call, OWN_DOMAINS + 1) : draw_interesting(call, 16));
+	l->max_domains = chance(call, 90) ? room : 0;
+	buffer_take(call, &l->buffer, room * sizeof(struct xen_domctl_getdomaininfo), true, false);
+}
+
+static uint32_t domains_from(const struct call *call, uint16_t first)
+{
+	uint32_t count = 0;
+
+	for (unsigned int i = 0; i < OWN_DOMAINS; i++)
+		count += call->run->model.own[i].exists && call->run->model.own[i].id >= first;
+	return count;
+}
+
+static void expect_list(struct call *call)
+{
+	const struct xen_sysctl_getdomaininfolist *l = &sysctl_of(call)->u.getdomaininfolist;
+	uint32_t count = smaller(domains_from(call, l->first_domain), l->max_domains);
+
+	if (l->first_domain < DOMID_NOBODY_FIRST)
+		count = l->max_domains ? 1 : 0;	/* at least domain 0 or one of ours, if any */
+	if (!count || reachable(call, handle_value(&l->buffer), 1))
+		expect_only(call, 0);
+	if (count && !reachable(call, handle_value(&l->buffer), count * sizeof(
+						struct xen_domctl_getdomaininfo)))
+		expect_only(call, ERR(EFAULT));
+	if (l->first_domain < DOMID_NOBODY_FIRST)
+		expect_also(call, 0);
+}
+
+static void after_list(struct call *call)
+{
+	const struct xen_sysctl_getdomaininfolist *l = &sysctl_of(call)->u.getdomaininfolist;
+	const struct xen_domctl_getdomaininfo *info = (void *)call->areas[1].at;
+	uint32_t count = smaller(domains_from(call, l->first_domain), l->max_domains);
+
+	if (call->result || l->first_domain < DOMID_NOBODY_FIRST)
+		return;
+	if (l->num_domains != count) {
+		call_wrong(call, "%u domains were told, there are %u", l->num_domains, count);
+		return;
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		const struct domain_model *domain = model_domain(&call->run->model, info[i].domain);
+
+		if (!domain)
+			call_wrong(call, "domain %u was told, which is not there", info[i].domain);
+		else if (domain_info_wrong(&info[i], domain))
+			call_wrong(call, "getdomaininfolist told %s",
+				   domain_info_wrong(&info[i], domain));
+	}
+}
+
+static void generate_cpuinfo(struct call *call)
+{
+	struct xen_sysctl_getcpuinfo *c = &sysctl_of(call)->u.getcpuinfo;
+	uint32_t processors = call->run->machine.processors;
+
+	c->max_cpus = draw_count(call, processors);
+	buffer_take(call, &c->info, smaller(processors, 512) * sizeof(xen_sysctl_cpuinfo_t), true,
+		    false);
+}
+
+static void expect_cpuinfo(struct call *call)
+{
+	const struct xen_sysctl_getcpuinfo *c = &sysctl_of(call)->u.getcpuinfo;
+
+	expect_filled(call, &c->info, smaller(c->max_cpus, call->run->machine.processors),
+		      sizeof(xen_sysctl_cpuinfo_t));
+}
+
+static void generate_topology(struct call *call)
+{
+	struct xen_sysctl_cputopoinfo *t = &sysctl_of(call)->u.cputopoinfo;
+	uint32_t processors = call->run->machine.processors;
+
+	t->num_cpus = draw_count(call, processors);
+	buffer_take(call, &t->cputopo, smaller(processors, 512) * sizeof(struct xen_sysctl_cputopo),
+		    true, true);
+}
+
+static void expect_topology(struct call *call)
+{
+	const struct xen_sysctl_cputopoinfo *t = &sysctl_of(call)->u.cputopoinfo;
+
+	if (!handle_value(&t->cputopo))
+		expect_only(call, 0);
+	else
+		expect_filled(call, &t->cputopo,
+			      smaller(t->num_cpus, call->run->machine.processors),
+			      sizeof(struct xen_sysctl_cputopo));
+}
+
+static void generate_numa(struct call *call)
+{
+	struct xen_sysctl_numainfo *n = &sysctl_of(call)->u.numainfo;
+	uint32_t nodes = smaller(call->run->machine.nodes, 32);
+
+	n->num_nodes = draw_count(call, nodes);
+	buffer_take(call, &n->meminfo, nodes * sizeof(struct xen_sysctl_meminfo), true, false);
+	buffer_take(call, &n->distance, nodes * nodes * sizeof(uint32_t), true, true);
+}
+
+static void expect_numa(struct call *call)
+{
+	const struct xen_sysctl_numainfo *n = &sysctl_of(call)->u.numainfo;
+	uint32_t nodes = smaller(n->num_nodes, call->run->machine.nodes);
+	uint64_t memory = handle_value(&n->meminfo), distance = handle_value(&n->distance);
+	bool fine = (!memory || reachable(call, memory, nodes * sizeof(struct xen_sysctl_meminfo)))
+		&& (!distance || reachable(call, distance, nodes * nodes * sizeof(uint32_t)));
+
+	expect_only(call, fine || !nodes ? 0 : ERR(EFAULT));
+}
+
+static void generate_pci(struct call *call)
+{
+	struct xen_sysctl_pcitopoinfo *t = &sysctl_of(call)->u.pcitopoinfo;
+	uint32_t devices = 1 + (uint32_t)draw(call, 40);
+	struct area *in = buffer_take(call, &t->devs, devices * sizeof(physdev_pci_device_t), false,
+				      false);
+
+	/* Mostly the first bus, where something is. */
+	for (uint32_t i = 0; i < devices && chance(call, 90); i++) {
+		physdev_pci_device_t device = { .devfn = (uint8_t)draw(call, 256) };
+
+		memcpy(in->at + i * sizeof(device), &device, sizeof(device));
+	}
+	t->num_devs = devices;
+	buffer_take(call, &t->nodes, devices * sizeof(uint32_t), true, true);
+}
+
+static void expect_pci(struct call *call)
+{
+	const struct xen_sysctl_pcitopoinfo *t = &sysctl_of(call)->u.pcitopoinfo;
+	uint64_t devices = handle_value(&t->devs), nodes = handle_value(&t->nodes);
+
+	if (!devices || !nodes)
+		expect_only(call, ERR(EINVAL));
+	else if (t->num_devs &&
+		 (!reachable(call, devices, t->num_devs * sizeof(physdev_pci_device_t)) ||
+		  !reachable(call, nodes, t->num_devs * sizeof(uint32_t))))
+		expect_only(call, ERR(EFAULT));
+	else
+		expect_only(call, 0);
+}
+
+static void generate_console(struct call *call)
+{
+	struct xen_sysctl_readconsole *r = &sysctl_of(call)->u.readconsole;
+
+	r->incremental = chance(call, 50);
+	r->index = (uint32_t)draw_interesting(call, 32);
+	r->count = 1 + (uint32_t)draw(call, 8192);
+	buffer_take(call, &r->buffer, r->count, true, false);
+}
+
+/* Nothing is copied when nothing is new from the index on. */
+static void expect_console(struct call *call)
+{
+	const struct xen_sysctl_readconsole *r = &sysctl_of(call)->u.readconsole;
+
+	expect_only(call, 0);
+	if (!reachable(call, handle_value(&r->buffer), r->count))
+		expect_also(call, ERR(EFAULT));
+}
+
+static void generate_features(struct call *call)
+{
+	struct xen_sysctl_cpu_featureset *f = &sysctl_of(call)->u.cpu_featureset;
+
+	f->index = chance(call, 90) ? (uint32_t)draw(call, 7) : (uint32_t)draw_interesting(call, 32);
+	f->nr_features = draw_count(call, 24);
+	buffer_take(call, &f->features, 64 * sizeof(uint32_t), true, true);
+}
+
+/* How many words there are, is Xen's; how many there may be of sets, is the release's. */
+static void expect_features(struct call *call)
+{
+	const struct xen_sysctl_cpu_featureset *f = &sysctl_of(call)->u.cpu_featureset;
+	uint64_t address = handle_value(&f->features);
+
+	if (!address) {
+		expect_only(call, 0);
+		return;
+	}
+	if (f->index > XEN_SYSCTL_cpu_featureset_hvm_max) {
+		expect_only(call, ERR(EINVAL));
+		return;
+	}
+	if (f->nr_features && !reachable(call, address, 16)) {
+		expect_only(call, ERR(EFAULT));
+		return;
+	}
+	expect_only(call, f->nr_features < 10 ? ERR(ENOBUFS) : 0);
+	if (f->nr_features >= 10 && f->nr_features < 30)
+		expect_also(call, ERR(ENOBUFS));
+}
+
+static void generate_policy(struct call *call)
+{
+	struct xen_sysctl_cpu_policy *p = &sysctl_of(call)->u.cpu_policy;
+
+	p->index = chance(call, 90) ? (uint32_t)draw(call, 7) : (uint32_t)draw_interesting(call, 32);
+	p->_rsvd = chance(call, 5);
+	p->nr_leaves = (uint32_t)draw(call, 300);
+	p->nr_msrs = (uint32_t)draw(call, 8);
+	buffer_take(call, &p->leaves, 300 * sizeof(xen_cpuid_leaf_t), true, true);
+	buffer_take(call, &p->msrs, 8 * sizeof(xen_msr_entry_t), true, true);
+}
+
+static void expect_policy(struct call *call)
+{
+	const struct xen_sysctl_cpu_policy *p = &sysctl_of(call)->u.cpu_policy;
+	uint64_t leaves = handle_value(&p->leaves), msrs = handle_value(&p->msrs);
+
+	if (p->_rsvd || p->index > XEN_SYSCTL_cpu_policy_hvm_default) {
+		expect_only(call, ERR(EINVAL));
+		return;
+	}
+	expect_only(call, 0);
+	if ((leaves && p->nr_leaves < 256) || (msrs && p->nr_msrs < 4))
+		expect_also(call, ERR(ENOBUFS));
+	if ((leaves && !reachable(call, leaves, 300 * sizeof(xen_cpuid_leaf_t))) ||
+	    (msrs && !reachable(call, msrs, 8 * sizeof(xen_msr_entry_t))))
+		expect_also(call, ERR(EFAULT));
+}
+
+static void after_physinfo(struct call *call)
+{
+	const struct xen_sysctl_physinfo *p = &sysctl_of(call)->u.physinfo;
+	const struct machine *m = &call->run->machine;
+
+	if (!call->result && (p->total_pages != m->total_pages || p->max_cpu_id + 1 != m->processors))
+		call_wrong(call, "physinfo told another machine than at the start");
+	if (!call->result && p->pad)
+		call_wrong(call, "physinfo has padding that is not zero");
+}
+
+static const struct field list_fields[] = {
+	SYSCTL_FIELD(getdomaininfolist.first_domain, FLOW_IN),
+	SYSCTL_FIELD(getdomaininfolist.max_domains, FLOW_IN),
+	SYSCTL_FIELD(getdomaininfolist.num_domains, FLOW_OUT),
+	FIELDS_END,
+};
+
+static const struct field cpuinfo_fields[] = {
+	SYSCTL_FIELD(getcpuinfo.max_cpus, FLOW_IN),
+	SYSCTL_FIELD(getcpuinfo.nr_cpus, FLOW_OUT),
+	FIELDS_END,
+};
+
+static const struct field topology_fields[] = {
+	SYSCTL_FIELD(cputopoinfo.num_cpus, FLOW_INOUT),
+	FIELDS_END,
+};
+
+static const struct field numa_fields[] = {
+	SYSCTL_FIELD(numainfo.num_nodes, FLOW_INOUT),
+	FIELDS_END,
+};
+
+static const struct field pci_fields[] = {
+	SYSCTL_FIELD(pcitopoinfo.num_devs, FLOW_INOUT),
+	FIELDS_END,
+};
+
+static const struct field console_fields[] = {
+	SYSCTL_FIELD(readconsole.clear, FLOW_IN),
+	SYSCTL_FIELD(readconsole.incremental, FLOW_IN),
+	SYSCTL_FIELD(readconsole.index, FLOW_INOUT),
+	SYSCTL_FIELD(readconsole.count, FLOW_INOUT),
+	FIELDS_END,
+};
+
+static const struct field feature_fields[] = {
+	SYSCTL_FIELD(cpu_featureset.index, FLOW_IN),
+	SYSCTL_FIELD(cpu_featureset.nr_features, FLOW_INOUT),
+	FIELDS_END,
+};
+
+static const struct field policy_fields[] = {
+	SYSCTL_FIELD(cpu_policy.index, FLOW_IN),
+	SYSCTL_FIELD(cpu_policy._rsvd, FLOW_IN),
+	SYSCTL_FIELD(cpu_policy.nr_leaves, FLOW_INOUT),
+	SYSCTL_FIELD(cpu_policy.nr_msrs, FLOW_INOUT),
+	FIELDS_END,
+};
+
+static const struct field sched_id_fields[] = {
+	SYSCTL_FIELD(sched_id.sched_id, FLOW_OUT),
+	FIELDS_END,
+};
+
+static const struct field levelling_fields[] = {
+	SYSCTL_FIELD(cpu_levelling_caps.caps, FLOW_OUT),
+	FIELDS_END,
+};
+
+static const struct field heap_fields[] = {
+	SYSCTL_FIELD(availheap.min_bitwidth, FLOW_IN),
+	SYSCTL_FIELD(availheap.max_bitwidth, FLOW_IN),
+	SYSCTL_FIELD(availheap.node, FLOW_IN),
+	SYSCTL_FIELD(availheap.avail_bytes, FLOW_VOLATILE),
+	FIELDS_END,
+};
+
+static const struct field physinfo_fields[] = {
+	SYSCTL_FIELD(physinfo.threads_per_core, FLOW_OUT),
+	SYSCTL_FIELD(physinfo.cores_per_socket, FLOW_OUT),
+	SYSCTL_FIELD(physinfo.nr_cpus, FLOW_OUT),
+	SYSCTL_FIELD(physinfo.max_cpu_id, FLOW_OUT),
+	SYSCTL_FIELD(physinfo.nr_nodes, FLOW_OUT),
+	SYSCTL_FIELD(physinfo.max_node_id, FLOW_OUT),
+	SYSCTL_FIELD(physinfo.cpu_khz, FLOW_OUT),
+	SYSCTL_FIELD(physinfo.capabilities, FLOW_OUT),
+	SYSCTL_FIELD(physinfo.arch_capabilities, FLOW_OUT),
+	SYSCTL_FIELD(physinfo.pad, FLOW_OUT),
+	SYSCTL_FIELD(physinfo.total_pages, FLOW_OUT),
+	SYSCTL_FIELD(physinfo.free_pages, FLOW_VOLATILE),
+	SYSCTL_FIELD(physinfo.scrub_pages, FLOW_VOLATILE),
+	SYSCTL_FIELD(physinfo.outstanding_pages, FLOW_VOLATILE),
+	SYSCTL_FIELD(physinfo.max_mfn, FLOW_OUT),
+	SYSCTL_FIELD(physinfo.hw_cap, FLOW_OUT),
+	FIELDS_END,
+};
+
+#define READS(command_name, field_list, generator, expectation, follow) \
+	{ .name = #command_name, .command = SYSCTL(command_name), .danger = DANGER_SAFE, \
+	  .traits = TRAIT_READS, .fields = field_list, .generate = generator, \
+	  .expect = expectation, .after = follow }
+
+const struct operation sysctl_information[] = {
+	READS(getdomaininfolist, list_fields, generate_list, expect_list, after_list),
+	READS(getcpuinfo, cpuinfo_fields, generate_cpuinfo, expect_cpuinfo, NULL),
+	READS(cputopoinfo, topology_fields, generate_topology, expect_topology, NULL),
+	READS(numainfo, numa_fields, generate_numa, expect_numa, NULL),
+	READS(pcitopoinfo, pci_fields, generate_pci, expect_pci, NULL),
+	READS(readconsole, console_fields, generate_console, expect_console, NULL),
+	READS(get_cpu_featureset, feature_fields, generate_features, expect_features, NULL),
+	READS(get_cpu_policy, policy_fields, generate_policy, expect_policy, NULL),
+	READS(sched_id, sched_id_fields, NULL, expect_success, NULL),
+	READS(get_cpu_levelling_caps, levelling_fields, NULL, expect_success, NULL),
+	READS(availheap, heap_fields, NULL, expect_success, NULL),
+	READS(physinfo, physinfo_fields, NULL, expect_success, after_physinfo),
+};
+const size_t sysctl_information_count = COUNT(sysctl_information);
