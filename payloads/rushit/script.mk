@@ -1,6 +1,8 @@
 # The script side of rushit; included by its Makefile before common.mk.
 # Needs Debian's libluajit-5.1-dev and lua-ljsyscall.
 LJSYSCALL ?= /usr/share/lua/5.1
+BUILD ?= build
+.DEFAULT_GOAL := all
 
 SCRIPT_SOURCES = script.c script_call.c script_run.c script_state.c script_files.c \
 	script_constants.c values.c values_copy.c values_problem.c
@@ -34,3 +36,7 @@ $(BUILD)/script_files.inc: script.mk | $(BUILD)
 
 $(BUILD)/script_files.o: $(BUILD)/script_files.inc $(SCRIPT_LUA)
 $(BUILD)/script_files.o: CPPFLAGS += -I$(BUILD)
+
+.PHONY: fuzz
+fuzz:
+	$(MAKE) -C fuzz

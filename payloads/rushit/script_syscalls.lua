@@ -87,14 +87,14 @@ end
 
 -- Tables of S.c whose names in C do not begin with the table's name and "_"
 local prefixes = {
-  B = "B", BPF_CMD = "BPF_", BPF_MAP = "BPF_MAP_TYPE_", BPF_PROG = "BPF_PROG_TYPE_", CC = "V",
-  CFLAG = "", E = "E", EPOLL = "EPOLL", EPOLLCREATE = "EPOLL_", FCNTL_LOCK = "F_", IFLAG = "",
-  IFREQ = "IFF_", IN_INIT = "IN_", IOCTL = "", LFLAG = "", LOCKF = "F_", MODE = "S_I",
-  OFLAG = "", OMQATTR = "O_", OPIPE = "O_", PC = "_PC_", POLL = "POLL", S_I = "S_I", SIG = "SIG",
+  AT_FDCWD = "AT_", B = "B", BPF_CMD = "BPF_", BPF_MAP = "BPF_MAP_TYPE_",
+  BPF_PROG = "BPF_PROG_TYPE_", CC = "", CFLAG = "", E = "E", EPOLL = "EPOLL",
+  EPOLLCREATE = "EPOLL_", FCNTL_LOCK = "F_", IFLAG = "", IFREQ = "IFF_", IN_INIT = "IN_",
+  IOCTL = "", LFLAG = "", LOCKF = "F_", MODE = "S_I", MSYNC = "MS_", OFLAG = "",
+  OMQATTR = "O_", OPIPE = "O_", PC = "_PC_", POLL = "POLL", S_I = "S_I", SIG = "SIG",
   SIGACT = "SIG_", SIGBUS = "BUS_", SIGCLD = "CLD_", SIGFPE = "FPE_", SIGILL = "ILL_",
   SIGPM = "SIG_", SIGPOLL = "POLL_", SIGSEGV = "SEGV_", SIGTRAP = "TRAP_", STD = "STD",
   TCFLOW = "TC", TCFLUSH = "TC", TCSA = "TCSA", TUN = "IFF_", UMOUNT = "MNT_", W = "W",
-  AT_FDCWD = "AT_",
 }
 
 local function alias(name, value)
