@@ -1,0 +1,166 @@
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "blocking.h"
+#include "endpoint.h"
+#include "guest.h"
+#include "protocol.h"
+#include "stream.h"
+
+static const char *const names[SOCKETS] = {
+	[SOCKET_CONTROL] = "control",
+	[SOCKET_LATENCY] = "latency",
+	[SOCKET_UNIDIRECTIONAL] = "unidirectional",
+	[SOCKET_MULTI] = "stream 1", "stream 2", "stream 3", "stream 4", "stream 5",
+	[SOCKET_BIDIRECTIONAL] = "bidirectional",
+};
+
+static int connect_all(const struct address *host, uint64_t limit_ms, int *fds, struct why *why)
+{
+	const struct address to = endpoint_at(host, BENCHMARK_HOST_PORT);
+	const struct address any = endpoint_any(host);
+
+	for (int i = 0; i < SOCKETS; i++) {
+		struct address here = endpoint_at(&any, BENCHMARK_GUEST_PORT(i));
+
+		fds[i] = transport_connect_patiently(&to, &here, SOCK_STREAM,
+						     deadline_in_ms(limit_ms), why);
+		if (fds[i] < 0 || blocking_begin(fds[i], limit_ms, why))
+			return guest_failed(why, "connect the %s socket from port %d", names[i],
+					    BENCHMARK_GUEST_PORT(i));
+	}
+	return 0;
+}
+
+/* Every packet back, until the host closes. */
+static int echo(int fd, struct why *why)
+{
+	char page[BENCHMARK_PAGE];
+
+	for (;;) {
+		ssize_t n = blocking_read(fd, page, sizeof(page), why);
+
+		if (!n)
+			return 0;
+		if (n < 0 || blocking_write(fd, page, sizeof(page), why))
+			return guest_failed(why, "echo packets");
+	}
+}
+
+static int announce(int control, unsigned char magic, struct why *why)
+{
+	return blocking_write(control, &magic, 1, why) ? guest_failed(why, "say magic %u", magic) : 0;
+}
+
+static struct stream transfer(int fd, const struct volume *v, uint64_t limit_ms)
+{
+	return (struct stream){fd, (uint64_t)v->bytes, (size_t)v->segment, limit_ms};
+}
+
+static int bidirectional(const int *fds, const struct volume *v, uint64_t limit_ms,
+			 struct why *why)
+{
+	struct stream s = transfer(fds[SOCKET_BIDIRECTIONAL], v, limit_ms);
+	uint64_t unused;
+
+	if (announce(fds[SOCKET_CONTROL], MAGIC_BIDIRECTIONAL, why))
+		return -1;
+	for (int64_t i = 0; i < v->repeats; i++)
+		if (stream_both(&s, &unused, &unused, why))
+			return guest_failed(why, "bidirectional transfer %lld", (long long)i + 1);
+	return 0;
+}
+
+/* There, then back, again and again. */
+static int unidirectional(const struct stream *s, int64_t repeats, const char *name,
+			  struct why *why)
+{
+	for (int64_t i = 0; i < repeats; i++)
+		if (stream_read(s, NULL, why) || stream_write(s, why))
+			return guest_failed(why, "%s transfer %lld", name, (long long)i + 1);
+	return 0;
+}
+
+struct strand {
+	struct stream stream;
+	int64_t repeats;
+	const char *name;
+	int control;
+	unsigned char magic;
+	int status;
+	struct why why;
+	pthread_t thread;
+};
+
+static void *run_strand(void *context)
+{
+	struct strand *s = context;
+
+	s->status = announce(s->control, s->magic, &s->why) ||
+		    unidirectional(&s->stream, s->repeats, s->name, &s->why);
+	return NULL;
+}
+
+static int multistream(const int *fds, const struct volume *v, uint64_t limit_ms,
+		       struct why *why)
+{
+	struct strand strands[BENCHMARK_STREAMS];
+	int started = 0, status = 0, error = 0;
+
+	for (; started < BENCHMARK_STREAMS; started++) {
+		struct strand *s = &strands[started];
+
+		*s = (struct strand){
+			.stream = transfer(fds[SOCKET_MULTI + started], v, limit_ms),
+			.repeats = v->multi_repeats,
+			.name = names[SOCKET_MULTI + started],
+			.control = fds[SOCKET_CONTROL],
+			.magic = MAGIC_MULTI + started,
+		};
+		error = pthread_create(&s->thread, NULL, run_strand, s);
+		if (error)
+			break;
+	}
+	for (int i = 0; i < started; i++) {
+		pthread_join(strands[i].thread, NULL);
+		if (strands[i].status && !status) {
+			*why = strands[i].why;
+			status = -1;
+		}
+	}
+	if (error) {
+		why_errno(why, error, "thread");
+		status = -1;
+	}
+	return status;
+}
+
+static int run(const struct address *host, const struct volume *v, uint64_t limit_ms, int *fds,
+	       struct why *why)
+{
+	struct stream single;
+
+	if (connect_all(host, limit_ms, fds, why) || echo(fds[SOCKET_LATENCY], why) ||
+	    bidirectional(fds, v, limit_ms, why) ||
+	    announce(fds[SOCKET_CONTROL], MAGIC_UNIDIRECTIONAL, why))
+		return -1;
+	single = transfer(fds[SOCKET_UNIDIRECTIONAL], v, limit_ms);
+	return unidirectional(&single, v->repeats, names[SOCKET_UNIDIRECTIONAL], why) ||
+	       multistream(fds, v, limit_ms, why) ? -1 : 0;
+}
+
+int guest_micro_benchmark(const struct address *host, const struct volume *volume,
+			  uint64_t limit_ms, struct why *why)
+{
+	int fds[SOCKETS], status;
+
+	memset(fds, -1, sizeof(fds));
+	status = run(host, volume, limit_ms, fds, why);
+	for (int i = 0; i < SOCKETS; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	return status;
+}

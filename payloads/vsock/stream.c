@@ -1,0 +1,121 @@
+#include "stream.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "protocol.h"
+
+static void *new_segment(const struct stream *s, struct why *why)
+{
+	void *segment = malloc(s->segment);
+
+	if (segment)
+		memset(segment, FILL_BYTE, s->segment);
+	else
+		why_set(why, "no memory for a segment of %zu bytes", s->segment);
+	return segment;
+}
+
+static size_t next_size(const struct stream *s, uint64_t done)
+{
+	return s->bytes - done < s->segment ? s->bytes - done : s->segment;
+}
+
+/* What send or recv said: go on (0), or -1 with `why`. */
+static int judge(ssize_t n, const char *what, const struct stream *s, uint64_t done,
+		 deadline_t deadline, struct why *why)
+{
+	if (!n) {
+		why_set(why, "the peer closed the connection after %llu of %llu bytes",
+			(unsigned long long)done, (unsigned long long)s->bytes);
+		return -1;
+	}
+	if (n < 0 && errno != EAGAIN && errno != EINTR) {
+		why_errno(why, errno, "%s after %llu of %llu bytes", what,
+			  (unsigned long long)done, (unsigned long long)s->bytes);
+		return -1;
+	}
+	if ((n < 0 && errno == EAGAIN) || (done < s->bytes && deadline_passed(deadline))) {
+		why_set(why, "%s: only %llu of %llu bytes within %llu ms", what,
+			(unsigned long long)done, (unsigned long long)s->bytes,
+			(unsigned long long)s->limit_ms);
+		return -1;
+	}
+	return 0;
+}
+
+int stream_write(const struct stream *s, struct why *why)
+{
+	deadline_t deadline = deadline_in_ms(s->limit_ms);
+	char *segment = new_segment(s, why);
+	int status = segment ? 0 : -1;
+	uint64_t done = 0;
+
+	while (!status && done < s->bytes) {
+		ssize_t n = send(s->fd, segment, next_size(s, done), MSG_NOSIGNAL);
+
+		done += n > 0 ? n : 0;
+		status = judge(n, "write", s, done, deadline, why);
+	}
+	free(segment);
+	return status;
+}
+
+int stream_read(const struct stream *s, uint64_t *first_ns, struct why *why)
+{
+	deadline_t deadline = deadline_in_ms(s->limit_ms);
+	char *segment = new_segment(s, why);
+	int status = segment ? 0 : -1;
+	uint64_t done = 0;
+
+	while (!status && done < s->bytes) {
+		ssize_t n = recv(s->fd, segment, next_size(s, done), 0);
+
+		if (!done && first_ns)
+			*first_ns = clock_ns();
+		done += n > 0 ? n : 0;
+		status = judge(n, "read", s, done, deadline, why);
+	}
+	free(segment);
+	return status;
+}
+
+struct writer {
+	const struct stream *stream;
+	uint64_t end_ns;
+	int status;
+	struct why why;
+};
+
+static void *write_in_thread(void *context)
+{
+	struct writer *w = context;
+
+	w->status = stream_write(w->stream, &w->why);
+	w->end_ns = clock_ns();
+	return NULL;
+}
+
+int stream_both(const struct stream *s, uint64_t *written_ns, uint64_t *read_ns, struct why *why)
+{
+	struct writer writer = {.stream = s};
+	pthread_t thread;
+	int status, error = pthread_create(&thread, NULL, write_in_thread, &writer);
+
+	if (error) {
+		why_errno(why, error, "thread");
+		return -1;
+	}
+	status = stream_read(s, NULL, why);
+	*read_ns = clock_ns();
+	pthread_join(thread, NULL);
+	*written_ns = writer.end_ns;
+	if (!status && writer.status) {
+		*why = writer.why;
+		status = -1;
+	}
+	return status;
+}

@@ -1,0 +1,26 @@
+/* Much data through a connection, with a limit for all of it. */
+#ifndef VSOCK_STREAM_H
+#define VSOCK_STREAM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "transport.h"
+
+struct stream {
+	int fd;			/* blocking_begin() was called on it */
+	uint64_t bytes;
+	size_t segment;		/* of one call */
+	uint64_t limit_ms;	/* for all of `bytes` */
+};
+
+/* 0 or -1 with `why`. */
+int stream_write(const struct stream *s, struct why *why);
+
+/* `first_ns` (may be NULL): when the first of the bytes had come, on clock_ns(). */
+int stream_read(const struct stream *s, uint64_t *first_ns, struct why *why);
+
+/* Both at once, each with a limit of its own; when they were done goes to the `_ns`. */
+int stream_both(const struct stream *s, uint64_t *written_ns, uint64_t *read_ns, struct why *why);
+
+#endif
