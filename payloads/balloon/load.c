@@ -99,8 +99,9 @@ static int start_child(struct load *load, const struct pages *pages, struct why 
 	int orders[2], answers[2];
 	pid_t parent = getpid();
 
-	if (pipe2(orders, O_CLOEXEC) || pipe2(answers, O_CLOEXEC)) {
-		why_errno(why, errno, "no pipe");
+	if (pipe2(orders, O_CLOEXEC) ||
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, answers)) {
+		why_errno(why, errno, "cannot make a pipe and a socket");
 		return -1;
 	}
 	load->child = fork();

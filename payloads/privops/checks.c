@@ -1,0 +1,70 @@
+#include "checks.h"
+
+#include <errno.h>
+#include <stddef.h>
+
+#include "tries.h"
+#include "xenop.h"
+
+/* In the order of enum role: control domain, PV guest, HVM guest, KVM guest. */
+#define XEN_PRIVILEGED { MUST_ALLOW, MUST_REFUSE, MUST_REFUSE, MUST_NOT_APPLY }
+#define XEN_NOBODY { MUST_REFUSE, MUST_REFUSE, MUST_REFUSE, MUST_NOT_APPLY }
+#define REAL_HARDWARE { MUST_ALLOW, MUST_REFUSE, MUST_NOT_APPLY, MUST_NOT_APPLY }
+#define CONTROL_ONLY { MUST_ALLOW, MUST_NOT_APPLY, MUST_NOT_APPLY, MUST_NOT_APPLY }
+#define GUESTS_NEVER { MUST_NOT_APPLY, MUST_REFUSE, MUST_REFUSE, MUST_NOT_APPLY }
+#define EVERYBODY { MUST_ALLOW, MUST_ALLOW, MUST_ALLOW, MUST_ALLOW }
+#define NOBODY { MUST_REFUSE, MUST_REFUSE, MUST_REFUSE, MUST_REFUSE }
+#define KVM_NEVER { MUST_NOT_APPLY, MUST_NOT_APPLY, MUST_NOT_APPLY, MUST_REFUSE }
+
+const struct check checks[] = {
+	{ "createdomain", "create a domain (domctl)", &door_privcmd, try_create, XEN_PRIVILEGED,
+	  { EPERM } },
+	{ "pausedomain", "pause a domain (domctl)", &door_privcmd, try_pause, XEN_PRIVILEGED,
+	  { EPERM } },
+	{ "unpausedomain", "let a paused domain go on (domctl)", &door_privcmd, try_unpause,
+	  XEN_PRIVILEGED, { EPERM } },
+	{ "destroydomain", "destroy a domain (domctl)", &door_privcmd, try_destroy, XEN_PRIVILEGED,
+	  { EPERM } },
+	{ "iopl", "iopl(3), then read a port", &door_ports, try_iopl, REAL_HARDWARE, { EPERM } },
+	{ "ioperm", "ioperm, then read a port", &door_ports, try_ioperm, REAL_HARDWARE, { EPERM } },
+	{ "settime", "set Xen's clock (platform_op)", &door_privcmd, try_platform_settime,
+	  XEN_PRIVILEGED, { EPERM } },
+	{ "clock-settime", "set this domain's clock", &door_system, try_clock_settime, EVERYBODY,
+	  { EPERM } },
+	{ "hwclock", "set the hardware clock", &door_system, try_hardware_clock, REAL_HARDWARE,
+	  { ENOENT, ENODEV, EPERM, EACCES } },
+	{ "readconsole", "read Xen's console (sysctl)", &door_privcmd, try_readconsole,
+	  XEN_PRIVILEGED, { EPERM } },
+	{ "debug-keys", "press a debug key (sysctl)", &door_privcmd, try_debug_keys, XEN_PRIVILEGED,
+	  { EPERM } },
+	{ "xenstore-write", "write another domain's xenstore node", &door_xenstore,
+	  try_foreign_node, XEN_PRIVILEGED, { EACCES } },
+	{ "sysrq-xl", "send a domain a key with xl sysrq", &door_xenstore, try_sysrq, CONTROL_ONLY,
+	  { 0 } },
+	{ "sysrq-node", "order a sysrq through another domain's node", &door_xenstore,
+	  try_foreign_sysrq, GUESTS_NEVER, { EACCES } },
+	{ "foreign-map", "map another domain's memory", &door_foreign, try_foreign_map,
+	  XEN_PRIVILEGED, { EPERM, ESRCH } },
+	{ "grant-not-given", "map a page that was not granted", &door_grant, try_grant_not_given,
+	  XEN_NOBODY, { EINVAL, EPERM, ENOENT, EAGAIN, EFAULT } },
+	{ "event-not-offered", "bind to an event channel that was not offered", &door_event,
+	  try_event_not_offered, XEN_NOBODY, { EINVAL, EPERM, ENOENT } },
+	{ "msr-read", "read a register that no processor has", &door_msr, try_unknown_msr_read,
+	  NOBODY, { EIO } },
+	{ "msr-write", "write a register that no processor has", &door_msr, try_unknown_msr_write,
+	  NOBODY, { EIO, EPERM } },
+	{ "pci-config", "read the host bridge's configuration", &door_ports, try_pci_config,
+	  { MUST_ALLOW, MUST_REFUSE, MUST_REFUSE, MUST_REFUSE }, { EPERM } },
+	{ "dev-mem", "find the machine's firmware in /dev/mem", &door_memory, try_firmware,
+	  REAL_HARDWARE, { EPERM, EFAULT } },
+	{ "mmio", "read the interrupt controller's registers", &door_memory,
+	  try_interrupt_controller, { MUST_REFUSE, MUST_REFUSE, MUST_NOT_APPLY, MUST_NOT_APPLY },
+	  { EPERM, EINVAL, EFAULT, EIO } },
+	{ "user-hypercall", "a KVM hypercall from user mode", &door_kvm, try_user_hypercall,
+	  KVM_NEVER, { EPERM } },
+	{ "host-sockets", "reach the host's libvirt over vsock", &door_unix, try_host_sockets,
+	  KVM_NEVER, { 0 } },
+	{ "host-files", "see the host's libvirt files", &door_unix, try_host_files, KVM_NEVER,
+	  { ENOENT } },
+	{ .name = NULL },
+};

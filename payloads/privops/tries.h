@@ -1,0 +1,56 @@
+/* All tries and doors, for the table in checks.c; what each does stands at its head. */
+#ifndef PRIVOPS_TRIES_H
+#define PRIVOPS_TRIES_H
+
+#include "check.h"
+
+/* tries_domain.c: the paper's four */
+struct answer try_create(struct scene *scene);
+struct answer try_pause(struct scene *scene);
+struct answer try_unpause(struct scene *scene);
+struct answer try_destroy(struct scene *scene);
+/* Destroy what a killed try left; in the supervisor. */
+void destroy_scratch(struct scene *scene);
+
+/* tries_host.c: the hypervisor's clock, console and keys */
+struct answer try_platform_settime(struct scene *scene);
+struct answer try_readconsole(struct scene *scene);
+struct answer try_debug_keys(struct scene *scene);
+
+/* tries_system.c: clocks through Linux */
+extern const struct door door_system;
+struct answer try_clock_settime(struct scene *scene);
+struct answer try_hardware_clock(struct scene *scene);
+
+/* tries_ports.c: input and output ports, PCI configuration */
+extern const struct door door_ports;
+struct answer try_iopl(struct scene *scene);
+struct answer try_ioperm(struct scene *scene);
+struct answer try_pci_config(struct scene *scene);
+
+/* tries_xenstore.c */
+extern const struct door door_xenstore;
+struct answer try_foreign_node(struct scene *scene);
+struct answer try_foreign_sysrq(struct scene *scene);
+struct answer try_sysrq(struct scene *scene);
+
+/* tries_sharing.c: memory and events between domains */
+extern const struct door door_foreign, door_grant, door_event;
+struct answer try_foreign_map(struct scene *scene);
+struct answer try_grant_not_given(struct scene *scene);
+struct answer try_event_not_offered(struct scene *scene);
+
+/* tries_machine.c: MSRs, /dev/mem, MMIO */
+extern const struct door door_msr, door_memory;
+struct answer try_unknown_msr_read(struct scene *scene);
+struct answer try_unknown_msr_write(struct scene *scene);
+struct answer try_firmware(struct scene *scene);
+struct answer try_interrupt_controller(struct scene *scene);
+
+/* tries_kvm.c */
+extern const struct door door_kvm, door_unix;
+struct answer try_user_hypercall(struct scene *scene);
+struct answer try_host_sockets(struct scene *scene);
+struct answer try_host_files(struct scene *scene);
+
+#endif

@@ -1,0 +1,113 @@
+/* What a KVM guest may not do, and what of its host it must not see. */
+#include <cpuid.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "environment.h"
+#include "tries.h"
+#include "transport.h"
+
+#define FEATURES 3	/* KVM_HC_FEATURES: asks, changes nothing */
+#define HOST_CID 2
+#define LIBVIRT_PORT 16509
+#define LIBVIRT_TLS_PORT 16514
+#define CONNECT_MS 2000
+
+static struct answer is_kvm(struct scene *scene)
+{
+	const char *name = environment_hypervisor();
+
+	(void)scene;
+	if (!name || strcmp(name, "kvm"))
+		return answer_unreached("CPUID does not show KVM");
+	return answer_done("CPUID shows KVM");
+}
+
+const struct door door_kvm = { "CPUID", is_kvm };
+
+/* AMD and Intel have an instruction each; the wrong one KVM may patch, or fault. */
+static long hypercall(unsigned long number)
+{
+	unsigned int a, vendor, c, d;
+	long result = (long)number;
+
+	__cpuid(0, a, vendor, c, d);
+	if (vendor == signature_AMD_ebx || vendor == 0x6f677948 /* "Hygo" */)
+		__asm__ volatile("vmmcall" : "+a"(result) : "b"(0), "c"(0), "d"(0) : "memory");
+	else
+		__asm__ volatile("vmcall" : "+a"(result) : "b"(0), "c"(0), "d"(0) : "memory");
+	return result;
+}
+
+/* From user mode KVM must not even look at the number. */
+struct answer try_user_hypercall(struct scene *scene)
+{
+	long result = hypercall(FEATURES);
+
+	(void)scene;
+	if (result == -EPERM)
+		return answer_refused(EPERM, "KVM_HC_FEATURES from user mode");
+	return answer_done("KVM_HC_FEATURES from user mode returned %ld", result);
+}
+
+/* Sockets as such work. */
+static struct answer own_socket(struct scene *scene)
+{
+	int pair[2];
+
+	(void)scene;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
+		return answer_refused(errno, "socketpair");
+	if (write(pair[0], "", 1) != 1)
+		return answer_refused(errno, "writing to an own socket");
+	return answer_done("an own socket works");
+}
+
+const struct door door_unix = { "sockets", own_socket };
+
+/* The host's libvirt over vsock, the one wire that needs no network. */
+struct answer try_host_sockets(struct scene *scene)
+{
+	static const uint32_t ports[] = { LIBVIRT_PORT, LIBVIRT_TLS_PORT };
+	struct answer answer = { .became = BECAME_BROKEN };
+	struct why why;
+
+	(void)scene;
+	if (!vsock_usable(HOST_CID, &why))
+		return answer_refused(0, "no vsock to the host: %s", why.text);
+	for (size_t i = 0; i < sizeof(ports) / sizeof(ports[0]); i++) {
+		struct address host;
+		int fd;
+
+		address_vsock(&host, HOST_CID, ports[i]);
+		fd = transport_connect(&host, NULL, SOCK_STREAM, deadline_in_ms(CONNECT_MS), &why);
+		if (fd >= 0)
+			return answer_done("the host answers on vsock port %u", ports[i]);
+		answer = answer_refused(0, "%s", why.text);
+	}
+	return answer;
+}
+
+/* A guest that runs libvirt itself has these too, and then they are its own. */
+struct answer try_host_files(struct scene *scene)
+{
+	static const char *const paths[] = {
+		"/run/libvirt/libvirt-sock", "/run/libvirt/virtqemud-sock", "/etc/libvirt/qemu",
+		"/var/lib/libvirt/images",
+	};
+	struct stat found;
+
+	(void)scene;
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		if (!stat(paths[i], &found))
+			return answer_unreached("%s is here: this guest runs libvirt itself, so "
+						"whose it is cannot be told", paths[i]);
+		if (errno != ENOENT)
+			return answer_broken("%s: %s", paths[i], strerror(errno));
+	}
+	return answer_refused(ENOENT, "%s and others", paths[0]);
+}

@@ -1,0 +1,149 @@
+/* The real processor's registers and the real machine's memory. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "supervisor.h"
+#include "tries.h"
+
+#define MSR_FILE "/dev/cpu/0/msr"
+#define MSR_EFER 0xc0000080u	/* every 64-bit kernel may read it */
+#define MSR_UNKNOWN 0x12345678u	/* no processor has it */
+#define FIRMWARE 0xf0000
+#define FIRMWARE_SIZE 0x10000
+#define INTERRUPT_CONTROLLER 0xfec00000
+#define PAGE 4096
+
+static int open_msr(int flags)
+{
+	char *const load[] = { "modprobe", "msr", NULL };
+	char words[256];
+	int fd = open(MSR_FILE, flags | O_CLOEXEC);
+
+	if (fd >= 0 || errno != ENOENT)
+		return fd;
+	run_program(load, words, sizeof(words), 10000);
+	return open(MSR_FILE, flags | O_CLOEXEC);
+}
+
+static struct answer read_known_msr(struct scene *scene)
+{
+	uint64_t value;
+	int fd = open_msr(O_RDONLY);
+
+	(void)scene;
+	if (fd < 0)
+		return answer_unreached(MSR_FILE ": %s (is the module msr there, and are you root?)",
+					strerror(errno));
+	if (pread(fd, &value, sizeof(value), MSR_EFER) != sizeof(value))
+		return answer_refused(errno, "reading EFER");
+	return answer_done("EFER reads %" PRIx64, value);
+}
+
+const struct door door_msr = { MSR_FILE, read_known_msr };
+
+/* All zeros is what a hypervisor that ignores unknown registers answers. */
+static struct answer read_unknown(int fd)
+{
+	uint64_t value = 0;
+
+	if (pread(fd, &value, sizeof(value), MSR_UNKNOWN) != sizeof(value))
+		return answer_refused(errno, "MSR 0x%x", MSR_UNKNOWN);
+	if (!value)
+		return answer_refused(0, "MSR 0x%x reads 0: ignored", MSR_UNKNOWN);
+	return answer_done("MSR 0x%x, which no processor has, reads %" PRIx64, MSR_UNKNOWN, value);
+}
+
+struct answer try_unknown_msr_read(struct scene *scene)
+{
+	int fd = open_msr(O_RDONLY);
+
+	(void)scene;
+	return fd < 0 ? answer_broken(MSR_FILE ": %s", strerror(errno)) : read_unknown(fd);
+}
+
+struct answer try_unknown_msr_write(struct scene *scene)
+{
+	const uint64_t value = 0x5a5a;
+	int fd = open_msr(O_RDWR);
+
+	(void)scene;
+	if (fd < 0)
+		return answer_unreached(MSR_FILE " cannot be written: %s", strerror(errno));
+	if (pwrite(fd, &value, sizeof(value), MSR_UNKNOWN) != sizeof(value))
+		return answer_refused(errno, "MSR 0x%x", MSR_UNKNOWN);
+	return read_unknown(fd);	/* taken: but did it stay? */
+}
+
+static int open_memory(struct answer *why)
+{
+	int fd = open("/dev/mem", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		*why = answer_unreached("/dev/mem: %s", strerror(errno));
+	return fd;
+}
+
+static struct answer read_low_memory(struct scene *scene)
+{
+	struct answer answer;
+	char byte;
+	int fd = open_memory(&answer);
+
+	(void)scene;
+	if (fd < 0)
+		return answer;
+	if (pread(fd, &byte, 1, PAGE) != 1)
+		return answer_unreached("Linux lets nobody read /dev/mem: %s", strerror(errno));
+	return answer_done("/dev/mem can be read");
+}
+
+const struct door door_memory = { "/dev/mem", read_low_memory };
+
+/* The marks of the machine's firmware, below 1 MiB, where Linux lets root look. */
+struct answer try_firmware(struct scene *scene)
+{
+	static const char *const marks[] = { "_SM_", "_SM3_", "RSD PTR ", "_DMI_", "$PIR" };
+	struct answer answer;
+	char *memory = malloc(FIRMWARE_SIZE);
+	ssize_t got;
+	int fd = open_memory(&answer);
+
+	(void)scene;
+	if (fd < 0 || !memory)
+		return fd < 0 ? answer : answer_broken("no memory");
+	got = pread(fd, memory, FIRMWARE_SIZE, FIRMWARE);
+	if (got <= 0)
+		return answer_refused(errno, "/dev/mem at 0x%x", FIRMWARE);
+	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++)
+		if (memmem(memory, (size_t)got, marks[i], strlen(marks[i])))
+			return answer_done("the firmware at 0x%x shows its mark %s", FIRMWARE,
+					   marks[i]);
+	return answer_refused(0, "%zd bytes at 0x%x show no mark of a firmware", got, FIRMWARE);
+}
+
+/* The IO-APIC is Xen's own: not even the control domain may touch it. */
+struct answer try_interrupt_controller(struct scene *scene)
+{
+	volatile uint32_t *registers;
+	struct answer answer;
+	uint32_t value;
+	int fd = open_memory(&answer);
+
+	(void)scene;
+	if (fd < 0)
+		return answer;
+	registers = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, INTERRUPT_CONTROLLER);
+	if (registers == MAP_FAILED)
+		return answer_refused(errno, "mapping 0x%x", INTERRUPT_CONTROLLER);
+	value = registers[0];
+	if (value == 0xffffffffu)
+		return answer_refused(0, "0x%x reads all ones: nothing is behind it",
+				      INTERRUPT_CONTROLLER);
+	return answer_done("the interrupt controller at 0x%x reads 0x%x", INTERRUPT_CONTROLLER,
+			   value);
+}

@@ -1,0 +1,81 @@
+/*
+ * Input and output ports.  Linux grants iopl() and ioperm() to root in every domain, so
+ * the system call says nothing: a real access follows.  For a PV guest Xen answers a
+ * port that is not its own with all ones, or with a fault.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/io.h>
+#include <unistd.h>
+
+#include "tries.h"
+
+#define KEYBOARD_STATUS 0x64
+#define PCI_ADDRESS 0xcf8
+#define PCI_DATA 0xcfc
+#define PCI_ENABLE 0x80000000u
+#define PCI_SUBSYSTEM 0x2c
+#define VENDOR_QEMU 0x1af4u
+
+static struct answer is_root(struct scene *scene)
+{
+	(void)scene;
+	if (geteuid())
+		return answer_unreached("run this as root: Linux refuses port access to others");
+	return answer_done("root");
+}
+
+const struct door door_ports = { "root's system calls", is_root };
+
+static struct answer read_port(const char *how)
+{
+	unsigned char status = inb(KEYBOARD_STATUS);
+
+	if (status == 0xff)
+		return answer_refused(0, "after %s, port 0x%x reads 0xff: nothing is behind it",
+				      how, KEYBOARD_STATUS);
+	return answer_done("after %s, port 0x%x reads 0x%02x", how, KEYBOARD_STATUS, status);
+}
+
+struct answer try_iopl(struct scene *scene)
+{
+	(void)scene;
+	if (iopl(3))
+		return answer_refused(errno, "iopl(3)");
+	return read_port("iopl(3)");
+}
+
+struct answer try_ioperm(struct scene *scene)
+{
+	(void)scene;
+	if (ioperm(KEYBOARD_STATUS, 1, 1))
+		return answer_refused(errno, "ioperm");
+	return read_port("ioperm");
+}
+
+static unsigned int read_config(unsigned int offset)
+{
+	outl(PCI_ENABLE | offset, PCI_ADDRESS);
+	return inl(PCI_DATA);
+}
+
+/*
+ * The configuration of device 00:00.0 through the ports.  An emulated machine's own host
+ * bridge is no secret: only a control domain may see the real one.
+ */
+struct answer try_pci_config(struct scene *scene)
+{
+	unsigned int id, subsystem;
+
+	if (iopl(3))
+		return answer_refused(errno, "iopl(3)");
+	id = read_config(0);
+	subsystem = read_config(PCI_SUBSYSTEM) & 0xffff;
+	if (id == 0xffffffffu)
+		return answer_refused(0, "no device answers at 00:00.0");
+	if (scene->role != ROLE_CONTROL && scene->role != ROLE_PV_GUEST &&
+	    subsystem == VENDOR_QEMU)
+		return answer_refused(0, "00:00.0 is %04x:%04x of the emulated machine, not the "
+				      "host's", id & 0xffff, id >> 16);
+	return answer_done("00:00.0 is %04x:%04x", id & 0xffff, id >> 16);
+}
