@@ -11,7 +11,7 @@ XEN_PACKAGES = build-essential bison flex dpkg-dev
 LAB_PACKAGES = qemu-system-x86 qemu-utils mmdebstrap grub-common grub-pc-bin xorriso mtools \
 	e2fsprogs kmod cpio busybox-static
 PAYLOAD_PACKAGES = libxen-dev libluajit-5.1-dev
-CHECK_PACKAGES = libcmocka-dev python3-pytest python3-hypothesis mypy black flake8 shellcheck groff-base
+CHECK_PACKAGES = libcmocka-dev python3-pytest python3-pytest-xdist python3-hypothesis mypy black flake8 shellcheck groff-base
 
 .PHONY: all deps check check-unit check-lab lint nightly install clean
 

@@ -121,7 +121,9 @@ def make_strange(path: Path, kind: str, target: Path) -> None:
     elif kind == "fifo":
         os.mkfifo(path)
     elif kind == "socket":
-        socket.socket(socket.AF_UNIX).bind(str(path))
+        folder = os.open(path.parent, os.O_PATH)  # the whole path may be too long for a socket
+        socket.socket(socket.AF_UNIX).bind(f"/proc/self/fd/{folder}/{path.name}")
+        os.close(folder)
     elif kind == "folder":
         path.mkdir()
     else:

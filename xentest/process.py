@@ -24,6 +24,9 @@ GRACE = 5.0  # between SIGTERM and SIGKILL
 LINGER = 1.0  # what a command left behind may take so long to end by itself
 KILL_LIMIT = 10.0  # a process that survives SIGKILL so long is stuck in the kernel
 STEP = 0.1
+PIPE_SIZE = 1 << 20
+MUCH = 16 << 10
+GATHER = 0.002
 PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -130,6 +133,7 @@ class _Job:
         self._begun = time.monotonic()
         self._pipe, writer = os.pipe()
         os.set_blocking(self._pipe, False)
+        _widen(self._pipe)
         try:
             self._pid = _start(command, folder, environment, writer)
         finally:
@@ -184,14 +188,16 @@ class _Job:
         if not self._open:
             time.sleep(min(seconds, 0.02))
         elif self._poll.poll(seconds * 1000):
-            data = os.read(self._pipe, 1 << 20)
+            data = os.read(self._pipe, PIPE_SIZE)
             self._open = bool(data)
             self._recorder.write(data)
+            if MUCH < len(data) < PIPE_SIZE:  # let a flood gather in the pipe: it costs us less
+                time.sleep(GATHER)
 
     def _rest(self) -> bytes:
         """What still stands in the pipe, which no living process of ours writes to."""
         try:
-            return os.read(self._pipe, 1 << 20)
+            return os.read(self._pipe, PIPE_SIZE)
         except BlockingIOError:  # a process outside holds it
             return b""
 
@@ -244,6 +250,16 @@ def _start(command: str, folder: Path, environment: Mapping[str, str], writer: i
         os.write(writer, f"xentest: cannot start the command: {error}\n".encode())
     finally:
         os._exit(127)
+
+
+def _widen(pipe: int) -> None:
+    """Give the pipe more room, where the system allows it."""
+    import fcntl
+
+    try:
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
+    except OSError:
+        pass  # the usual size does too, slowly
 
 
 def _childless() -> bool:
