@@ -1,6 +1,7 @@
 #include "statistics.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -158,23 +159,54 @@ static double resampled_median(struct random *r, const double *ordered, unsigned
 	return (lower + ordered[i]) / 2;
 }
 
+/* Fills `medians` with those of RESAMPLES resamples of `samples`; false: nothing, or no memory. */
+static bool resample(struct random *r, const double *samples, size_t n, double *medians)
+{
+	double *ordered = sorted(samples, n);
+	unsigned int *drawn = malloc((n + 1) * sizeof(*drawn));
+	bool done = ordered && drawn && medians;
+
+	for (size_t i = 0; done && i < RESAMPLES; i++)
+		medians[i] = resampled_median(r, ordered, drawn, n);
+	free(drawn);
+	free(ordered);
+	return done;
+}
+
+static struct interval middle_95_percent(const double *values)
+{
+	return (struct interval){ stats_percentile(values, RESAMPLES, 2.5),
+				  stats_percentile(values, RESAMPLES, 97.5) };
+}
+
 struct interval stats_median_interval(const double *samples, size_t n, uint64_t seed)
 {
 	struct interval interval = { NAN, NAN };
-	double *ordered = sorted(samples, n);
-	unsigned int *drawn = malloc((n + 1) * sizeof(*drawn));
 	double *medians = malloc(RESAMPLES * sizeof(*medians));
 	struct random r;
 
 	random_seed(&r, seed);
-	if (ordered && drawn && medians) {
-		for (size_t i = 0; i < RESAMPLES; i++)
-			medians[i] = resampled_median(&r, ordered, drawn, n);
-		interval.low = stats_percentile(medians, RESAMPLES, 2.5);
-		interval.high = stats_percentile(medians, RESAMPLES, 97.5);
-	}
+	if (resample(&r, samples, n, medians))
+		interval = middle_95_percent(medians);
 	free(medians);
-	free(drawn);
-	free(ordered);
+	return interval;
+}
+
+struct interval stats_median_ratio_interval(const double *a, size_t n_a, const double *b,
+					    size_t n_b, uint64_t seed)
+{
+	struct interval interval = { NAN, NAN };
+	double *of_a = malloc(RESAMPLES * sizeof(*of_a));
+	double *of_b = malloc(RESAMPLES * sizeof(*of_b));
+	struct random r;
+
+	random_seed(&r, seed);
+	if (resample(&r, a, n_a, of_a) && resample(&r, b, n_b, of_b)) {
+		for (size_t i = 0; i < RESAMPLES; i++)
+			of_b[i] /= of_a[i];
+		interval = middle_95_percent(of_b);
+	}
+	free(of_b);
+	free(of_a);
 	return interval;
 }

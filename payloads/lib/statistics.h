@@ -31,6 +31,10 @@ struct interval stats_mean_interval(const double *samples, size_t n);
 /* Bootstrap interval of the median at 95 %, reproducible by its seed. */
 struct interval stats_median_interval(const double *samples, size_t n, uint64_t seed);
 
+/* Likewise of median(b) / median(a). */
+struct interval stats_median_ratio_interval(const double *a, size_t n_a, const double *b,
+					    size_t n_b, uint64_t seed);
+
 /* Two-sided 97.5 % quantile of Student's t. */
 double stats_student_t(size_t degrees);
 

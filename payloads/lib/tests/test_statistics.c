@@ -118,6 +118,19 @@ static void median_interval_holds_the_truth(void **state)
 	assert_in_range(held, 178, 199);
 }
 
+static void ratio_of_medians(void **state)
+{
+	const double a[] = { 100, 101, 99, 100, 102, 98, 100, 101, 99, 100 };
+	const double b[] = { 110, 111, 109, 110, 112, 108, 110, 111, 109, 110 };
+	struct interval ratio = stats_median_ratio_interval(a, 10, b, 10, 3);
+	struct interval same = stats_median_ratio_interval(a, 10, a, 10, 3);
+
+	(void)state;
+	assert_true(ratio.low > 1.07 && ratio.low <= 1.1 && ratio.high >= 1.1 && ratio.high < 1.13);
+	assert_true(same.low <= 1 && same.high >= 1);
+	assert_true(isnan(stats_median_ratio_interval(a, 10, b, 0, 3).low));
+}
+
 int main(void)
 {
 	const struct CMUnitTest statistics[] = {
@@ -129,6 +142,7 @@ int main(void)
 		cmocka_unit_test(correlation_knows_direction),
 		cmocka_unit_test(median_interval_is_reproducible),
 		cmocka_unit_test(median_interval_holds_the_truth),
+		cmocka_unit_test(ratio_of_medians),
 	};
 
 	return cmocka_run_group_tests(statistics, NULL, NULL);

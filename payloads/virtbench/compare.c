@@ -1,0 +1,195 @@
+/* virtbench compare: which benchmarks take longer than before. */
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "comparison.h"
+#include "environment.h"
+#include "exits.h"
+#include "json.h"
+#include "options.h"
+#include "settings.h"
+#include "summary.h"
+
+#define PLOT_WIDTH 33
+
+static struct {
+	double fail_over;	/* per cent; negative: never */
+	const char *svg;
+	bool json;
+} given = { .fail_over = -1 };
+
+static const char *read_per_cent(const char *text, void *into)
+{
+	char *end;
+	double value = strtod(text, &end);
+
+	if (end == text || (*end && strcmp(end, "%")) || !(value >= 0 && value < 1000))
+		return "write a percentage such as 5%";
+	*(double *)into = value;
+	return NULL;
+}
+
+static const struct option_spec options[] = {
+	{ .name = "fail-over", .argument = "PERCENT", .parse = read_per_cent,
+	  .into = &given.fail_over,
+	  .help = "fail when a benchmark is slower and by more than that" },
+	{ .name = "svg", .argument = "FILE", .text = &given.svg, .help = "draw the ratios" },
+	{ .name = "json", .flag = &given.json, .help = "one JSON object a line" },
+	{ 0 },
+};
+
+static const struct program_spec program = {
+	.name = "virtbench compare",
+	.usage = "[options] A B",
+	.summary = "Compares two files that virtbench --csv or --json wrote: for each benchmark "
+		   "the time in B to that in A.",
+	.options = options,
+};
+
+static struct sample_file read_file(const char *path)
+{
+	struct sample_file file;
+	struct why why;
+
+	if (samples_read(&file, path, &why) < 0)
+		options_error(&program, "%s", why.text);
+	return file;
+}
+
+/* "   --+--  |  ": from half to twice as long, 1 in the middle. */
+static const char *plot(const struct comparison *c, char line[PLOT_WIDTH + 1])
+{
+	const double points[] = { c->interval.low, c->interval.high, c->ratio };
+	int columns[3];
+
+	for (int i = 0; i < 3; i++) {
+		double part = (log2(fmin(fmax(points[i], 0.5), 2)) + 1) / 2;
+
+		columns[i] = isnan(part) ? 0 : (int)lround(part * (PLOT_WIDTH - 1));
+	}
+	memset(line, ' ', PLOT_WIDTH);
+	line[PLOT_WIDTH] = 0;
+	line[PLOT_WIDTH / 2] = '|';
+	memset(line + columns[0], '-', (size_t)(columns[1] - columns[0] + 1));
+	line[columns[2]] = 'o';
+	return line;
+}
+
+static void write_text(const struct comparison *c)
+{
+	char a[32], b[32], line[PLOT_WIDTH + 1];
+
+	printf("%-18s %12s %12s %7.3f [%.3f - %.3f] %-11s %s\n", c->name,
+	       format_ns(c->a, a, sizeof(a)), format_ns(c->b, b, sizeof(b)), c->ratio,
+	       c->interval.low, c->interval.high, comparison_name(c->verdict), plot(c, line));
+}
+
+static void write_json(const struct comparison *c)
+{
+	struct json j;
+
+	json_begin_line(&j, stdout);
+	json_string(&j, "type", "comparison");
+	json_string(&j, "name", c->name);
+	json_double(&j, "a", c->a);
+	json_double(&j, "b", c->b);
+	json_double(&j, "ratio", c->ratio);
+	json_double(&j, "interval_low", c->interval.low);
+	json_double(&j, "interval_high", c->interval.high);
+	json_string(&j, "verdict", comparison_name(c->verdict));
+	json_end_line(&j);
+}
+
+static bool fails(const struct comparison *c)
+{
+	return given.fail_over >= 0 && c->verdict == SLOWER &&
+	       c->ratio > 1 + given.fail_over / 100;
+}
+
+static void say_missing(const struct sample_file *in, const struct sample_file *other,
+			const char *path)
+{
+	for (size_t i = 0; i < in->n; i++)
+		if (!samples_of(other, in->all[i].name))
+			fprintf(stderr, "virtbench compare: %s is only in %s\n", in->all[i].name, path);
+}
+
+static void write_svg(const struct comparison *all, size_t n)
+{
+	FILE *out = fopen(given.svg, "we");
+
+	if (out)
+		svg_write_comparisons(out, all, n);
+	if (!out || fclose(out) == EOF)
+		fprintf(stderr, "virtbench compare: no picture %s: %s\n", given.svg,
+			strerror(errno));
+}
+
+/* Those that both files have; how many. */
+static size_t compare_all(const struct sample_file *a, const struct sample_file *b,
+			  struct comparison *all)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < a->n; i++) {
+		const struct samples *other = samples_of(b, a->all[i].name);
+
+		if (other)
+			all[n++] = compare_samples(&a->all[i], other);
+	}
+	return n;
+}
+
+static int report(const struct comparison *all, size_t n)
+{
+	int failed = 0;
+
+	if (!given.json)
+		printf("%-18s %12s %12s %7s %-15s %-11s 1/2%*s1%*s2\n", "benchmark", "A ns", "B ns",
+		       "ratio", "95 % interval", "B is", PLOT_WIDTH / 2 - 3, "",
+		       PLOT_WIDTH / 2 - 1, "");
+	for (size_t i = 0; i < n; i++) {
+		if (given.json)
+			write_json(&all[i]);
+		else
+			write_text(&all[i]);
+		if (fails(&all[i])) {
+			fprintf(stderr, "virtbench compare: %s takes %.1f %% longer\n", all[i].name,
+				(all[i].ratio - 1) * 100);
+			failed++;
+		}
+	}
+	return failed ? EXIT_FAIL : EXIT_PASS;
+}
+
+int compare_main(int argc, char **argv)
+{
+	int first = options_parse(&program, argc, argv), status;
+	struct sample_file a, b;
+	struct comparison *all;
+	size_t n;
+
+	if (argc - first != 2)
+		options_error(&program, "needs two files, A and B; see --help");
+	a = read_file(argv[first]);
+	b = read_file(argv[first + 1]);
+	all = calloc(a.n, sizeof(*all));
+	n = all ? compare_all(&a, &b, all) : 0;
+	if (!n)
+		options_error(&program, "%s and %s have no benchmark in common", argv[first],
+			      argv[first + 1]);
+	if (given.json)
+		environment_write(stdout, "virtbench", argv);
+	say_missing(&a, &b, argv[first]);
+	say_missing(&b, &a, argv[first + 1]);
+	status = report(all, n);
+	if (given.svg)
+		write_svg(all, n);
+	free(all);
+	samples_free(&b);
+	samples_free(&a);
+	return status;
+}

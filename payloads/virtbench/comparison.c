@@ -1,0 +1,91 @@
+#include "comparison.h"
+
+#include <math.h>
+
+#include "summary.h"
+
+#define SAME_WITHIN 0.02
+/* The bootstrap's seed: the same files always give the same verdict. */
+#define SEED 1
+
+static enum comparison_verdict verdict(struct interval interval)
+{
+	if (interval.low >= 1 - SAME_WITHIN && interval.high <= 1 + SAME_WITHIN)
+		return SAME;
+	if (interval.high < 1)
+		return FASTER;
+	if (interval.low > 1)
+		return SLOWER;
+	return CANNOT_TELL;
+}
+
+struct comparison compare_samples(const struct samples *a, const struct samples *b)
+{
+	struct comparison c = {
+		.name = a->name,
+		.a = stats_median(a->values, a->n),
+		.b = stats_median(b->values, b->n),
+		.interval = stats_median_ratio_interval(a->values, a->n, b->values, b->n, SEED),
+		.verdict = CANNOT_TELL,
+	};
+
+	c.ratio = c.b / c.a;
+	/* Something that took no time, or less, has no ratio. */
+	if (c.a > 0 && c.b > 0 && isfinite(c.interval.low) && c.interval.low > 0)
+		c.verdict = verdict(c.interval);
+	return c;
+}
+
+const char *comparison_name(enum comparison_verdict v)
+{
+	static const char *const names[] = { "faster", "slower", "same", "cannot tell" };
+
+	return names[v];
+}
+
+#define ROW 18
+#define LEFT 150
+#define WIDTH 640
+#define TOP 40
+
+/* From half to twice as long, in equal steps for equal factors. */
+static double place(double ratio)
+{
+	double part = (log2(fmin(fmax(ratio, 0.5), 2)) + 1) / 2;
+
+	return LEFT + (isnan(part) ? 0.5 : part) * (WIDTH - LEFT - 20);
+}
+
+static void write_row(FILE *out, const struct comparison *c, double y)
+{
+	static const char *const colours[] = { "#2e7d32", "#b03020", "#606060", "#b0a060" };
+
+	fprintf(out, "<text x=\"%d\" y=\"%.0f\" text-anchor=\"end\">%s</text>\n", LEFT - 8, y + 4,
+		c->name);
+	fprintf(out, "<line x1=\"%.1f\" x2=\"%.1f\" y1=\"%.0f\" y2=\"%.0f\" stroke=\"%s\" "
+		"stroke-width=\"3\"/>\n", place(c->interval.low), place(c->interval.high), y, y,
+		colours[c->verdict]);
+	fprintf(out, "<circle cx=\"%.1f\" cy=\"%.0f\" r=\"4\" fill=\"%s\"><title>%.3f, %s</title>"
+		"</circle>\n", place(c->ratio), y, colours[c->verdict], c->ratio,
+		comparison_name(c->verdict));
+}
+
+void svg_write_comparisons(FILE *out, const struct comparison *all, size_t n)
+{
+	static const double ticks[] = { 0.5, 0.75, 1, 1.5, 2 };
+	double height = TOP + (double)(n + 1) * ROW;
+
+	fprintf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %.0f\" "
+		"font-family=\"sans-serif\" font-size=\"11\">\n"
+		"<rect width=\"%d\" height=\"%.0f\" fill=\"white\"/>\n"
+		"<text x=\"10\" y=\"16\" font-size=\"13\">time of B to time of A, with 95 %% "
+		"interval</text>\n", WIDTH, height, WIDTH, height);
+	for (size_t i = 0; i < sizeof(ticks) / sizeof(ticks[0]); i++)
+		fprintf(out, "<line x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%.0f\" stroke=\"%s\"/>\n"
+			"<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%g</text>\n",
+			place(ticks[i]), place(ticks[i]), TOP, height - ROW / 2.0,
+			ticks[i] == 1 ? "#404040" : "#dddddd", place(ticks[i]), TOP - 6, ticks[i]);
+	for (size_t i = 0; i < n; i++)
+		write_row(out, &all[i], TOP + ((double)i + 0.5) * ROW);
+	fprintf(out, "</svg>\n");
+}

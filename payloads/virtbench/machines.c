@@ -1,0 +1,275 @@
+#include "machines.h"
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "exits.h"
+#include "options.h"
+#include "script.h"
+#include "wire.h"
+
+#define START_LIMIT_MS 120000
+#define HELLO_LIMIT_MS 5000
+#define NAMES_MAX 64
+
+static const char *const script_names[] = { "start", "start_machine", "stop_machine", "stop" };
+
+static int is_folder_name(const struct dirent *entry)
+{
+	return entry->d_name[0] != '.' && entry->d_type != DT_REG;
+}
+
+static void unknown_backend(const char *name, const char *backends, struct why *why)
+{
+	const char *names[NAMES_MAX + 1] = { NULL }, *nearest;
+	struct dirent **entries = NULL;
+	int n = scandir(backends, &entries, is_folder_name, alphasort);
+	size_t used;
+
+	for (int i = 0; i < n && i < NAMES_MAX; i++)
+		names[i] = entries[i]->d_name;
+	nearest = nearest_name(name, names);
+	why_set(why, "unknown backend '%s'%s%s%s; there are:", name,
+		nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
+	used = strlen(why->text);
+	for (int i = 0; i < n && i < NAMES_MAX && used < sizeof(why->text); i++)
+		used += (size_t)snprintf(why->text + used, sizeof(why->text) - used, " %s",
+					 names[i]);
+	for (int i = 0; i < n; i++)
+		free(entries[i]);
+	free(entries);
+	if (n < 0)
+		why_set(why, "unknown backend '%s', and no backends in %s", name, backends);
+}
+
+int backend_find(struct backend *b, const char *name, const char *backends, struct why *why)
+{
+	char path[PATH_MAX];
+	struct stat status;
+
+	if (strchr(name, '/'))
+		snprintf(path, sizeof(path), "%s", name);
+	else
+		snprintf(path, sizeof(path), "%s/%s", backends, name);
+	if (!realpath(path, b->folder) || stat(b->folder, &status) < 0 ||
+	    !S_ISDIR(status.st_mode)) {
+		unknown_backend(name, backends, why);
+		return -1;
+	}
+	snprintf(b->name, sizeof(b->name), "%s", strrchr(b->folder, '/') + 1);
+	for (size_t i = 0; i < sizeof(script_names) / sizeof(script_names[0]); i++) {
+		if (snprintf(path, sizeof(path), "%s/%s", b->folder, script_names[i]) >=
+		    (int)sizeof(path) || access(path, X_OK) < 0) {
+			why_errno(why, errno, "backend %s: its script %s cannot be run; each of "
+				  "start, start_machine, stop_machine and stop must be there and "
+				  "executable", b->name, script_names[i]);
+			return -1;
+		}
+	}
+	return 0;
+}
+
+static int run(const struct backend *b, const char *script, const char *const words[3],
+	       char *answer, size_t size, struct why *why)
+{
+	char path[PATH_MAX + 32], above[PATH_MAX];
+	char *argv[5] = { path };
+
+	snprintf(path, sizeof(path), "%s/%s", b->folder, script);
+	snprintf(above, sizeof(above), "%s", b->folder);
+	*strrchr(above, '/') = 0;
+	for (int i = 0; i < 3 && words[i]; i++)
+		argv[i + 1] = (char *)words[i];
+	return script_run(*above ? above : "/", argv, START_LIMIT_MS, answer, size, why);
+}
+
+static int verdict_of(const struct backend *b, const char *script, int status, struct why *why)
+{
+	if (status == 0)
+		return EXIT_PASS;
+	if (status == EXIT_SKIP) {
+		why_set(why, "backend %s cannot run here; its script %s has said why above",
+			b->name, script);
+		return EXIT_SKIP;
+	}
+	if (status > 0)
+		why_set(why, "backend %s: its script %s ended with status %d; see what it said "
+			"above", b->name, script, status);
+	return EXIT_ERROR;
+}
+
+int backend_start(struct backend *b, char *address, size_t size, struct why *why)
+{
+	const char *const none[3] = { NULL };
+
+	b->started->backend = true;
+	return verdict_of(b, "start", run(b, "start", none, address, size, why), why);
+}
+
+static int start_machine(struct backend *b, int id, const char *address, int port,
+			 struct why *why)
+{
+	struct started *started = b->started;
+	char id_text[16], port_text[16];
+	const char *const words[3] = { id_text, address, port_text };
+	int status;
+
+	snprintf(id_text, sizeof(id_text), "%d", id);
+	snprintf(port_text, sizeof(port_text), "%d", port);
+	status = run(b, "start_machine", words, started->ids[id], sizeof(started->ids[id]), why);
+	if (started->ids[id][0])
+		started->machines = id + 1;
+	status = verdict_of(b, "start_machine", status, why);
+	if (status == EXIT_PASS && !started->ids[id][0]) {
+		why_set(why, "backend %s: its script start_machine printed nothing for machine %d; "
+			"it must print an identifier for stop_machine", b->name, id);
+		status = EXIT_ERROR;
+	}
+	return status;
+}
+
+static void refuse(int fd, const struct address *peer, const char *reason)
+{
+	struct why ignored;
+	char from[128];
+
+	fprintf(stderr, "virtbench: a client at %s was refused: %s\n",
+		address_format(peer, from, sizeof(from)), reason);
+	wire_send(fd, WIRE_REFUSED, reason, strlen(reason), deadline_in_ms(HELLO_LIMIT_MS),
+		  &ignored);
+	close(fd);
+}
+
+/* What is wrong with a newcomer, or NULL and its number. */
+static const char *greet(struct fleet *fleet, int fd, uint32_t *id, struct why *why)
+{
+	struct wire_message hello;
+
+	if (wire_receive(fd, &hello, deadline_in_ms(HELLO_LIMIT_MS), why) < 0)
+		return why->text;
+	if (hello.type != WIRE_HELLO || !wire_number(&hello, id))
+		why_set(why, "it did not begin with its number");
+	else if (*id >= (uint32_t)fleet->n)
+		why_set(why, "it says it is machine %u, and there are only 0 to %d", *id,
+			fleet->n - 1);
+	else if (fleet->machines[*id].fd >= 0)
+		why_set(why, "machine %u is connected already", *id);
+	else if (wire_send(fd, WIRE_WELCOME, NULL, 0, deadline_in_ms(HELLO_LIMIT_MS), why) == 0)
+		return NULL;
+	return why->text;
+}
+
+static void note_addresses(struct connected *machine, int fd)
+{
+	struct sockaddr_in here = { 0 }, there = { 0 };
+	socklen_t size = sizeof(here);
+	int one = 1;
+
+	getsockname(fd, (struct sockaddr *)&here, &size);
+	size = sizeof(there);
+	getpeername(fd, (struct sockaddr *)&there, &size);
+	inet_ntop(AF_INET, &there.sin_addr, machine->address, sizeof(machine->address));
+	machine->is_here = here.sin_addr.s_addr == there.sin_addr.s_addr;
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	machine->fd = fd;
+}
+
+static int wait_for_clients(struct fleet *fleet, int listener, uint64_t limit_ms,
+			    struct why *why)
+{
+	deadline_t deadline = deadline_in_ms(limit_ms);
+	int missing = fleet->n;
+
+	while (missing) {
+		struct address peer;
+		const char *wrong;
+		uint32_t id;
+		int fd = transport_accept(listener, &peer, deadline, why);
+
+		if (fd < 0) {
+			int first = 0;
+
+			while (fleet->machines[first].fd >= 0)
+				first++;
+			why_set(why, "machine %d did not connect within %llu s (%d of %d did); its "
+				"console may say why", first, (unsigned long long)limit_ms / 1000,
+				fleet->n - missing, fleet->n);
+			return -1;
+		}
+		wrong = greet(fleet, fd, &id, why);
+		if (wrong) {
+			refuse(fd, &peer, wrong);
+			continue;
+		}
+		note_addresses(&fleet->machines[id], fd);
+		missing--;
+	}
+	return 0;
+}
+
+int fleet_start(struct fleet *fleet, struct backend *b, int n, int listener, const char *address,
+		uint64_t limit_ms, struct why *why)
+{
+	struct sockaddr_in bound;
+	socklen_t size = sizeof(bound);
+
+	fleet->n = n;
+	for (int i = 0; i < n; i++)
+		fleet->machines[i].fd = -1;
+	if (getsockname(listener, (struct sockaddr *)&bound, &size) < 0) {
+		why_errno(why, errno, "the port listened on");
+		return EXIT_ERROR;
+	}
+	for (int i = 0; i < n; i++) {
+		int status = start_machine(b, i, address, ntohs(bound.sin_port), why);
+
+		if (status != EXIT_PASS)
+			return status;
+		fputc('.', stderr);
+	}
+	return wait_for_clients(fleet, listener, limit_ms, why) < 0 ? EXIT_ERROR : EXIT_PASS;
+}
+
+int backend_stop(struct backend *b)
+{
+	const char *words[3] = { NULL };
+	int result = 0, status;
+	char ignored[64];
+	struct why why;
+
+	for (int i = 0; i < b->started->machines; i++) {
+		words[0] = b->started->ids[i];
+		if (!words[0][0])
+			continue;
+		status = run(b, "stop_machine", words, ignored, sizeof(ignored), &why);
+		if (verdict_of(b, "stop_machine", status, &why) != EXIT_PASS) {
+			fprintf(stderr, "virtbench: machine %d (%s) was not stopped: %s\n", i,
+				words[0], why.text);
+			result = -1;
+		}
+	}
+	words[0] = NULL;
+	if (b->started->backend) {
+		status = run(b, "stop", words, ignored, sizeof(ignored), &why);
+		if (verdict_of(b, "stop", status, &why) != EXIT_PASS) {
+			fprintf(stderr, "virtbench: %s\n", why.text);
+			result = -1;
+		}
+	}
+	return result;
+}
+
+void fleet_disconnect(struct fleet *fleet)
+{
+	for (int i = 0; i < fleet->n; i++)
+		if (fleet->machines[i].fd >= 0)
+			close(fleet->machines[i].fd);
+}

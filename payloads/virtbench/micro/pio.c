@@ -1,0 +1,41 @@
+/* A byte to a port that no PC device uses: the hypervisor's device model has to look. */
+#include <errno.h>
+#include <sys/io.h>
+#include <unistd.h>
+
+#include "benchmark.h"
+#include "probe.h"
+
+#define PORT 0x512
+
+static void one_outb(void)
+{
+	if (iopl(3) < 0)
+		_exit(1);
+	outb(0xff, PORT);
+}
+
+static const char *no_ports(const struct machine *machine)
+{
+	(void)machine;
+	if (geteuid() != 0)
+		return "can only be run as root";
+	if (!survives(one_outb))
+		return "this kernel or hypervisor lets programs use no I/O ports";
+	return NULL;
+}
+
+static void pio(struct session *s, uint32_t runs)
+{
+	if (iopl(3) < 0)
+		session_fail_errno(s, "iopl");
+	session_begin(s);
+	while (runs--)
+		outb(0xff, PORT);
+	session_end(s);
+}
+
+static const struct benchmark benchmark = {
+	"pio", "Time for one outb PIO operation", ON_ONE, no_ports, pio,
+};
+REGISTER_BENCHMARK(benchmark);

@@ -1,0 +1,26 @@
+/* Results that were written before: --csv or --json of virtbench. */
+#ifndef VIRTBENCH_SAMPLES_H
+#define VIRTBENCH_SAMPLES_H
+
+#include <stddef.h>
+
+#include "transport.h"
+
+struct samples {
+	char name[64];
+	double *values;		/* ns a run */
+	size_t n;
+};
+
+struct sample_file {
+	struct samples *all;
+	size_t n;
+};
+
+/* Several lines of one benchmark are taken together.  0 or -1. */
+int samples_read(struct sample_file *file, const char *path, struct why *why);
+void samples_free(struct sample_file *file);
+
+const struct samples *samples_of(const struct sample_file *file, const char *name);
+
+#endif
