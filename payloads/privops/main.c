@@ -39,12 +39,15 @@ static enum role role_of(const struct call *call)
 	return role_find(call->root);
 }
 
+/* Without names, all that exist in this role. */
 static bool wanted(const struct call *call, const struct check *check)
 {
+	if (!call->names_count)
+		return check->must[call->scene->role] != MUST_NOT_APPLY;
 	for (int i = 0; i < call->names_count; i++)
 		if (!strcmp(call->names[i], check->name))
 			return true;
-	return !call->names_count;
+	return false;
 }
 
 static int planned(const struct call *call)

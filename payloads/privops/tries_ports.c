@@ -37,11 +37,20 @@ static struct answer read_port(const char *how)
 	return answer_done("after %s, port 0x%x reads 0x%02x", how, KEYBOARD_STATUS, status);
 }
 
+/* A kernel without these calls says nothing of privilege. */
+static struct answer refused_call(const char *name)
+{
+	if (errno == ENOSYS)
+		return answer_unreached("this kernel was built without %s "
+					"(CONFIG_X86_IOPL_IOPERM)", name);
+	return answer_refused(errno, "%s", name);
+}
+
 struct answer try_iopl(struct scene *scene)
 {
 	(void)scene;
 	if (iopl(3))
-		return answer_refused(errno, "iopl(3)");
+		return refused_call("iopl");
 	return read_port("iopl(3)");
 }
 
@@ -49,7 +58,7 @@ struct answer try_ioperm(struct scene *scene)
 {
 	(void)scene;
 	if (ioperm(KEYBOARD_STATUS, 1, 1))
-		return answer_refused(errno, "ioperm");
+		return refused_call("ioperm");
 	return read_port("ioperm");
 }
 
@@ -68,7 +77,7 @@ struct answer try_pci_config(struct scene *scene)
 	unsigned int id, subsystem;
 
 	if (iopl(3))
-		return answer_refused(errno, "iopl(3)");
+		return refused_call("iopl");
 	id = read_config(0);
 	subsystem = read_config(PCI_SUBSYSTEM) & 0xffff;
 	if (id == 0xffffffffu)

@@ -103,7 +103,9 @@ struct answer try_foreign_map(struct scene *scene)
 static bool grant_page(int fd, uint32_t domain, struct ioctl_gntalloc_alloc_gref *grant,
 		       struct answer *why)
 {
-	*grant = (struct ioctl_gntalloc_alloc_gref){ .domid = (uint16_t)domain, .count = 1 };
+	*grant = (struct ioctl_gntalloc_alloc_gref){ .domid = (uint16_t)domain,
+						     .flags = GNTALLOC_FLAG_WRITABLE,
+						     .count = 1 };
 	if (!ioctl(fd, IOCTL_GNTALLOC_ALLOC_GREF, grant))
 		return true;
 	*why = answer_refused(errno, "granting a page");

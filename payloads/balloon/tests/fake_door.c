@@ -1,0 +1,89 @@
+#include "fake_door.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define START (512u << 10)
+
+static void grow(struct fake *f, uint64_t wanted)
+{
+	uint64_t step = wanted - f->current < f->pace ? wanted - f->current : f->pace;
+
+	f->current += f->never_grows ? 0 : step;
+	if (f->current == wanted)
+		f->current -= f->leak;
+}
+
+static void advance(struct fake *f)
+{
+	uint64_t wanted = f->target;
+
+	if (f->deaf)
+		return;
+	if (!f->ignores_limit && wanted > f->limit)
+		wanted = f->limit;
+	if (wanted > f->current)
+		grow(f, wanted);
+	else
+		f->current -= f->current - wanted < f->pace ? f->current - wanted : f->pace;
+}
+
+static int fake_view(struct door *door, struct view *view, struct why *why)
+{
+	struct fake *f = door->state;
+
+	(void)why;
+	advance(f);
+	memset(view, 0, sizeof(*view));
+	view->current = f->current;
+	view->target = f->forgets_target ? START : f->target;
+	view->limit = f->limit;
+	view->hypervisor = f->hypervisor_blind ? f->frozen_count : f->current;
+	view->guest_total = f->guest_blind ? f->frozen_total : f->current - f->guest_gap;
+	view->guest_available = view->guest_total / 2;
+	return 0;
+}
+
+static int fake_set(struct door *door, uint64_t kb, struct why *why)
+{
+	struct fake *f = door->state;
+
+	why_set(why, "the fake refuses");
+	if (f->refuses)
+		return -EINVAL;
+	f->target = kb;
+	return 0;
+}
+
+static ssize_t fake_write(struct door *door, const void *bytes, size_t size)
+{
+	struct fake *f = door->state;
+
+	(void)bytes;
+	if (f->write_answer)
+		return -f->write_answer;
+	if (size == 1)
+		f->target = 0;
+	return f->rude ? 0 : (ssize_t)size;
+}
+
+void fake_door_init(struct fake *fake, struct door *door, const struct manners *manners)
+{
+	*fake = (struct fake){ .current = START, .target = START, .limit = START,
+			       .guest_gap = 20000, .pace = 16384,
+			       .frozen_total = START - 20000, .frozen_count = START };
+	*door = (struct door){ .name = "fake", .inside = true, .manners = manners,
+			       .view = fake_view, .set = fake_set, .write_raw = fake_write,
+			       .state = fake };
+}
+
+void fake_trial_init(struct trial *trial, struct door *door, struct report *report)
+{
+	struct why why;
+
+	*trial = (struct trial){ .door = door, .report = report, .floor = 128 << 10,
+				 .step = 32 << 10, .cycles = 5, .settle_ms = 300,
+				 .domain = "fake" };
+	random_seed(&trial->random, 1);
+	door->view(door, &trial->before, &why);
+}

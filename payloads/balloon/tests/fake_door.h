@@ -1,0 +1,35 @@
+/* A balloon driver in memory, honest or with one of the faults that the scenarios look for. */
+#ifndef FAKE_DOOR_H
+#define FAKE_DOOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "door.h"
+#include "trial.h"
+
+struct fake {
+	uint64_t current, target, limit;
+	uint64_t guest_gap;	/* kernel's own memory that MemTotal does not count */
+	uint64_t pace;		/* kB that the driver moves between two looks */
+	/* Faults. */
+	bool deaf;		/* takes a target, does not move */
+	bool forgets_target;	/* shows an old target */
+	bool never_grows;
+	uint64_t leak;		/* kB lost each time it grows */
+	bool guest_blind;	/* MemTotal does not follow */
+	bool hypervisor_blind;	/* nor does the hypervisor's count */
+	bool ignores_limit;
+	bool refuses;
+	int write_answer;	/* errno of odd writes; 0: the text counts as 0 kB */
+	bool rude;		/* an odd write returns too little */
+	uint64_t frozen_total, frozen_count;
+};
+
+/* 512 MiB, all well. */
+void fake_door_init(struct fake *fake, struct door *door, const struct manners *manners);
+
+/* A trial on it with a floor of 128 MiB, steps of 32 MiB and one second to settle. */
+void fake_trial_init(struct trial *trial, struct door *door, struct report *report);
+
+#endif
