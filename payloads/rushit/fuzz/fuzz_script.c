@@ -43,6 +43,7 @@ static void renew_states(void)
 	if (runs++ % RUNS_A_STATE)
 		return;
 	if (from) {
+		sandbox_leave(from);
 		lua_close(from);
 		lua_close(to);
 	}

@@ -27,7 +27,7 @@ static int nothing(lua_State *L)
 static const char makers[] =
 	"local ffi = require('ffi') local new = ffi.new "
 	"return { function() local a, b = 1, 2 "
-	"  return function(x) if x then a = x end return a, b end, function() b = a end end, "
+	"  return { function(x) if x then a = x end return a, b end, function() b = a end } end, "
 	"function() return function() return 0 end end, "
 	"function(x) return function() return x end end, "
 	"function(x) return setfenv(function() return y end, x) end, "

@@ -62,6 +62,12 @@ void sandbox_enter(lua_State *L)
 	lua_setfield(L, LUA_REGISTRYINDEX, "sandbox");
 }
 
+void sandbox_leave(lua_State *L)
+{
+	/* A state gives its memory back only to the allocator that it began with. */
+	lua_setallocf(L, memory.allocate, memory.context);
+}
+
 /* {} with the allowed names behind it, as the environment of the function on top */
 static void push_environment(lua_State *L)
 {
