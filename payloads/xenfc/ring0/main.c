@@ -1,9 +1,9 @@
 /*
  * xenfc.elf: the fuzzer as a PV kernel, in the place of dom0's or as a guest's.
  *
- * Command line: the words of plan.h; `bare` measures hypercalls with nothing around them
- * first; `coverage` tells what the hypervisor counted during the run.  Ends with KTAP, a
- * "Test result:" line and a shutdown.
+ * Command line: the words of plan.h; `calls=3,7-9` makes only these calls; `bare` measures
+ * hypercalls with nothing around them first; `coverage` tells what the hypervisor counted
+ * during the run.  Ends with KTAP, a "Test result:" line and a shutdown.
  */
 #include <stdbool.h>
 
@@ -22,6 +22,8 @@
 #include "words.h"
 
 #define MOST_WORDS 64
+#define MOST_CALLS 8192
+#define CALLS "calls="
 
 void kernel_main(const struct start_info *info);
 
@@ -61,12 +63,24 @@ struct extras {
 	bool bare, coverage;
 };
 
+static const char *take_calls(struct plan *plan, const char *list)
+{
+	static uint64_t calls[MOST_CALLS];
+
+	if (!numbers_of(list, calls, MOST_CALLS, &plan->n_calls))
+		return "no list of up to 8192 ascending numbers; write it as 3,7-9";
+	plan->calls = calls;
+	return NULL;
+}
+
 static const char *take_word(struct plan *plan, struct extras *extras, const char *word)
 {
 	if (text_equal(word, "bare"))
 		extras->bare = true;
 	else if (text_equal(word, "coverage"))
 		extras->coverage = true;
+	else if (memcmp(word, CALLS, strlen(CALLS)) == 0)
+		return take_calls(plan, word + strlen(CALLS));
 	else
 		return plan_word(plan, word);
 	return NULL;
