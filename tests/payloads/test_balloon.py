@@ -1,0 +1,170 @@
+"""The balloon payload against a stand-in tree, with and without a driver that moves."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+from typing import Iterator
+
+import pytest
+
+SOURCE = Path(__file__).resolve().parents[2] / "payloads/balloon"
+FOLDER = "sys/devices/system/xen_memory/xen_memory0"
+START_KB = 131072
+LIMIT = 60
+
+
+@pytest.fixture(scope="session")
+def program() -> str:
+    subprocess.run(["make", "-s", "-C", str(SOURCE)], check=True, capture_output=True)
+    return str(SOURCE / "build/balloon")
+
+
+class Tree:
+    """/proc and /sys of a Xen guest with 128 MiB."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.folder = root / FOLDER
+        (self.folder / "info").mkdir(parents=True)
+        (root / "proc").mkdir()
+        (self.folder / "target_kb").write_text(f"{START_KB}\n")
+        for name in ("low_kb", "high_kb"):
+            (self.folder / "info" / name).write_text("0\n")
+        self.allocate(START_KB)
+
+    def allocate(self, kb: int) -> None:
+        self.replace(self.folder / "info/current_kb", f"{kb}\n")
+        words = f"MemTotal: {kb - 8000} kB\nMemAvailable: 60000 kB\n"
+        self.replace(self.root / "proc/meminfo", words)
+
+    @staticmethod
+    def replace(path: Path, text: str) -> None:
+        new = path.with_suffix(".new")
+        new.write_text(text)
+        new.rename(path)
+
+    @property
+    def target(self) -> int:
+        return int((self.folder / "target_kb").read_text())
+
+    @contextlib.contextmanager
+    def driver(self) -> Iterator[None]:
+        """The allocation follows the target."""
+        ended = threading.Event()
+
+        def follow() -> None:
+            current = START_KB
+            while not ended.wait(0.0005):
+                if self.target != current:
+                    current = self.target
+                    self.allocate(current)
+
+        thread = threading.Thread(target=follow)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    return Tree(tmp_path)
+
+
+def run(program: str, *words: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [program, *map(str, words)], capture_output=True, text=True, timeout=LIMIT
+    )
+
+
+def test_moves_with_a_driver(program, tree):
+    with tree.driver():
+        said = run(program, "--root", tree.root, "--json", "--cycles", 5, "read", "lower", "raise",
+                   "random", "cycles")  # fmt: skip
+    assert said.returncode == 0, said
+    lines = [json.loads(line) for line in said.stdout.splitlines()]
+    assert lines[0]["type"] == "environment" and lines[0]["program"] == "balloon"
+    verdicts = {line["name"]: line["status"] for line in lines if line["type"] == "result"}
+    assert verdicts == dict.fromkeys(["read", "lower", "raise", "random", "cycles"], "pass")
+    figures = {line["name"]: line["unit"] for line in lines if line["type"] == "figure"}
+    assert figures == {"balloon-down": "MB/s", "balloon-up": "MB/s"}
+    assert tree.target == START_KB
+
+
+def test_prints_what_the_old_file_said(program, tree):
+    said = run(program, "--root", tree.root, "read")
+    assert "Current allocation:   131072 kB\nRequested target:     131072 kB\n" in said.stdout
+
+
+def test_driver_that_does_not_move_fails(program, tree):
+    said = run(program, "--root", tree.root, "--ktap", "--settle", 1, "lower")
+    assert said.returncode == 1, said
+    assert "not ok 1 lower # the allocation did not follow" in said.stdout
+    assert tree.target == START_KB
+
+
+def started_to_move(program: str, tree: Tree) -> subprocess.Popen[str]:
+    words = [program, "--root", str(tree.root), "--settle", "50", "lower"]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    end = time.monotonic() + LIMIT
+    while tree.target == START_KB:
+        assert time.monotonic() < end and process.poll() is None, "it did not write a target"
+        time.sleep(0.005)
+    return process
+
+
+def test_interrupted_run_puts_the_target_back(program, tree):
+    process = started_to_move(program, tree)
+    process.send_signal(signal.SIGTERM)
+    assert "interrupted; the old target was put back" in process.communicate(timeout=LIMIT)[1]
+    assert (process.returncode, tree.target) == (99, START_KB)
+
+
+def test_killed_scenario_puts_the_target_back(program, tree):
+    process = started_to_move(program, tree)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    os.kill(int(children[0]), signal.SIGKILL)
+    assert "killed by signal 9" in process.communicate(timeout=LIMIT)[1]
+    assert (process.returncode, tree.target) == (99, START_KB)
+
+
+def test_no_balloon_is_a_skip_that_says_why(program, tmp_path):
+    said = run(program, "--root", tmp_path, "--ktap")
+    assert said.returncode == 77, said
+    assert "ok 1 interface # SKIP this machine has no balloon" in said.stdout
+
+
+def test_interface_that_was_asked_for_must_be_there(program, tree):
+    said = run(program, "--root", tree.root, "--interface", "proc", "--ktap")
+    assert said.returncode == 99 and "# ERROR" in said.stdout, said
+
+
+@pytest.mark.parametrize(
+    "words, what",
+    [
+        (["lowr"], "did you mean lower"),
+        (["--cycels=3"], "cycles"),
+        (["--ktap", "--json"], "exclude each other"),
+        (["--interface=sysf"], "sysfs"),
+    ],
+)
+def test_usage(program, words, what):
+    said = run(program, *words)
+    assert said.returncode == 2 and what in said.stderr, said
+
+
+def test_seed_repeats_a_run(program, tree):
+    with tree.driver():
+        runs = [run(program, "--root", tree.root, "-s", 7, "random") for _ in range(2)]
+    assert [said.returncode for said in runs] == [0, 0], runs
+    assert runs[0].stdout.startswith("seed: 7\n")
+    assert runs[0].stdout == runs[1].stdout
