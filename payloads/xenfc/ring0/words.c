@@ -59,8 +59,8 @@ bool numbers_of(const char *list, uint64_t numbers[], size_t most, size_t *count
 			return false;
 		if (last - first >= most - *count)
 			return false;
-		for (uint64_t number = first; number <= last; number++)
-			numbers[(*count)++] = number;
+		for (uint64_t more = 0; more <= last - first; more++)
+			numbers[(*count)++] = first + more;
 		if (*list != ',')
 			return *list == '\0';
 	}
