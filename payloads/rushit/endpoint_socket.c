@@ -107,8 +107,26 @@ static void share_port(struct worker *w, int fd)
 
 	if (s->transport == TRANSPORT_INET && !run_spreads_ports(s))
 		set_option(w, fd, SOL_SOCKET, SO_REUSEPORT, 1, "SO_REUSEPORT");
-	if (s->reuseaddr)
-		set_option(w, fd, SOL_SOCKET, SO_REUSEADDR, 1, "--reuseaddr");
+	if (s->transport == TRANSPORT_INET && s->socket_type == SOCK_STREAM)
+		set_option(w, fd, SOL_SOCKET, SO_REUSEADDR, 1, "SO_REUSEADDR");
+}
+
+int socket_probe(const struct endpoint *e, struct why *why)
+{
+	int fd = socket(e->info.ai_family, e->info.ai_socktype | SOCK_CLOEXEC, 0);
+	int one = 1;
+	int status;
+
+	if (fd < 0) {
+		why_errno(why, errno, "cannot open a socket");
+		return -1;
+	}
+	/* Old connections of an earlier server do not count. */
+	if (e->info.ai_socktype == SOCK_STREAM)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	status = endpoint_bind(fd, e, why);
+	close(fd);
+	return status;
 }
 
 struct flow *socket_serve(struct worker *w, flow_ready_fn ready)
@@ -240,6 +258,5 @@ int socket_reconnect(struct flow *flow)
 	if (fd < 0)
 		return FLOW_ENDED;
 	flow->fd = fd;
-	flow->events = 0;
 	return 0;
 }

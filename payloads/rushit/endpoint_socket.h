@@ -10,6 +10,12 @@
  */
 struct flow *socket_serve(struct worker *w, flow_ready_fn ready);
 
+/*
+ * 0 when nobody has the port.  Threads share it with SO_REUSEPORT, and so would another
+ * server: the kernel would hand it half of the connections and tell nobody.
+ */
+int socket_probe(const struct endpoint *e, struct why *why);
+
 /* Listen with at least this backlog from now on: so many connections will come at once. */
 void socket_widen_backlog(struct flow *listener, long connections);
 

@@ -201,8 +201,10 @@ void flow_wait_for(struct flow *flow, uint32_t events)
 		flow->events = events;
 		return;
 	}
-	if (epoll_ctl(w->epoll_fd, flow->events ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, flow->fd, &event))
+	if (epoll_ctl(w->epoll_fd, flow->registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, flow->fd,
+		      &event))
 		worker_fail(w, "flow %u: epoll_ctl: %s", flow->id, strerror(errno));
+	flow->registered = true;
 	flow->events = events;
 }
 
@@ -219,6 +221,7 @@ void flow_disconnect(struct flow *flow)
 	}
 	close(flow->fd);
 	flow->fd = -1;
+	flow->registered = false;
 	flow->events = 0;
 }
 

@@ -22,6 +22,7 @@ struct flow {
 	uint32_t id;			/* counted through all threads */
 	uint32_t slot;			/* in worker->flows */
 	uint32_t events;		/* that it waits for */
+	bool registered;		/* in the worker's epoll set */
 	bool opened;			/* here, not accepted: hooks see its begin and end */
 	bool busy;			/* a request is on its way */
 

@@ -43,7 +43,7 @@ static void report_failed_worker(struct test *t)
 	for (int i = 0; i < t->started; i++) {
 		const struct worker *w = t->workers[i];
 
-		if (w->failed)
+		if (w->problem.text[0])
 			test_fail(t, w->script_failed ? EXIT_FAIL : EXIT_ERROR, "%s",
 				  w->problem.text);
 	}

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -18,15 +19,18 @@ static int listen_for_data(struct test *t, int *control)
 	*control = control_listen(s, &t->run.server, &why);
 	if (*control < 0) {
 		/* Without a transport nothing can be tested; everything else is a mistake. */
+		bool in_use = errno == EADDRINUSE;
 		bool absent = s->transport == TRANSPORT_VSOCK && !vsock_usable(UINT32_MAX, &why);
 
 		return test_fail(t, absent ? EXIT_SKIP : EXIT_ERROR, "%s%s", why.text,
-				 absent ? "" : "; is another server running?");
+				 in_use ? "; is another server running?" : "");
 	}
 	t->run.server.info.ai_socktype = s->socket_type;
 	t->run.server.info.ai_protocol = 0;
 	if (endpoint_move(&t->run.server, s, s->port, 0, &why))
 		return test_fail(t, EXIT_ERROR, "%s", why.text);
+	if (!run_spreads_ports(s) && socket_probe(&t->run.server, &why))
+		return test_fail(t, EXIT_ERROR, "%s; is another server running?", why.text);
 	return test_start_workers(t);
 }
 

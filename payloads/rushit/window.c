@@ -25,7 +25,7 @@ static struct totals sum_up(const struct window *window, uint64_t *bytes)
 		sum.send_errors += look(&c->send_errors);
 		sum.copied += look(&c->copied);
 		if (bytes)
-			bytes[i] = bytes_read + written;
+			bytes[i] = payload_bytes(window->run->settings, bytes_read, written);
 	}
 	return sum;
 }

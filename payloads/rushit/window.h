@@ -21,7 +21,7 @@ struct window {
 	int count;
 	struct rusage before, after;
 	struct totals begin, end;
-	uint64_t *bytes_begin, *bytes_end;	/* of each worker, both directions */
+	uint64_t *bytes_begin, *bytes_end;	/* of each worker */
 	struct series series;
 	struct totals last;		/* at the last interval's end */
 	uint64_t flow_samples;

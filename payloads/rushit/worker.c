@@ -43,6 +43,9 @@ void worker_fail(struct worker *w, const char *text, ...)
 	if (w->failed)
 		return;
 	w->failed = true;
+	/* What breaks while both ends tear down is no failure; a script's error always is. */
+	if (atomic_load(&w->run->stopping) && !w->script_failed)
+		return;
 	va_start(words, text);
 	vsnprintf(w->problem.text, sizeof(w->problem.text), text, words);
 	va_end(words);

@@ -103,8 +103,9 @@ static void become_alone(struct loop *l, struct flow *flow)
 {
 	struct worker *w = l->w;
 
-	if (flow->events)
+	if (flow->registered)
 		epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, flow->fd, NULL);
+	flow->registered = false;
 	if (!w->settings->busy_poll)
 		fcntl(flow->fd, F_SETFL, O_RDWR);
 	if (l->workload->check)
