@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Sequence
@@ -144,6 +145,20 @@ def test_a_power_cut_under_xenbuild_is_broken(stand: Stand) -> None:
     assert summary.splitlines()[:2] == [f"run {run.id}: broken", facts["reason"]]
     assert "make: building" in summary and "own login" not in summary
     assert stand.is_over() and stand.asked == []
+
+
+def test_a_power_cut_before_the_run_began_leaves_nothing(stand: Stand) -> None:
+    run = stand.begin(phase="building")
+    shutil.rmtree(run.folder)
+    assert stand.come_up() == 0
+    assert "before run" in stand.said.getvalue() and stand.is_over() and not stand.asked
+
+
+def test_a_run_that_was_booting_and_cannot_be_found_is_told(stand: Stand) -> None:
+    run = stand.begin(phase="booting")
+    shutil.rmtree(run.folder)
+    with pytest.raises(XentestError, match="there is no run"):
+        stand.come_up()
 
 
 @pytest.mark.parametrize("phase", ["booting", "building"])

@@ -353,6 +353,8 @@ def test_killed_at_any_moment_the_next_night_starts_clean(stand: Stand) -> None:
         open_runs = [path for path in left if not is_closed(path)]
         states += [json.loads((path / "run.json").read_text())["state"] for path in open_runs]
         assert len(open_runs) <= 1, "the xenbuild before closed its predecessor"
+        known = boot.load(stand.paths)
+        assert all(known and path.name == known.run for path in open_runs), "a run is not known of"
         assert stand.start(reboot=False) == 0
         for path in open_runs:
             assert json.loads((path / "run.json").read_text())["status"] == "broken"
@@ -388,6 +390,10 @@ def test_cut_right_after_a_step_the_run_is_closed(stand: Stand, cut: str) -> Non
         patch.setattr(build, "_end", lambda *words: None)
         with pytest.raises(PowerCut):
             stand.start()
+    if cut == "boot.save":  # a run is noted before it begins
+        assert not list((stand.root / "runs").glob("2*"))
+        assert stand.start(reboot=False) == 0
+        return
     cut_run = stand.run()
     assert cut_run.facts["state"] in ("building", "booting")
     assert stand.start(reboot=False) == 0

@@ -40,6 +40,11 @@ class Scripted:
     on: bool = True
     resets: int = 0
     pressed: int = 0
+    returncode: int = 1  # negative: the signal that ended it
+
+    @property
+    def process(self) -> "Scripted":
+        return self
 
     def alive(self) -> bool:
         return self.on
@@ -206,6 +211,27 @@ def test_power_that_was_lost_comes_back(lab: Lab) -> None:
 def test_an_emulator_that_does_not_start_is_told(lab: Lab) -> None:
     lab.script = [lab.loses_power]
     with pytest.raises(BrokenError, match="the emulator does not run: qemu: bang"):
+        lab.watch()
+
+
+def test_a_machine_that_is_killed_at_once_lost_its_power(lab: Lab) -> None:
+    def cut() -> None:
+        lab.switched_on[-1].returncode = -9
+        lab.loses_power()
+
+    lab.script = [cut, lab.says(UP), lab.begins, lab.becomes(**FINISHED)]
+    assert lab.watch()["status"] == "pass"
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_machine_that_forgot_its_run_is_told(lab: Lab, begun: bool) -> None:
+    def cut() -> None:
+        lab.waits(5)()
+        lab.loses_power()
+
+    none = lab.says("xentest: dom0: no run is under way\n")
+    lab.script = [none, *([lab.begins] if begun else []), cut, none, none]
+    with pytest.raises(BrokenError, match="knows of no run"):
         lab.watch()
 
 

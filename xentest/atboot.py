@@ -233,6 +233,10 @@ def main(paths: boot.Paths, progress: Progress, machine: Machine) -> int:
         progress.say(f"{paths.flag} speaks of a run that nobody knows: removed")
         boot.clear(paths)
         return EXIT_OK
+    if boot.is_before_its_run(state):
+        progress.say(f"the machine went down before run {state.run} began: nothing to go on with")
+        boot.clear(paths)
+        return EXIT_OK
     run = runs.open_run(Path(state.results_dir), state.run)
     wanted = control.load(run.control_file)
     at_boot = AtBoot(paths, state, run, wanted, progress, machine)

@@ -102,6 +102,12 @@ def save(paths: Paths, state: State) -> None:
     durable.write_json(paths.state, asdict(state))
 
 
+def is_before_its_run(state: State) -> bool:
+    """Whether xenbuild was cut off between noting a run and beginning it."""
+    folder = Path(state.results_dir) / state.run
+    return state.phase == "building" and not os.path.lexists(folder)
+
+
 def clear(paths: Paths) -> None:
     """No run is under way any more."""
     for path in (paths.flag, paths.state):

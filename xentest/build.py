@@ -44,12 +44,9 @@ def start(control: Control, paths: boot.Paths, progress: Progress, *, reboot: bo
     with runs.Lock(paths.lock, "xenbuild"):
         results_dir = Path(control.preferences.results_dir)
         close_interrupted(paths, results_dir, progress)
-        run = runs.begin(results_dir, control)
-        state = boot.State(run.id, control.preferences.results_dir, boot_id=boot.boot_id())
-        state.hypervisor = control.preferences.hypervisor
+        run, state = _begin(control, paths, results_dir)
         progress.say(f"run {run.id}: {run.folder}")
         try:
-            boot.save(paths, state)
             _copy_control(control, paths)
             run.update(**_facts())
             if state.hypervisor == "xen":
@@ -66,6 +63,19 @@ def start(control: Control, paths: boot.Paths, progress: Progress, *, reboot: bo
     return EXIT_OK
 
 
+def _begin(control: Control, paths: boot.Paths, results_dir: Path) -> tuple[runs.Run, boot.State]:
+    """The state before the run: a run that a power cut leaves behind is always known of."""
+    run_id = runs.free_id(results_dir)
+    state = boot.State(run_id, control.preferences.results_dir, boot_id=boot.boot_id())
+    state.hypervisor = control.preferences.hypervisor
+    boot.save(paths, state)
+    try:
+        return runs.begin(results_dir, control, run_id), state
+    except BaseException:
+        boot.clear(paths)
+        raise
+
+
 def close_interrupted(paths: boot.Paths, results_dir: Path, progress: Progress) -> None:
     """Runs that nobody goes on with must not stay open for ever."""
     folders = set(runs.kept(results_dir)) if results_dir.is_dir() else set()
@@ -74,7 +84,7 @@ def close_interrupted(paths: boot.Paths, results_dir: Path, progress: Progress) 
     except boot.DamagedState as error:
         progress.say(f"{error.what}; removed")
         state = None
-    if state is not None:
+    if state is not None and not boot.is_before_its_run(state):
         # It may be kept elsewhere, when the control file has changed.
         folders.add(Path(state.results_dir) / state.run)
     for folder in sorted(folders):

@@ -81,7 +81,7 @@ def begin(results_dir: Path, control: Control, run_id: Optional[str] = None) -> 
         "phases": [],
         "boots": 0,
     }
-    folder = results_dir / _free_id(results_dir, run_id)
+    folder = results_dir / (run_id or free_id(results_dir))
     facts["id"] = folder.name
     durable.write_json(unfinished / "run.json", facts)
     os.rename(unfinished, folder)
@@ -90,13 +90,8 @@ def begin(results_dir: Path, control: Control, run_id: Optional[str] = None) -> 
     return Run(folder, facts)
 
 
-def _free_id(results_dir: Path, wanted: Optional[str]) -> str:
-    if wanted is not None:
-        if not RUN_ID.fullmatch(wanted):
-            raise UsageError(f"{wanted!r} is no run id", "A run id looks like 20240131-023000.")
-        if (results_dir / wanted).exists():
-            raise UsageError(f"run {wanted} exists already in {results_dir}", "Take another id.")
-        return wanted
+def free_id(results_dir: Path) -> str:
+    """An id for a run that begins now."""
     stamp = time.strftime("%Y%m%d-%H%M%S")
     candidates = [stamp] + [f"{stamp}-{number}" for number in range(2, 1000)]
     return next(name for name in candidates if not (results_dir / name).exists())

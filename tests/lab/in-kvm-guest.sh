@@ -9,14 +9,14 @@ modules=/lib/modules/$(uname -r)
 mkdir -p "$root/bin" "$root/proc" "$root/sys" "$root/dev" "$root/files" "$root/tmp"
 for program in /usr/bin/busybox /usr/bin/kmod; do
 	cp "$program" "$root/bin/"
-	for library in $(ldd "$program" | grep -o '/[^ ]*'); do
+	for library in $(ldd "$program" 2> /dev/null | grep -o '/[^ ]*'); do
 		mkdir -p "$root$(dirname "$library")"
 		cp "$library" "$root$library"
 	done
 done
 ln -s busybox "$root/bin/sh"
 ln -s kmod "$root/bin/modprobe"
-for module in virtio virtio_ring virtio_pci virtio_balloon msr; do
+for module in virtio virtio_ring virtio_pci virtio_balloon vmw_vsock_virtio_transport msr; do
 	for file in $(modprobe --show-depends "$module" 2> /dev/null | sed -n 's/^insmod //p'); do
 		mkdir -p "$root$(dirname "$file")"
 		cp "$file" "$root$file"
@@ -31,7 +31,7 @@ export PATH=/bin
 busybox mount -t proc proc /proc
 busybox mount -t sysfs sys /sys
 busybox mount -t devtmpfs dev /dev
-for module in virtio_pci virtio_balloon msr; do modprobe \$module; done
+for module in virtio_pci virtio_balloon vmw_vsock_virtio_transport msr; do modprobe \$module; done
 cd /files
 echo "in-kvm-guest begins"
 $command
@@ -41,7 +41,7 @@ END
 chmod +x "$root/init"
 (cd "$root" && find . | busybox cpio -o -H newc 2> /dev/null) > "$work/initrd"
 qemu-system-x86_64 -nodefaults -display none -accel kvm -cpu host -m 512 -no-reboot \
-	-device virtio-balloon-pci -qmp "unix:$work/monitor,server=on,wait=off" \
+	-device virtio-balloon-pci -device vhost-vsock-pci,guest-cid=5 -qmp "unix:$work/monitor,server=on,wait=off" \
 	-kernel /boot/vmlinuz -initrd "$work/initrd" \
 	-append 'console=ttyS0 panic=-1 loglevel=4' -serial "file:$log" < /dev/null &
 machine=$!

@@ -54,6 +54,7 @@ class Night:
     begun: float = field(default_factory=time.monotonic)
     booting_since: float = 0.0
     waits_for_life: bool = True
+    lost: bool = False  # this boot knows nothing of the run that an earlier one began
     power_cycles: int = 0
     seen_resets: int = 0
     console_position: int = 0
@@ -71,6 +72,11 @@ class Night:
                 if facts.get("state") in ("finished", "broken"):
                     self._mark("run ended")
                     return facts
+                if self.lost:
+                    raise BrokenError(
+                        f"the machine came up and knows of no run:\n{self._console_tail()}",
+                        "It went down before xenbuild had noted one, or its disk is not kept.",
+                    )
                 if not facts and self._refused():
                     raise BrokenError(f"xenbuild began no run:\n{self._console_tail()}")
                 if time.monotonic() - self.begun > limit:
@@ -116,8 +122,10 @@ class Night:
         # Whole lines only, but a line that is longer than what is read at once is no line.
         end = len(fresh) if len(fresh) == LOOK else fresh.rfind(b"\n") + 1
         self.console_position += end
-        if self.waits_for_life and SIGN_OF_LIFE.search(fresh[:end]):
+        sign = SIGN_OF_LIFE.search(fresh[:end]) if self.waits_for_life else None
+        if sign:
             self.waits_for_life = False
+            self.lost = sign[1] == b"no run" and bool(facts or self.power_cycles)
             self._mark("machine is up")
         for match in FIRST_TEST.finditer(fresh[:end]):
             name = match[1].decode(errors="replace")
@@ -154,7 +162,8 @@ class Night:
                 raise BrokenError(
                     f"the emulator died {POWER_CYCLES} times: {self.running.last_words()}"
                 )
-            if time.monotonic() - self.booting_since < 1:
+            ended_by_itself = (self.running.process.returncode or 0) >= 0
+            if ended_by_itself and time.monotonic() - self.booting_since < 1:
                 raise BrokenError(f"the emulator does not run: {self.running.last_words()}")
             self.progress.say("  the machine lost its power: switching it on again")
             self._power_on()
