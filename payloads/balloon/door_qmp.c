@@ -10,6 +10,7 @@
 #include "door.h"
 
 #define ANSWER_LIMIT_MS 10000
+#define REPORT_LIMIT_MS 4000
 #define LINE_SIZE 16384
 
 struct qmp {
@@ -192,12 +193,27 @@ static int find_most(struct qmp *q, struct why *why)
 	return 0;
 }
 
+/* The first report comes within a second, if the guest has a driver that reports at all. */
+static int wait_for_report(struct door *door, struct why *why)
+{
+	deadline_t deadline = deadline_in_ms(REPORT_LIMIT_MS);
+	struct view view;
+
+	do {
+		if (door->view(door, &view, why))
+			return -1;
+		if (view.guest_total)
+			break;
+		clock_sleep_until(clock_ns() + 50 * NS_PER_MS);
+	} while (!deadline_passed(deadline));
+	return 0;
+}
+
 int door_open_qmp(struct door *door, const char *socket, struct why *why)
 {
 	struct qmp *q = calloc(1, sizeof(*q));
 	deadline_t deadline = deadline_in_ms(ANSWER_LIMIT_MS);
 	struct address address;
-	struct view view;
 
 	if (!q) {
 		why_set(why, "no memory");
@@ -212,5 +228,5 @@ int door_open_qmp(struct door *door, const char *socket, struct why *why)
 	    command(q, why, "{\"execute\": \"qmp_capabilities\"}\n") || find_most(q, why))
 		return -1;
 	ask_for_reports(q, why);
-	return door->view(door, &view, why);
+	return wait_for_report(door, why);
 }

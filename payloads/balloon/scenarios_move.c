@@ -33,7 +33,7 @@ struct verdict scenario_read(struct trial *trial)
 }
 
 /* The guest's own kernel must see the same change; a few pages are its free choice. */
-static struct verdict check_guest(const struct view *before, const struct view *after)
+static struct verdict check_counts(const struct view *before, const struct view *after)
 {
 	int64_t driver = (int64_t)(before->current - after->current);
 	int64_t kernel = (int64_t)(before->guest_total - after->guest_total);
@@ -48,8 +48,11 @@ static struct verdict check_guest(const struct view *before, const struct view *
 	return (struct verdict){ .outcome = OUTCOME_PASS };
 }
 
-/* A guest that reports on its own does so a little later: wait for its word, with a limit. */
-static struct verdict guest_agrees(struct trial *trial, const struct view *before)
+/*
+ * Everybody's count against that of the beginning.  A guest that reports on its own does
+ * so a little later: wait for its word, with a limit.
+ */
+static struct verdict guest_agrees(struct trial *trial)
 {
 	deadline_t deadline = deadline_in_ms(trial->door->inside ? 0 : 10000);
 	struct verdict verdict;
@@ -59,7 +62,7 @@ static struct verdict guest_agrees(struct trial *trial, const struct view *befor
 	do {
 		if (trial->door->view(trial->door, &now, &why))
 			return verdict_error("%s", why.text);
-		verdict = check_guest(before, &now);
+		verdict = check_counts(&trial->before, &now);
 		if (verdict.outcome != OUTCOME_PASS)
 			clock_sleep_until(clock_ns() + 50 * NS_PER_MS);
 	} while (verdict.outcome != OUTCOME_PASS && !deadline_passed(deadline));
@@ -70,48 +73,42 @@ struct verdict scenario_lower(struct trial *trial)
 {
 	struct verdict verdict, back;
 	struct settled settled;
-	struct view begin;
 
 	if (!can_move(trial, &verdict))
 		return verdict;
-	if (trial->door->view(trial->door, &begin, &settled.why))
-		return verdict_error("%s", settled.why.text);
-	verdict = move(trial, begin.current - trial->step, &settled);
+	verdict = move(trial, trial->before.target - trial->step, &settled);
 	if (verdict.outcome == OUTCOME_PASS) {
 		report_figure(trial->report, "balloon-down",
 			      mb_per_second(trial->step, settled.seconds), "MB/s", "higher");
-		back = guest_agrees(trial, &begin);
-		if (back.outcome != OUTCOME_PASS)
-			verdict = back;
+		verdict = both(guest_agrees(trial), verdict);
 	}
 	back = move_back(trial);
-	return verdict.outcome == OUTCOME_PASS && back.outcome != OUTCOME_PASS ? back : verdict;
+	return both(both(verdict, back), verdict);
 }
 
 struct verdict scenario_raise(struct trial *trial)
 {
 	struct verdict verdict;
-	struct settled settled;
-	struct view small;
+	struct settled settled = { 0 };
+	uint64_t small;
 
 	if (!can_move(trial, &verdict))
 		return verdict;
 	verdict = move(trial, trial->before.target - trial->step, &settled);
+	small = settled.view.current;
+	verdict = both(verdict, guest_agrees(trial));
 	if (verdict.outcome != OUTCOME_PASS) {
 		move_back(trial);
 		return verdict;
 	}
-	small = settled.view;
 	verdict = move(trial, trial->before.target, &settled);
 	if (verdict.outcome != OUTCOME_PASS)
 		return verdict;
 	report_figure(trial->report, "balloon-up", mb_per_second(trial->step, settled.seconds),
 		      "MB/s", "higher");
-	verdict = guest_agrees(trial, &small);
-	if (verdict.outcome != OUTCOME_PASS)
-		return verdict;
-	return verdict_pass("from %" PRIu64 " to %" PRIu64 " kB in %.3f s", small.current,
-			    settled.view.current, settled.seconds);
+	return both(guest_agrees(trial),
+		    verdict_pass("from %" PRIu64 " to %" PRIu64 " kB in %.3f s", small,
+				 settled.view.current, settled.seconds));
 }
 
 /* The last of many targets is the one that counts. */
@@ -136,10 +133,9 @@ struct verdict scenario_random(struct trial *trial)
 	if (verdict.outcome != OUTCOME_FAIL)
 		verdict = move(trial, target, &settled);
 	back = move_back(trial);
+	verdict = both(verdict, back);
 	if (verdict.outcome != OUTCOME_PASS)
 		return verdict;
-	if (back.outcome != OUTCOME_PASS)
-		return back;
 	return verdict_pass("%d writes; the last one, %" PRIu64 " kB, was reached", writes, target);
 }
 

@@ -9,6 +9,8 @@
 /* In the order of enum role: control domain, PV guest, HVM guest, KVM guest. */
 #define XEN_PRIVILEGED { MUST_ALLOW, MUST_REFUSE, MUST_REFUSE, MUST_NOT_APPLY }
 #define XEN_NOBODY { MUST_REFUSE, MUST_REFUSE, MUST_REFUSE, MUST_NOT_APPLY }
+/* Who has virtual devices reaches those. */
+#define PORTS { MUST_ALLOW, MUST_REFUSE, MUST_ALLOW, MUST_ALLOW }
 #define REAL_HARDWARE { MUST_ALLOW, MUST_REFUSE, MUST_NOT_APPLY, MUST_NOT_APPLY }
 #define CONTROL_ONLY { MUST_ALLOW, MUST_NOT_APPLY, MUST_NOT_APPLY, MUST_NOT_APPLY }
 #define GUESTS_NEVER { MUST_NOT_APPLY, MUST_REFUSE, MUST_REFUSE, MUST_NOT_APPLY }
@@ -25,8 +27,8 @@ const struct check checks[] = {
 	  XEN_PRIVILEGED, { EPERM } },
 	{ "destroydomain", "destroy a domain (domctl)", &door_privcmd, try_destroy, XEN_PRIVILEGED,
 	  { EPERM } },
-	{ "iopl", "iopl(3), then read a port", &door_ports, try_iopl, REAL_HARDWARE, { EPERM } },
-	{ "ioperm", "ioperm, then read a port", &door_ports, try_ioperm, REAL_HARDWARE, { EPERM } },
+	{ "iopl", "iopl(3), then read a port", &door_ports, try_iopl, PORTS, { EPERM } },
+	{ "ioperm", "ioperm, then read a port", &door_ports, try_ioperm, PORTS, { EPERM } },
 	{ "settime", "set Xen's clock (platform_op)", &door_privcmd, try_platform_settime,
 	  XEN_PRIVILEGED, { EPERM } },
 	{ "clock-settime", "set this domain's clock", &door_system, try_clock_settime, EVERYBODY,
@@ -62,6 +64,8 @@ const struct check checks[] = {
 	  { EPERM, EINVAL, EFAULT, EIO } },
 	{ "user-hypercall", "a KVM hypercall from user mode", &door_kvm, try_user_hypercall,
 	  KVM_NEVER, { EPERM } },
+	{ "kernel-hypercall", "a KVM hypercall from kernel mode", &door_kvm, try_kernel_hypercall,
+	  { MUST_NOT_APPLY, MUST_NOT_APPLY, MUST_NOT_APPLY, MUST_ALLOW }, { 0 } },
 	{ "host-sockets", "reach the host's libvirt over vsock", &door_unix, try_host_sockets,
 	  KVM_NEVER, { 0 } },
 	{ "host-files", "see the host's libvirt files", &door_unix, try_host_files, KVM_NEVER,

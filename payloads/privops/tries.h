@@ -50,6 +50,7 @@ struct answer try_interrupt_controller(struct scene *scene);
 /* tries_kvm.c */
 extern const struct door door_kvm, door_unix;
 struct answer try_user_hypercall(struct scene *scene);
+struct answer try_kernel_hypercall(struct scene *scene);
 struct answer try_host_sockets(struct scene *scene);
 struct answer try_host_files(struct scene *scene);
 
