@@ -98,6 +98,17 @@ static bool within_bounds(const struct message *m)
 	       m->flows >= 1 && m->flows <= MOST_FLOWS && m->run_seconds <= MOST_SECONDS;
 }
 
+/* The version comes before the size: another version's messages may be of another size. */
+static bool is_other_version(const uint8_t *bytes, size_t size)
+{
+	uint32_t version;
+
+	if (size < SECRET_SIZE + sizeof(version))
+		return false;
+	memcpy(&version, bytes + SECRET_SIZE, sizeof(version));
+	return be32toh(version) != PROTOCOL_VERSION;
+}
+
 enum message_problem message_decode(struct message *m, const uint8_t *bytes, size_t size,
 				    uint32_t magic)
 {
@@ -107,14 +118,14 @@ enum message_problem message_decode(struct message *m, const uint8_t *bytes, siz
 
 	if (size < SECRET_SIZE || memcmp(bytes, secret, SECRET_SIZE))
 		return MESSAGE_WRONG_SECRET;
+	if (is_other_version(bytes, size))
+		return MESSAGE_WRONG_VERSION;
 	if (size != MESSAGE_SIZE)
 		return MESSAGE_MALFORMED;
 	memcpy(copy, bytes, MESSAGE_SIZE);
 	memset(m, 0, sizeof(*m));
 	walk(&c, m, &version);
 	memcpy(m->text, c.at, MESSAGE_TEXT);
-	if (version != PROTOCOL_VERSION)
-		return MESSAGE_WRONG_VERSION;
 	if (m->magic != magic)
 		return MESSAGE_WRONG_MAGIC;
 	if (!within_bounds(m) || !is_text(m->text, sizeof(m->text)))

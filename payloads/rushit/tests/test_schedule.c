@@ -1,0 +1,140 @@
+/* When flows may go on: an open loop waits for nobody, and a rest is a rest. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include <cmocka.h>
+
+#include "schedule.h"
+#include "worker.h"
+
+#define FLOWS 3
+#define MOST 64
+
+static struct worker worker;
+static struct flow flows[FLOWS], *pointers[FLOWS];
+static uint64_t launched_due[MOST];
+static uint32_t launched_flow[MOST];
+static int launches;
+
+static void note_launch(struct flow *flow, uint64_t due_ns)
+{
+	launched_due[launches] = due_ns;
+	launched_flow[launches++] = flow->id;
+	flow->busy = true;
+}
+
+static void note_ready(struct flow *flow, uint32_t events)
+{
+	assert_int_equal(events, EPOLLOUT);
+	note_launch(flow, 0);
+}
+
+static const struct workload workload = {.launch = note_launch};
+
+static int prepare(void **state)
+{
+	(void)state;
+	memset(&worker, 0, sizeof(worker));
+	memset(flows, 0, sizeof(flows));
+	for (uint32_t i = 0; i < FLOWS; i++) {
+		flows[i].id = i;
+		flows[i].ready = note_ready;
+		pointers[i] = &flows[i];
+	}
+	worker.flows = pointers;
+	worker.flow_count = FLOWS;
+	launches = 0;
+	return 0;
+}
+
+static void flows_take_turns(void **state)
+{
+	struct schedule *s = schedule_open_loop(&worker, &workload, 1000, 100);
+
+	(void)state;
+	assert_int_equal(schedule_run(s, 999), 1000);
+	assert_int_equal(launches, 0);
+	assert_int_equal(schedule_run(s, 1250), 1300);
+	assert_int_equal(launches, 3);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(launched_flow[i], i);
+		assert_int_equal(launched_due[i], 1000 + 100 * i);
+	}
+	schedule_free(s);
+}
+
+/* The heart of an open loop: who waited behind a slow answer has waited since its turn. */
+static void overdue_turns_count_from_their_moment(void **state)
+{
+	struct schedule *s = schedule_open_loop(&worker, &workload, 1000, 100);
+
+	(void)state;
+	schedule_run(s, 1000);
+	assert_int_equal(launches, 1);
+	schedule_run(s, 1750);
+	assert_int_equal(launches, 3);
+	flows[0].busy = false;
+	schedule_done(s, &flows[0], 1750);
+	assert_int_equal(launches, 4);
+	assert_int_equal(launched_due[3], 1300);
+	flows[0].busy = false;
+	schedule_done(s, &flows[0], 1750);
+	assert_int_equal(launched_due[4], 1600);
+	flows[0].busy = false;
+	schedule_done(s, &flows[0], 1750);
+	assert_int_equal(launches, 5);
+	assert_int_equal(schedule_run(s, 1900), 2000);
+	assert_int_equal(launches, 6);
+	assert_int_equal(launched_flow[5], 0);
+	assert_int_equal(launched_due[5], 1900);
+	schedule_free(s);
+}
+
+static void rests_end_in_order(void **state)
+{
+	struct schedule *s = schedule_rests(&worker, 500);
+
+	(void)state;
+	assert_int_equal(schedule_run(s, 0), UINT64_MAX);
+	schedule_done(s, &flows[2], 100);
+	schedule_done(s, &flows[0], 200);
+	assert_int_equal(schedule_run(s, 599), 600);
+	assert_int_equal(launches, 0);
+	assert_int_equal(schedule_run(s, 600), 700);
+	assert_int_equal(launched_flow[0], 2);
+	schedule_forget(s, &flows[0]);
+	assert_int_equal(schedule_run(s, 900), UINT64_MAX);
+	assert_int_equal(launches, 1);
+	schedule_free(s);
+}
+
+static void many_can_rest(void **state)
+{
+	struct schedule *s = schedule_rests(&worker, 10);
+
+	(void)state;
+	for (int i = 0; i < 200; i++) {
+		schedule_done(s, &flows[i % FLOWS], (uint64_t)i);
+		if (i >= 100)
+			schedule_run(s, (uint64_t)i - 90);
+		launches %= MOST / 2;
+	}
+	assert_int_equal(schedule_run(s, 199), 200);
+	schedule_free(s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(flows_take_turns, prepare),
+		cmocka_unit_test_setup(overdue_turns_count_from_their_moment, prepare),
+		cmocka_unit_test_setup(rests_end_in_order, prepare),
+		cmocka_unit_test_setup(many_can_rest, prepare),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
