@@ -32,7 +32,7 @@ static struct verdict exchange_byte(struct side *s, int fd, bool first)
 		return side_failed(s);
 	if (!first && blocking_write(fd, &byte, 1, &s->why))
 		return side_failed(s);
-	return byte == 'a' ? verdict_pass(NULL) : verdict_fail("the byte came changed");
+	return byte == 'a' ? PASSED : verdict_fail("the byte came changed");
 }
 
 /* The canary: what is denied later means something only when this is allowed. */
@@ -63,7 +63,7 @@ static struct verdict expect_no_connection(struct side *s)
 static struct verdict nothing_to_do(struct side *s)
 {
 	(void)s;
-	return verdict_pass(NULL);
+	return PASSED;
 }
 
 static struct verdict bound_only_server(struct side *s)
@@ -76,7 +76,7 @@ static struct verdict bound_only_server(struct side *s)
 	/* Bound while the client tries; it tells when it has. */
 	if (side_tell(s) || side_await(s))
 		return close_and(fd, side_failed(s));
-	return close_and(fd, verdict_pass(NULL));
+	return close_and(fd, PASSED);
 }
 
 static struct verdict bound_only_client(struct side *s)
@@ -95,7 +95,7 @@ static struct verdict close_at_once(struct side *s, int fd)
 	if (fd < 0)
 		return side_failed(s);
 	close(fd);
-	return verdict_pass(NULL);
+	return PASSED;
 }
 
 /* The peer has closed: the end of file, then a broken pipe for who writes. */
@@ -152,7 +152,7 @@ static struct verdict half_close_client(struct side *s)
 		return close_and(fd, verdict_fail("send after SHUT_WR is not refused"));
 	if (blocking_read(fd, &answer, 1, &s->why) <= 0)
 		return close_and(fd, side_failed(s));
-	return close_and(fd, answer == 'r' ? verdict_pass(NULL) : verdict_fail("a wrong answer"));
+	return close_and(fd, answer == 'r' ? PASSED : verdict_fail("a wrong answer"));
 }
 
 static struct verdict half_close_server(struct side *s)
@@ -168,7 +168,7 @@ static struct verdict half_close_server(struct side *s)
 		return close_and(fd, n > 0 ? verdict_fail("data came that nobody sent")
 					   : side_failed(s));
 	return close_and(fd, blocking_write(fd, "r", 1, &s->why) ? side_failed(s)
-								 : verdict_pass(NULL));
+								 : PASSED);
 }
 
 /* Who shut its receiving half down must be spared the peer's data: the peer gets EPIPE. */
@@ -182,7 +182,7 @@ static struct verdict deaf_client(struct side *s)
 		return close_and(fd, verdict_fail("shutdown: %s", strerror(errno)));
 	if (side_tell(s) || side_await(s))
 		return close_and(fd, side_failed(s));
-	return close_and(fd, verdict_pass(NULL));
+	return close_and(fd, PASSED);
 }
 
 static struct verdict deaf_server(struct side *s)
@@ -242,7 +242,7 @@ static struct verdict many_client(struct side *s)
 static struct verdict many_server(struct side *s)
 {
 	int listener = side_listen(s, SOCK_STREAM, MANY), fds[MANY], n = 0;
-	struct verdict v = verdict_pass(NULL);
+	struct verdict v = PASSED;
 
 	if (listener < 0)
 		return side_failed(s);
@@ -324,7 +324,7 @@ static struct verdict backlog_server(struct side *s)
 	side_tell(s);
 	if (side_await(s))
 		return close_and(listener, side_failed(s));
-	return close_and(listener, verdict_pass(NULL));
+	return close_and(listener, PASSED);
 }
 
 /* A port has one owner at a time, and is free again when it closes. */
@@ -362,7 +362,7 @@ static struct verdict linger_client(struct side *s)
 		return verdict_fail("connect to a port without a listener succeeded");
 	if (clock_ns() - begin > 3 * NS_PER_S)
 		return verdict_fail("close took %.1f s", (double)(clock_ns() - begin) / NS_PER_S);
-	return verdict_pass(NULL);
+	return PASSED;
 }
 
 /* The same socket may try again when nobody listened the first time. */
@@ -391,7 +391,7 @@ static struct verdict retry_server(struct side *s)
 	if (side_await(s))
 		return side_failed(s);
 	fd = side_accept(s, SOCK_STREAM);
-	return fd < 0 ? side_failed(s) : close_and(fd, verdict_pass(NULL));
+	return fd < 0 ? side_failed(s) : close_and(fd, PASSED);
 }
 
 const struct suite_case connection_cases[] = {

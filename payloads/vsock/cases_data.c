@@ -59,7 +59,7 @@ static struct verdict integrity_server(struct side *s)
 {
 	int fd = side_accept(s, SOCK_STREAM);
 	char *data = pattern(s, MUCH), *here = calloc(1, MUCH);
-	struct verdict v = verdict_pass(NULL);
+	struct verdict v = PASSED;
 
 	if (fd < 0 || !data || !here || blocking_read(fd, here, MUCH, &s->why) <= 0)
 		v = side_failed(s);
@@ -74,7 +74,7 @@ static struct verdict integrity_server(struct side *s)
 static struct verdict send_pattern(struct side *s, int fd, size_t size)
 {
 	char *data = pattern(s, size);
-	struct verdict v = verdict_pass(NULL);
+	struct verdict v = PASSED;
 
 	/* The other side closes when it has seen enough. */
 	if (fd < 0 || !data || blocking_write(fd, data, size, &s->why) || side_await(s))
@@ -92,7 +92,7 @@ static struct verdict peek_server(struct side *s)
 {
 	int fd = side_accept(s, SOCK_STREAM);
 	char *data = pattern(s, 100), peeked[100], read[100];
-	struct verdict v = verdict_pass(NULL);
+	struct verdict v = PASSED;
 
 	if (fd < 0 || !data)
 		return end(fd, data, side_failed(s));
@@ -118,14 +118,14 @@ static struct verdict lowat_client(struct side *s)
 	if (fd < 0 || blocking_write(fd, data, 1, &s->why) || side_tell(s) || side_await(s) ||
 	    blocking_write(fd, data, sizeof(data) - 1, &s->why) || side_await(s))
 		return end(fd, NULL, side_failed(s));
-	return end(fd, NULL, verdict_pass(NULL));
+	return end(fd, NULL, PASSED);
 }
 
 static struct verdict lowat_server(struct side *s)
 {
 	int fd = side_accept(s, SOCK_STREAM), lowat = 128;
 	struct pollfd p = {.fd = fd, .events = POLLIN};
-	struct verdict v = verdict_pass(NULL);
+	struct verdict v = PASSED;
 	deadline_t deadline;
 	int there = 0;
 
@@ -161,7 +161,7 @@ static struct verdict credit_client(struct side *s)
 {
 	int fd = side_connect(s, SOCK_STREAM);
 	char *data = pattern(s, MUCH);
-	struct verdict v = verdict_pass(NULL);
+	struct verdict v = PASSED;
 	ssize_t n = 0;
 	size_t sent = 0;
 
@@ -187,7 +187,7 @@ static struct verdict credit_server(struct side *s)
 {
 	int listener = side_listen(s, SOCK_STREAM, 1), fd = -1;
 	char *data = pattern(s, MUCH), *here = calloc(1, MUCH);
-	struct verdict v = verdict_pass(NULL);
+	struct verdict v = PASSED;
 
 	/* Connections inherit the listener's buffer, so that the client knows it from the start. */
 	if (listener < 0 || !data || !here || set_buffer(listener, SMALL_BUFFER))
@@ -231,13 +231,13 @@ static struct verdict limits_client(struct side *s)
 				   (unsigned long long)low, (unsigned long long)high,
 				   (unsigned long long)got));
 	}
-	return end(fd, NULL, verdict_pass(NULL));
+	return end(fd, NULL, PASSED);
 }
 
 static struct verdict nothing_to_do(struct side *s)
 {
 	(void)s;
-	return verdict_pass(NULL);
+	return PASSED;
 }
 
 /* Bad pointers are refused, and harm nothing. */
@@ -266,7 +266,7 @@ static struct verdict bad_pointer_server(struct side *s)
 	if (fd < 0 || blocking_read(fd, &byte, 1, &s->why) <= 0 ||
 	    blocking_write(fd, &byte, 1, &s->why))
 		return end(fd, NULL, side_failed(s));
-	return end(fd, NULL, byte == 'a' ? verdict_pass(NULL)
+	return end(fd, NULL, byte == 'a' ? PASSED
 					 : verdict_fail("data came that nobody sent"));
 }
 
@@ -291,7 +291,7 @@ static struct verdict outq_client(struct side *s)
 	} while (waiting && !deadline_passed(deadline));
 	side_tell(s);
 	return end(fd, NULL, waiting ? verdict_fail("%d bytes wait although all were read", waiting)
-				     : verdict_pass(NULL));
+				     : PASSED);
 }
 
 static struct verdict outq_server(struct side *s)
@@ -306,7 +306,7 @@ static struct verdict outq_server(struct side *s)
 		side_tell(s);
 		side_await(s);
 	}
-	return end(fd, NULL, verdict_pass(NULL));
+	return end(fd, NULL, PASSED);
 }
 
 /* The kernel says when it has let go of the pages that it sent without copying. */
@@ -327,7 +327,7 @@ static struct verdict zerocopy_client(struct side *s)
 {
 	int fd = side_connect(s, SOCK_STREAM), on = 1;
 	char *data = pattern(s, SMALL_BUFFER);
-	struct verdict v = verdict_pass(NULL);
+	struct verdict v = PASSED;
 	ssize_t n = 0;
 
 	if (fd < 0 || !data)
@@ -352,7 +352,7 @@ static struct verdict zerocopy_server(struct side *s)
 {
 	int fd = side_accept(s, SOCK_STREAM);
 	char *data = pattern(s, SMALL_BUFFER), *here = calloc(1, SMALL_BUFFER);
-	struct verdict v = verdict_pass(NULL);
+	struct verdict v = PASSED;
 	ssize_t n = 0;
 
 	if (fd < 0 || !data || !here)
@@ -393,7 +393,7 @@ static struct verdict silence_server(struct side *s)
 {
 	int fd = side_accept(s, SOCK_STREAM);
 
-	return end(fd, NULL, fd < 0 || side_await(s) ? side_failed(s) : verdict_pass(NULL));
+	return end(fd, NULL, fd < 0 || side_await(s) ? side_failed(s) : PASSED);
 }
 
 const struct suite_case data_cases[] = {

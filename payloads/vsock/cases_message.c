@@ -71,7 +71,7 @@ static struct verdict receive_bounds(struct side *s, int fd, char *wanted, char 
 		if (memcmp(wanted, got, size))
 			return verdict_fail("message %d came changed", i + 1);
 	}
-	return verdict_pass(NULL);
+	return PASSED;
 }
 
 static struct verdict bounds_server(struct side *s)
@@ -98,7 +98,7 @@ static struct verdict two_messages_client(struct side *s)
 	if (send(fd, first, sizeof(first), MSG_NOSIGNAL) != sizeof(first) ||
 	    send(fd, "second", 6, MSG_NOSIGNAL) != 6)
 		return end(fd, NULL, verdict_fail("send: %s", strerror(errno)));
-	return end(fd, NULL, side_await(s) ? side_failed(s) : verdict_pass(NULL));
+	return end(fd, NULL, side_await(s) ? side_failed(s) : PASSED);
 }
 
 static struct verdict expect_second(int fd)
@@ -108,7 +108,7 @@ static struct verdict expect_second(int fd)
 
 	if (n != 6 || memcmp(rest, "second", 6))
 		return verdict_fail("the next message came as %zd bytes instead of 6", n);
-	return verdict_pass(NULL);
+	return PASSED;
 }
 
 static struct verdict truncated_server(struct side *s)
@@ -179,7 +179,7 @@ static struct verdict wait_server(struct side *s)
 {
 	int fd = side_accept(s, SOCK_SEQPACKET);
 
-	return end(fd, NULL, fd < 0 || side_await(s) ? side_failed(s) : verdict_pass(NULL));
+	return end(fd, NULL, fd < 0 || side_await(s) ? side_failed(s) : PASSED);
 }
 
 /* One dump of the kernel's vsock sockets: whether one of them has this port; -1: errno. */
@@ -244,13 +244,13 @@ static struct verdict diag_server(struct side *s)
 	if (!with)
 		return verdict_fail("a listening socket is not in the kernel's list");
 	return without ? verdict_fail("a closed socket is still in the kernel's list")
-		       : verdict_pass(NULL);
+		       : PASSED;
 }
 
 static struct verdict nothing_to_do(struct side *s)
 {
 	(void)s;
-	return verdict_pass(NULL);
+	return PASSED;
 }
 
 const struct suite_case message_cases[] = {

@@ -13,6 +13,8 @@
 #include "protocol.h"
 #include "report.h"
 
+#define PASSED ((struct verdict){.outcome = OUTCOME_PASS})
+
 struct session {
 	struct address guest;	/* once it has connected */
 	bool guest_given;
@@ -63,7 +65,7 @@ static struct verdict exchange(struct session *s, int fd)
 						    i * sizeof(block) + at,
 						    (unsigned char)block[at], FILL_BYTE);
 	}
-	return blocking_write(fd, &answer, 1, &s->why) ? failed(s) : verdict_pass(NULL);
+	return blocking_write(fd, &answer, 1, &s->why) ? failed(s) : PASSED;
 }
 
 static struct verdict guest_sends(struct session *s)
@@ -79,7 +81,7 @@ static struct verdict guest_closes(struct session *s)
 
 	if (n > 0)
 		return verdict_fail("more data came instead of the close");
-	return n < 0 ? failed(s) : verdict_pass(NULL);
+	return n < 0 ? failed(s) : PASSED;
 }
 
 static int connect_guest(struct session *s, uint32_t port)
@@ -117,7 +119,7 @@ static struct verdict host_closes(struct session *s)
 		return failed(s);
 	n = blocking_read(fd, few, sizeof(few), &s->why);
 	close(fd);
-	return n > 0 ? verdict_pass(NULL) : failed(s);
+	return n > 0 ? PASSED : failed(s);
 }
 
 static struct verdict write_until_closed(struct session *s, int fd)
@@ -129,7 +131,7 @@ static struct verdict write_until_closed(struct session *s, int fd)
 		if (send(fd, zeros, sizeof(zeros), MSG_NOSIGNAL) >= 0 || errno == EINTR)
 			continue;
 		if (errno == EPIPE || errno == ECONNRESET)
-			return verdict_pass(NULL);
+			return PASSED;
 		if (errno != EAGAIN)
 			return verdict_fail("write: %s", strerror(errno));
 		break;
@@ -153,7 +155,7 @@ static struct verdict guest_says_pass(struct session *s)
 {
 	if (console_expect(s->console, "PASS", deadline_in_ms(s->limit_ms), &s->why))
 		return failed(s);
-	return verdict_pass(NULL);
+	return PASSED;
 }
 
 static const struct step {

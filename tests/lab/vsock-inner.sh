@@ -1,0 +1,73 @@
+#!/bin/sh
+# Host and guest over vhost-vsock: a guest of the emulated machine's own KVM, with the payloads.
+# Each half is started here; the guest's through its console, or by what its system starts.
+set -u
+PATH=$PWD:$PATH
+cid=7
+console=/tmp/inner.sock
+log=/tmp/inner.log
+tree=/tmp/inner-tree
+modprobe vhost_vsock || exit 1
+mount -t debugfs none /sys/kernel/debug 2> /dev/null
+
+make_system() {
+	mkdir -p $tree/bin $tree/modules $tree/proc $tree/sys $tree/dev $tree/tmp
+	cp "$(command -v busybox)" $tree/bin/busybox
+	cp "$PWD"/vsock-util "$PWD"/vsock-test "$PWD"/oneway $tree/bin/
+	for module in virtio_pci vmw_vsock_virtio_transport; do
+		modprobe --show-depends $module
+	done | while read -r action path rest; do
+		[ "$action" = insmod ] || continue
+		cp "$path" $tree/modules/
+		basename "$path" >> $tree/modules/order
+	done
+	cat > $tree/init <<- 'END'
+		#!/bin/busybox sh
+		/bin/busybox --install -s /bin
+		mount -t proc none /proc; mount -t sysfs none /sys; mount -t devtmpfs none /dev
+		for module in $(cat /modules/order); do insmod /modules/$module; done
+		ip link set lo up
+		(vsock-test --serve --timeout 120
+		oneway -m vsock -c 2 -n 2000 -p 7001 --trust-tsc --timeout 120
+		oneway -m vsock -c 2 -n 2000 -p 7002 --clock monotonic --timeout 120
+		oneway compare --vsock host -p 7003 -n 1000 --rounds 2 --clock monotonic --timeout 120
+		echo COMPARED) > /dev/ttyS1 2>&1 &
+		exec setsid sh -c 'exec sh -i < /dev/ttyS0 > /dev/ttyS0 2>&1'
+	END
+	chmod +x $tree/init
+	(cd $tree && find . | cpio -o -H newc --quiet) | gzip -1 > /tmp/inner.img
+}
+
+fail=0
+check() { # NAME STATUS WANTED
+	if [ "$2" = "$3" ]; then echo "inner: $1: as wanted"; else echo "inner: $1: status $2"; fail=1; fi
+}
+
+make_system
+qemu-system-x86_64 -nodefaults -display none -accel kvm -cpu host -m 256 -no-reboot \
+	-kernel /boot/vmlinuz -initrd /tmp/inner.img -append 'console=ttyS0 panic=-1 quiet' \
+	-device vhost-vsock-pci,guest-cid=$cid \
+	-chardev socket,id=c,path=$console,server=on,wait=off,logfile=$log -serial chardev:c \
+	-serial file:/tmp/inner2.log < /dev/null &
+emulator=$!
+trap 'kill $emulator' EXIT
+
+vsock-test --peer $cid --timeout 60
+check vsock-test $? 0
+vsock-integration --peer $cid --console unix:$console --timeout 60
+check vsock-integration $? 0
+vsock-perf --console unix:$console --timeout 60 --bytes 1M --repeats 2 --multi-repeats 1 \
+	--packets 200 --packet-timeout 5000 \
+	--command 'vsock-util micro_benchmark --bytes 1M --repeats 2 --multi-repeats 1'
+check vsock-perf $? 0
+oneway -m vsock -s auto -n 2000 -p 7001 --trust-tsc --timeout 60
+check 'oneway -s auto' $? 0
+oneway -m vsock -s estimate -n 2000 -p 7002 --clock monotonic --timeout 60
+check 'oneway -s estimate' $? 0
+oneway serve -m vsock -p 7003 --idle 20
+check 'oneway serve' $? 0
+cat /tmp/inner2.log
+grep -q COMPARED /tmp/inner2.log
+check 'oneway compare in the guest' $? 0
+[ $fail = 0 ] || cat $log
+exit $fail
