@@ -1,0 +1,182 @@
+"""rushit from outside: every workload between two processes, and what they say."""
+
+from __future__ import annotations
+
+import csv
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from rushit_box import Ended, Pair, build
+
+
+@pytest.fixture(scope="session")
+def folder() -> Path:
+    return build()
+
+
+@pytest.fixture
+def pair(folder, tmp_path):
+    return lambda name: Pair(folder, name, tmp_path)
+
+
+# name, server's options, client's, what must be equal or nearly so at both ends
+WORKLOADS = [
+    ("tcp_rr", "-T2", "-F10 -T2", "num_transactions"),
+    ("tcp_rr", "-Q 100000 -R 5", "-Q 100000 -R 5", "num_transactions"),
+    ("tcp_crr", "", "-F3", "num_transactions"),
+    ("tcp_stream", "-T2", "-F4 -T2", "throughput_Mbps"),
+    ("tcp_stream", "-E --skip-rx-copy", "-E -Z", "throughput_Mbps"),
+    ("udp_rr", "-T2", "-F4 -T2", "num_transactions"),
+    ("unix_rr", "", "-F2", "num_transactions"),
+    ("unix_crr", "", "", "num_transactions"),
+    ("unix_stream", "", "", "throughput_Mbps"),
+    ("udp_stream", "--transport unix", "--transport unix", "num_packets"),
+    ("udp_rr", "--transport unix", "--transport unix", "num_transactions"),
+]
+
+
+@pytest.mark.parametrize("name, server, client, key", WORKLOADS)
+def test_both_ends_count_the_same(pair, name, server, client, key):
+    one, other = pair(name).run(server, client)
+    assert (one.status, other.status) == (0, 0), (one, other)
+    assert one.number(key) > 0
+    assert one.number(key) == pytest.approx(other.number(key), rel=0.2), (one, other)
+
+
+def test_udp_loss_shows_in_one_place(pair):
+    one, other = pair("udp_stream").run("-T2", "-F2 -T2 -B 64")
+    assert (one.status, other.status) == (0, 0), (one, other)
+    assert 0 < other.number("remote_num_packets") <= other.number("num_packets") * 1.05
+    assert other.keys["remote_num_packets"] == one.keys["num_packets"]
+
+
+def test_directions(pair):
+    one, other = pair("tcp_stream").run("-rw", "-rw")
+    assert other.number("read_Mbps") > 0 and other.number("write_Mbps") > 0, other
+    one, other = pair("tcp_stream").run("", "")
+    assert other.number("read_Mbps") == 0
+    assert other.number("throughput_Mbps") == other.number("write_Mbps") > 0
+    assert float(other.keys["time_start"]) > 0, "a client that only writes has a result"
+
+
+def test_output_of_the_ancestor(pair):
+    _, other = pair("tcp_rr").run("", "-p 50,99.9")
+    keys = list(other.keys)
+    assert keys[:4] == ["VERSION", "all_samples", "port", "control_port"]
+    for key in (
+        "magic total_run_time invalid_secret_count time_start utime_start utime_end stime_end "
+        "maxrss_end minflt_end majflt_end nvcsw_end nivcsw_end num_transactions start_index "
+        "end_index num_samples throughput correlation_coefficient latency_min latency_mean "
+        "latency_max latency_stddev latency_p50 latency_p99.9 time_end"
+    ).split():
+        assert key in other.keys, key
+    assert keys.index("time_start") < keys.index("num_transactions") < keys.index("time_end")
+    order = [other.number(f"latency_{name}") for name in ("min", "p50", "p99.9", "max")]
+    assert order == sorted(order) and order[0] > 0
+
+
+def test_every_latency_counts(pair):
+    _, other = pair("tcp_rr").run("", "-I 0.3")
+    assert other.number("latency_samples") == pytest.approx(
+        other.number("num_transactions"), abs=2
+    ), other
+
+
+def test_samples_are_a_row_for_each_flow_and_interval(pair, tmp_path):
+    _, other = pair("tcp_rr").run("", "-A -I 0.25 -F3 -T2 -p 50,99")
+    with open(tmp_path / "samples.csv", encoding="ascii") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == other.number("num_samples") == 4 * 3, other
+    assert list(rows[0])[:5] == ["time", "tid", "flow_id", "bytes_read", "transactions"]
+    times = [float(row["time"]) for row in rows]
+    assert times == sorted(times)
+    last = {row["flow_id"]: int(row["transactions"]) for row in rows}
+    assert sum(last.values()) == pytest.approx(other.number("num_transactions"), rel=0.1)
+    assert all(float(row["latency_p99"]) > 0 for row in rows if row["latency_p99"])
+
+
+def test_json(pair):
+    _, other = pair("tcp_rr").run("--json", "--json -I 0.25")
+    assert [line["program"] for line in other.lines("environment")] == ["tcp_rr"]
+    assert other.lines("options")[0]["interval"] == 0.25
+    assert len(other.lines("interval")) == 3, "the fourth ends with the run"
+    result = other.lines("result")[0]
+    assert result["local"]["transactions"] == pytest.approx(result["remote"]["transactions"], abs=5)
+    figures = {line["name"]: line for line in other.lines("figure")}
+    assert figures["tcp_rr.throughput"]["value"] == result["local"]["per_second"]
+    assert figures["tcp_rr.latency_p99"]["better"] == "lower"
+
+
+def test_open_loop_keeps_its_rate_and_counts_waiting(pair, tmp_path):
+    """The server sleeps for a moment: all that was due meanwhile has waited."""
+    both = pair("tcp_rr")
+    server = both.server()
+    client = both.client("--rate", "1000", "-F4", "-p", "50,90", "--hgrm", "it.hgrm", "-l", "2")
+    while not (line := client.stdout.readline()).startswith("total_run_time"):
+        assert line, "the client ended"
+    # It is connected once it has data in flight: stop the server in mid-run.
+    signal_after_traffic(server, client)
+    ended = Ended(client)
+    assert (Ended(server).status, ended.status) == (0, 0), ended
+    assert ended.number("num_transactions") == pytest.approx(2000, rel=0.1), ended
+    assert ended.number("latency_p90") > 0.05, "a stall of 0.5 s in 2 s is more than 10 %"
+    assert "#[Mean" in (tmp_path / "it.hgrm").read_text()
+
+
+def signal_after_traffic(server, client):
+    """Stop the server for half a second, once both have begun to use the processor."""
+    deadline = time.monotonic() + 20
+    while switches(client.pid) < 100:
+        assert time.monotonic() < deadline, "no traffic"
+        time.sleep(0.01)
+    server.send_signal(signal.SIGSTOP)
+    time.sleep(0.5)
+    server.send_signal(signal.SIGCONT)
+
+
+def switches(pid: int) -> int:
+    """Voluntary context switches of all threads."""
+    count = 0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        status = (task / "status").read_text()
+        count += int(status.split("\nvoluntary_ctxt_switches:")[1].split()[0])
+    return count
+
+
+def test_until_ends_early(pair):
+    _, other = pair("tcp_rr").run("", "-l 20 -I 0.02 --until 60%")
+    assert other.status == 0
+    assert other.number("uncertainty_percent") <= 60
+    assert float(other.keys["time_end"]) - float(other.keys["time_start"]) < 15, other
+
+
+def test_thousand_flows(pair):
+    _, other = pair("tcp_rr").run("-T2", "-F1000 -T2")
+    assert other.status == 0 and other.number("num_transactions") > 1000, other
+
+
+def test_two_clients(pair):
+    both = pair("tcp_rr")
+    server = both.server("--num-clients", "2")
+    one, other = both.client(), both.client()
+    ended = [Ended(one), Ended(other), Ended(server)]
+    assert [end.status for end in ended] == [0, 0, 0], ended
+    counts = [end.number("num_transactions") for end in ended]
+    assert counts[2] == pytest.approx(counts[0] + counts[1], rel=0.3)
+
+
+def test_names_and_dry_run(pair):
+    one = Ended(pair("rushit").start("-n"))
+    assert one.status == 2 and "tcp_rr" in one.err
+    ended = Ended(pair("tcp_rr").start("-n", "-l", "7"))
+    assert ended.status == 0 and ended.keys["total_run_time"] == "7"
+    assert "num_transactions" not in ended.keys
+
+
+def test_vsock_without_a_transport_is_a_skip_with_its_reason(pair):
+    ended = Ended(pair("vsock_rr").start("-c", "-H", "1", "--patience", "1"))
+    if ended.status == 99 and "refused" in ended.err:
+        pytest.skip("this machine has vsock loopback: tests/lab/test_rushit.py uses it")
+    assert ended.status == 77 and "vsock" in ended.err, ended
