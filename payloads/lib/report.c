@@ -63,7 +63,7 @@ void report_figure(struct report *r, const char *name, double value, const char 
 	if (r->form == REPORT_JSON)
 		json_figure(r->out, name, value, unit, better);
 	else
-		ktap_note(&r->ktap, "%s: %.4g %s", name, value, unit);
+		ktap_note(&r->ktap, "%s: %.3f %s", name, value, unit);
 }
 
 void report_note(struct report *r, const char *text, ...)

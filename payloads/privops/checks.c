@@ -55,7 +55,7 @@ const struct check checks[] = {
 	  NOBODY, { EIO } },
 	{ "msr-write", "write a register that no processor has", &door_msr, try_unknown_msr_write,
 	  NOBODY, { EIO, EPERM } },
-	{ "pci-config", "read the host bridge's configuration", &door_ports, try_pci_config,
+	{ "pci-config", "read the host bridge's configuration", &door_port_access, try_pci_config,
 	  { MUST_ALLOW, MUST_REFUSE, MUST_REFUSE, MUST_REFUSE }, { EPERM } },
 	{ "dev-mem", "find the machine's firmware in /dev/mem", &door_memory, try_firmware,
 	  REAL_HARDWARE, { EPERM, EFAULT } },

@@ -23,7 +23,7 @@ struct answer try_clock_settime(struct scene *scene);
 struct answer try_hardware_clock(struct scene *scene);
 
 /* tries_ports.c: input and output ports, PCI configuration */
-extern const struct door door_ports;
+extern const struct door door_ports, door_port_access;
 struct answer try_iopl(struct scene *scene);
 struct answer try_ioperm(struct scene *scene);
 struct answer try_pci_config(struct scene *scene);

@@ -17,8 +17,7 @@ xl domid "$name" > /dev/null 2>&1 || {
 		none=file:///none
 		[command]
 		source_url=
-		test_dir=/xentest/shared/$name/files
-		run_command=sh ./command.sh
+		run_command=cd /xentest/shared/$name/files && sh ./command.sh
 		timeout=${limit}s
 		[XENVM1]
 		name=$name
