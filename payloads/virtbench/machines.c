@@ -16,7 +16,7 @@
 #include "script.h"
 #include "wire.h"
 
-#define START_LIMIT_MS 120000
+#define STOP_LIMIT_MS 60000
 #define HELLO_LIMIT_MS 5000
 #define NAMES_MAX 64
 
@@ -78,7 +78,7 @@ int backend_find(struct backend *b, const char *name, const char *backends, stru
 }
 
 static int run(const struct backend *b, const char *script, const char *const words[3],
-	       char *answer, size_t size, struct why *why)
+	       uint64_t limit_ms, char *answer, size_t size, struct why *why)
 {
 	char path[PATH_MAX + 32], above[PATH_MAX];
 	char *argv[5] = { path };
@@ -88,7 +88,7 @@ static int run(const struct backend *b, const char *script, const char *const wo
 	*strrchr(above, '/') = 0;
 	for (int i = 0; i < 3 && words[i]; i++)
 		argv[i + 1] = (char *)words[i];
-	return script_run(*above ? above : "/", argv, START_LIMIT_MS, answer, size, why);
+	return script_run(*above ? above : "/", argv, limit_ms, answer, size, why);
 }
 
 static int verdict_of(const struct backend *b, const char *script, int status, struct why *why)
@@ -111,7 +111,7 @@ int backend_start(struct backend *b, char *address, size_t size, struct why *why
 	const char *const none[3] = { NULL };
 
 	b->started->backend = true;
-	return verdict_of(b, "start", run(b, "start", none, address, size, why), why);
+	return verdict_of(b, "start", run(b, "start", none, b->limit_ms, address, size, why), why);
 }
 
 static int start_machine(struct backend *b, int id, const char *address, int port,
@@ -124,7 +124,8 @@ static int start_machine(struct backend *b, int id, const char *address, int por
 
 	snprintf(id_text, sizeof(id_text), "%d", id);
 	snprintf(port_text, sizeof(port_text), "%d", port);
-	status = run(b, "start_machine", words, started->ids[id], sizeof(started->ids[id]), why);
+	status = run(b, "start_machine", words, b->limit_ms, started->ids[id],
+		     sizeof(started->ids[id]), why);
 	if (started->ids[id][0])
 		started->machines = id + 1;
 	status = verdict_of(b, "start_machine", status, why);
@@ -216,7 +217,7 @@ static int wait_for_clients(struct fleet *fleet, int listener, uint64_t limit_ms
 }
 
 int fleet_start(struct fleet *fleet, struct backend *b, int n, int listener, const char *address,
-		uint64_t limit_ms, struct why *why)
+		struct why *why)
 {
 	struct sockaddr_in bound;
 	socklen_t size = sizeof(bound);
@@ -235,7 +236,7 @@ int fleet_start(struct fleet *fleet, struct backend *b, int n, int listener, con
 			return status;
 		fputc('.', stderr);
 	}
-	return wait_for_clients(fleet, listener, limit_ms, why) < 0 ? EXIT_ERROR : EXIT_PASS;
+	return wait_for_clients(fleet, listener, b->limit_ms, why) < 0 ? EXIT_ERROR : EXIT_PASS;
 }
 
 int backend_stop(struct backend *b)
@@ -249,7 +250,7 @@ int backend_stop(struct backend *b)
 		words[0] = b->started->ids[i];
 		if (!words[0][0])
 			continue;
-		status = run(b, "stop_machine", words, ignored, sizeof(ignored), &why);
+		status = run(b, "stop_machine", words, STOP_LIMIT_MS, ignored, sizeof(ignored), &why);
 		if (verdict_of(b, "stop_machine", status, &why) != EXIT_PASS) {
 			fprintf(stderr, "virtbench: machine %d (%s) was not stopped: %s\n", i,
 				words[0], why.text);
@@ -258,7 +259,7 @@ int backend_stop(struct backend *b)
 	}
 	words[0] = NULL;
 	if (b->started->backend) {
-		status = run(b, "stop", words, ignored, sizeof(ignored), &why);
+		status = run(b, "stop", words, STOP_LIMIT_MS, ignored, sizeof(ignored), &why);
 		if (verdict_of(b, "stop", status, &why) != EXIT_PASS) {
 			fprintf(stderr, "virtbench: %s\n", why.text);
 			result = -1;

@@ -21,6 +21,7 @@ struct backend {
 	char folder[PATH_MAX];		/* its scripts are here and run in the folder above */
 	char name[64];
 	char work[PATH_MAX];		/* for its files */
+	uint64_t limit_ms;		/* for start and start_machine, and for all to connect */
 	struct started *started;
 };
 
@@ -46,7 +47,7 @@ int backend_start(struct backend *b, char *address, size_t size, struct why *why
 
 /* Start `n` machines that connect to `listener`, and wait for all; same statuses. */
 int fleet_start(struct fleet *fleet, struct backend *b, int n, int listener, const char *address,
-		uint64_t limit_ms, struct why *why);
+		struct why *why);
 
 /* Stop all that was started, and say what could not be stopped: 0 or -1. */
 int backend_stop(struct backend *b);

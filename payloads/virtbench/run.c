@@ -67,7 +67,7 @@ static int bring_up(struct settings *settings, struct fleet *fleet, struct partn
 		return EXIT_ERROR;
 	fprintf(stderr, "Bringing up machines");
 	status = fleet_start(fleet, &settings->backend, settings->machines, listener, address,
-			     settings->boot_limit_ms, why);
+			     why);
 	fputc('\n', stderr);
 	return status;
 }

@@ -162,7 +162,7 @@ void settings_parse(struct settings *settings, int argc, char **argv)
 	settings->profile = given.profile;
 	settings->progress = given.progress;
 	settings->machines = (int)given.machines;
-	settings->boot_limit_ms = (uint64_t)given.boot_limit_s * 1000;
+	settings->backend.limit_ms = (uint64_t)given.boot_limit_s * 1000;
 	settings->seed = given.seed >= 0 ? (uint64_t)given.seed : seed_choose();
 	settings->form.json = given.json;
 	settings->form.distribution = given.distribution;

@@ -15,7 +15,6 @@ struct settings {
 	bool profile;
 	bool progress;
 	int machines;
-	uint64_t boot_limit_ms;
 	uint64_t seed;
 	struct estimator_rules rules;
 	struct results_form form;

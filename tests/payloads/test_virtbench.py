@@ -1,0 +1,292 @@
+"""virtbench as a person runs it: on this machine, with toy backends, and with bad input."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+import xml.etree.ElementTree as xml
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).resolve().parents[2] / "payloads/virtbench"
+SEED_BENCHMARKS = """context-switch cow exec fork int-syscall libc-syscall memburn-linear
+memburn-random pio pte-update read-bandwidth read-latency vmcall vmmcall bandwidth pingpong
+sendfile udp-bandwidth""".split()
+LIMIT = 60
+
+START_MACHINE = """\
+setsid "$VIRTBENCH_CLIENT" "$1" "$2" "$3" < /dev/null > /dev/null 2>&1 &
+echo $!
+"""
+STOP_MACHINE = 'kill "$1" 2> /dev/null; echo "stopped $1" >> "$HERE/log"\n'
+
+
+@pytest.fixture(scope="session")
+def program() -> str:
+    subprocess.run(["make", "-s", "-C", str(SOURCE)], check=True, capture_output=True)
+    return str(SOURCE / "build/virtbench")
+
+
+class Toy:
+    """A backend of four small scripts, and virtbench run with it."""
+
+    def __init__(self, program: str, folder: Path) -> None:
+        self.program = program
+        self.folder = folder / "toy"
+        self.folder.mkdir()
+        self.log = folder / "log"
+        self.script("start", 'echo started >> "$HERE/log"\n')
+        self.script("start_machine", START_MACHINE)
+        self.script("stop_machine", STOP_MACHINE)
+        self.script("stop", 'echo "stopped all" >> "$HERE/log"\n')
+
+    def script(self, name: str, text: str) -> None:
+        path = self.folder / name
+        path.write_text(f"#!/bin/sh\nHERE='{self.folder.parent}'\n{text}")
+        path.chmod(0o755)
+
+    def words(self, *words: str) -> list[str]:
+        return [self.program, "--rough", "-s", "7", *words[:-1], str(self.folder), words[-1]]
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return run(*self.words(*words))
+
+    def logged(self) -> list[str]:
+        return self.log.read_text().splitlines() if self.log.exists() else []
+
+
+@pytest.fixture
+def toy(program: str, tmp_path: Path) -> Toy:
+    return Toy(program, tmp_path)
+
+
+def run(*words: str, **more: object) -> subprocess.CompletedProcess[str]:
+    environment = dict(os.environ, **{name: str(value) for name, value in more.items()})
+    return subprocess.run(
+        words, capture_output=True, text=True, timeout=LIMIT, env=environment,
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def objects(text: str, kind: str) -> list[dict]:
+    lines = [json.loads(line) for line in text.splitlines()]
+    return [line for line in lines if line["type"] == kind]
+
+
+def test_help_lists_the_benchmarks(program):
+    said = run(program, "--help")
+    assert said.returncode == 0
+    listed = {line.split()[0] for line in said.stdout.splitlines() if line.startswith("  ")}
+    assert set(SEED_BENCHMARKS) <= listed
+
+
+def test_local_prints_the_ancestors_lines(program, tmp_path):
+    said = run(program, "--rough", "-s", "5", "local", "cow", "pingpong", LOGFILES=tmp_path / "log")
+    assert said.returncode == 0, said
+    seed, cow, pingpong = said.stdout.splitlines()
+    assert seed == "Seed 5"
+    assert cow.startswith("Time for one Copy-on-Write fault: ")
+    assert pingpong.startswith("Time for inter-guest pingpong: ")
+    found = re.fullmatch(r".*: ([\d.]+) \(([\d.]+) - ([\d.]+)\) \[[\d.]+ - [\d.]+\]", cow)
+    median, low, high = map(float, found.groups())
+    assert low <= median <= high
+
+
+def test_json_has_environment_first_and_figures(program, tmp_path):
+    said = run(program, "--rough", "--json", "local", "fork", LOGFILES=tmp_path / "log")
+    kinds = [json.loads(line)["type"] for line in said.stdout.splitlines()]
+    assert kinds == ["environment", "seed", "result", "figure"]
+    figure = objects(said.stdout, "figure")[0]
+    result = objects(said.stdout, "result")[0]
+    assert figure["name"] == "fork" and figure["unit"] == "ns" and figure["better"] == "lower"
+    assert figure["value"] == result["median"] > 0
+    assert len(result["samples"]) >= 10
+
+
+def test_every_seed_benchmark_answers_on_local(program, tmp_path):
+    """Measured, or disabled with a reason; none fails."""
+    names = [name for name in SEED_BENCHMARKS if not name.startswith("vm")]
+    said = run(program, "--rough", "--json", "local", *names, LOGFILES=tmp_path / "log")
+    assert said.returncode == 0, said
+    results = objects(said.stdout, "result")
+    assert [result["name"] for result in results] == names
+    for result in results:
+        assert result["status"] in ("pass", "skip"), result
+        assert result["status"] == "pass" or result["reason"], result
+
+
+def test_toy_backend_is_started_and_stopped(toy):
+    said = toy.run("-n", "3", "libc-syscall")
+    assert said.returncode == 0, said
+    log = toy.logged()
+    assert log[0] == "started" and log[-1] == "stopped all"
+    assert len(log) == 5 and all(line.startswith("stopped ") for line in log[1:4])
+
+
+def test_seed_chooses_the_machines(toy):
+    chosen = set()
+    for _ in range(2):
+        said = toy.run("-n", "4", "--json", "pingpong")
+        chosen.add(tuple(objects(said.stdout, "result")[0]["machines"]))
+    assert len(chosen) == 1
+    first, second = chosen.pop()
+    assert first != second
+
+
+def test_runs_are_raw_and_distribution_is_shares(toy):
+    said = toy.run("-n", "1", "--runs", "50", "libc-syscall")
+    assert "Time for one syscall via libc (x 50): " in said.stdout
+    said = toy.run("-n", "1", "--distribution", "libc-syscall")
+    assert "%" in said.stdout.splitlines()[-1]
+
+
+def test_csv_is_appended_and_svg_is_drawn(toy, tmp_path):
+    csv = tmp_path / "results.csv"
+    csv.write_text("before,1\n")
+    said = toy.run("-n", "1", f"--csv={csv}", f"--svg={tmp_path}", "libc-syscall")
+    assert said.returncode == 0, said
+    lines = csv.read_text().splitlines()
+    assert lines[0] == "before,1" and lines[1].startswith("libc-syscall,")
+    assert all(float(value) for value in lines[1].split(",")[1:])
+    assert xml.parse(tmp_path / "libc-syscall.svg").getroot().tag.endswith("svg")
+
+
+def test_unknown_names_are_answered_with_the_nearest(program):
+    said = run(program, "xem")
+    assert said.returncode == 2
+    assert "did you mean xen?" in said.stderr and "kvm" in said.stderr and "local" in said.stderr
+    said = run(program, "local", "pingpon")
+    assert said.returncode == 2
+    assert "did you mean pingpong?" in said.stderr and "context-switch" in said.stderr
+
+
+def test_csv_that_cannot_be_written_is_found_before_the_run(toy):
+    said = toy.run("--csv=/nonexistent/results.csv", "fork")
+    assert said.returncode == 2 and "/nonexistent/results.csv" in said.stderr
+    assert toy.logged() == []
+
+
+def test_lguest_says_where_it_went(program):
+    said = run(program, "lguest", "fork")
+    assert said.returncode == 77, said
+    assert "removed in Linux 4.14" in said.stderr and "4.13" in said.stderr
+
+
+def test_script_that_is_not_executable(toy):
+    (toy.folder / "stop_machine").chmod(0o644)
+    said = toy.run("fork")
+    assert said.returncode == 2 and "stop_machine" in said.stderr
+    assert toy.logged() == []
+
+
+@pytest.mark.parametrize(
+    "script, text, words",
+    [
+        ("start", "echo no bridge >&2; exit 3", ["no bridge", "start ended with status 3"]),
+        ("start", "exit 77", ["cannot run here"]),
+        ("start_machine", "exit 5", ["start_machine ended with status 5"]),
+        ("start_machine", "true", ["printed nothing for machine 0"]),
+        ("start_machine", "sleep 100", ["did not end within 1 s"]),
+        ("start_machine", "echo me", ["machine 0 did not connect within 1 s (0 of 2 did)"]),
+    ],
+)
+def test_backend_that_goes_wrong(toy, script, text, words):
+    toy.script(script, text)
+    said = toy.run("--boot-limit=1", "-n", "2", "fork")
+    assert said.returncode == (77 if text == "exit 77" else 99), said
+    for word in words:
+        assert word in said.stderr
+    assert toy.logged()[-1] == "stopped all"
+
+
+def test_backend_that_does_not_stop_is_an_error(toy):
+    toy.script("stop", "echo cannot >&2; exit 1")
+    said = toy.run("-n", "1", "libc-syscall")
+    assert said.returncode == 99 and "stop ended with status 1" in said.stderr
+
+
+def test_strangers_and_liars_are_refused_and_the_run_goes_on(toy):
+    stranger = (
+        "import socket, sys; s = socket.create_connection(sys.argv[1:3]); "
+        "s.sendall(b'GET / HTTP/1.0\\r\\n\\r\\n'); s.recv(100)"
+    )
+    toy.script(
+        "start_machine",
+        f"""(/usr/bin/python3 -c "{stranger}" "$2" "$3"
+        "$VIRTBENCH_CLIENT" 99 "$2" "$3" 2> "$HERE/liar"
+        "$VIRTBENCH_CLIENT" 0 "$2" "$3" & first=$!
+        "$VIRTBENCH_CLIENT" 0 "$2" "$3" 2> "$HERE/second"
+        "$VIRTBENCH_CLIENT" 1 "$2" "$3" & wait
+        ) < /dev/null > /dev/null 2>&1 &
+        [ "$1" = 0 ] || kill $!
+        echo $!""",
+    )
+    said = toy.run("-n", "2", "--boot-limit=30", "libc-syscall")
+    assert said.returncode == 0, said
+    assert "does not speak virtbench's protocol" in said.stderr
+    assert "it says it is machine 99" in said.stderr
+    assert "connected already" in said.stderr
+    assert "refused this client" in (toy.folder.parent / "liar").read_text()
+
+
+def test_absent_disk_is_said(toy):
+    toy.script("start_machine", START_MACHINE.replace('"$1"', '--disk=/nonexistent "$1"', 1))
+    said = toy.run("-n", "1", "read-latency")
+    assert said.returncode == 77, said
+    assert "DISABLED read-latency: /nonexistent cannot be read" in said.stdout
+
+
+def test_dead_machine_fails_clearly_and_keeps_what_was_measured(toy, tmp_path):
+    toy.script("start_machine", START_MACHINE + 'echo $! > "$HERE/pid"\n')
+    csv = tmp_path / "kept.csv"
+    names = ["libc-syscall"] + ["memburn-random"] * 9
+    words = [*toy.words("-n", "1", f"--csv={csv}", names[0]), *names[1:]]
+    with subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as bench:
+        while "libc" not in bench.stdout.readline():
+            pass
+        os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+        said, complaints = bench.communicate(timeout=LIMIT)
+    assert bench.returncode == 1, complaints
+    assert "FAILED memburn-random: machine 0 is lost" in said
+    assert "needs 1 machine, and 0 of 1 are left" in said
+    assert csv.read_text().startswith("libc-syscall,")
+    assert toy.logged()[-1] == "stopped all"
+
+
+def test_interrupted_run_stops_everything(toy, tmp_path):
+    words = toy.words("-n", "2", "--boot-limit=50", "fork")
+    toy.script("start_machine", START_MACHINE.replace('"$2"', "127.0.0.9"))
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as bench:
+        deadline = time.monotonic() + LIMIT
+        dots = ""
+        while dots.count(".") < 2 and time.monotonic() < deadline:
+            dots += bench.stderr.read(1)
+        bench.send_signal(signal.SIGINT)
+        complaints = bench.communicate(timeout=LIMIT)[1]
+    assert bench.returncode == 130 and "interrupted" in complaints
+    assert toy.logged()[-1] == "stopped all" and len(toy.logged()) == 4
+
+
+def test_compare_names_what_got_slower(program, tmp_path):
+    before, after = tmp_path / "a.csv", tmp_path / "b.csv"
+    before.write_text("cow,100,101,99,100,100\nfork,50,50,51,50\nexec,1,1\n")
+    after.write_text("cow,120,121,119,120,120\nfork,50,50,51,50\n")
+    svg = tmp_path / "ratio.svg"
+    said = run(program, "compare", str(before), str(after), f"--svg={svg}")
+    assert said.returncode == 0, said
+    rows = {line.split()[0]: line for line in said.stdout.splitlines()}
+    assert "slower" in rows["cow"] and "1.200" in rows["cow"] and "same" in rows["fork"]
+    assert "exec is only in" in said.stderr
+    assert xml.parse(svg).getroot().tag.endswith("svg")
+    assert run(program, "compare", str(before), str(after), "--fail-over", "5%").returncode == 1
+    assert run(program, "compare", str(before), str(after), "--fail-over=25%").returncode == 0
+    assert run(program, "compare", str(after), str(before), "--fail-over=5%").returncode == 0
+    said = run(program, "compare", str(before), "/nonexistent")
+    assert said.returncode == 2 and "/nonexistent" in said.stderr
