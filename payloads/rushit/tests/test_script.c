@@ -48,8 +48,10 @@ static int call_packet(struct engine *engine, struct script_thread *thread, enum
 	}
 	errno = 0;
 	bytes = script_call_packet(thread, hook, fd, &message, MSG_DONTWAIT);
-	engine->packet_errno = errno;
-	engine->packet = bytes;
+	if (thread == script_thread(engine->script, 0)) {
+		engine->packet_errno = errno;
+		engine->packet = bytes;
+	}
 	return bytes == HOOK_BROKEN ? 1 : 0;
 }
 
