@@ -48,7 +48,8 @@ static void draw_field(struct call *call, uint8_t *at, size_t size)
 
 void draw_fields(struct call *call)
 {
-	const struct field *field = call->operation ? call->operation->fields : NULL;
+	const struct field *field = call->operation && call->structure ?
+		call->operation->fields : NULL;
 
 	for (; field && field->name; field++)
 		if (field->flow == FLOW_IN || field->flow == FLOW_INOUT)
@@ -72,7 +73,8 @@ struct area *area_take(struct call *call, uint32_t size, bool random_content)
 /* One time in four its last byte is the arena's: Xen must not reach for what follows. */
 static struct area *take_structure(struct call *call)
 {
-	struct area *area = area_take(call, call->family->structure_size, false);
+	uint32_t own = call->operation ? call->operation->structure_size : 0;
+	struct area *area = area_take(call, own ? own : call->family->structure_size, false);
 
 	if (chance(call, 25)) {
 		memset(area->at, ARENA_BACKGROUND, area->size);
@@ -132,8 +134,30 @@ uint64_t handle_value(const void *handle)
 void structure_take(struct call *call, unsigned int argument)
 {
 	call->structure = take_structure(call);
+	call->pointer = argument;
 	call->arguments[argument] = chance(call, 10) ?
 		area_address(call, call->structure) : area_sure(call->structure);
+}
+
+void command_generate(struct call *call)
+{
+	call->arguments[0] = call->command;
+	if (call->family->structure_size || (call->operation && call->operation->structure_size))
+		structure_take(call, 1);
+}
+
+bool command_expect(struct call *call)
+{
+	if (!call->operation || !call->structure ||
+	    reachable(call, call->arguments[call->pointer], call->structure->size))
+		return true;
+	expect_only(call, ERR(EFAULT));
+	return false;
+}
+
+void expect_success(struct call *call)
+{
+	expect_only(call, 0);
 }
 
 bool reachable(const struct call *call, uint64_t address, uint64_t size)

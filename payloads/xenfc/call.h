@@ -84,7 +84,8 @@ struct call {
 	uint64_t arguments[5];
 	struct area areas[MAX_AREAS];
 	unsigned int n_areas;
-	struct area *structure;	/* what arguments point to, or NULL when that is out of reach */
+	struct area *structure;	/* the argument structure, if the operation has one */
+	unsigned int pointer;	/* which argument points to it */
 	bool in_multicall;
 	bool twice;		/* make it two times over different memory, and compare */
 
@@ -108,6 +109,7 @@ struct operation {
 	enum danger danger;
 	unsigned int traits;
 	unsigned int weight;	/* 0: 10 */
+	uint32_t structure_size;	/* 0: the family's */
 	unsigned int since;	/* RELEASE(); 0: always */
 	unsigned int until;	/* the first release without it; 0: none */
 	const struct field *fields;	/* NULL: the whole structure is input of no interest */
@@ -136,6 +138,16 @@ struct family {
 	/* Checks that come before the operation's; false: the expectation is complete. */
 	bool (*expect)(struct call *call);
 };
+
+/*
+ * For families whose first argument is the command and whose second points to a
+ * structure (of operations that have one): generators and the first of the checks.
+ */
+void command_generate(struct call *call);
+bool command_expect(struct call *call);
+
+/* Expectations that many share. */
+void expect_success(struct call *call);
 
 /* Random numbers of this call. */
 uint64_t draw(struct call *call, uint64_t bound);

@@ -59,7 +59,7 @@ const char *domain_info_wrong(const struct xen_domctl_getdomaininfo *info,
 	for (size_t i = 0; i < sizeof(info->pad2); i++)
 		if (info->pad2[i])
 			return "padding that is not zero";
-	if (info->outstanding_pages || info->max_pages != domain->max_pages)
+	if (info->outstanding_pages != domain->claimed || info->max_pages != domain->max_pages)
 		return "another limit of memory";
 	return NULL;
 }
@@ -160,6 +160,8 @@ static const struct field domctl_head[] = {
 
 static const struct part domctl_parts[] = {
 	{ domctl_life, &domctl_life_count },
+	{ domctl_limits, &domctl_limits_count },
+	{ domctl_vcpu, &domctl_vcpu_count },
 };
 
 const struct family family_domctl = {

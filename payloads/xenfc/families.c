@@ -1,10 +1,14 @@
 /* All hypercalls that xenfc knows. */
 #include "run.h"
 
-extern const struct family family_domctl, family_sysctl;
+extern const struct family family_domctl, family_sysctl, family_evtchn,
+	family_memory, family_version;
 
 const struct family *const all_families[] = {
 	&family_domctl,
 	&family_sysctl,
+	&family_evtchn,
+	&family_memory,
+	&family_version,
 	NULL,
 };

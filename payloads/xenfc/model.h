@@ -21,7 +21,8 @@
 
 /* Facts that do not change during a run; in a dry run, those of the reference machine. */
 struct machine {
-	unsigned int release;
+	unsigned int release;	/* what the oracle goes by */
+	unsigned int reported;	/* what Xen says */
 	uint32_t domctl_version, sysctl_version, platform_version;
 	bool control;		/* role: control domain */
 	bool hardware;		/* domain 0 */
@@ -55,6 +56,7 @@ struct domain_model {
 	bool unsure;		/* a call left it in a state that is not modelled */
 	uint64_t max_pages;
 	uint64_t pages;
+	uint64_t claimed;	/* pages that are still to come */
 	uint8_t handle[16];
 	uint32_t max_evtchn_port;
 	struct port_model ports[MODEL_PORTS];

@@ -23,7 +23,8 @@ static const struct field *fields_of(const struct call *call)
 /* Whether the structure that Xen saw is the one in the arena. */
 static bool structure_seen(const struct call *call)
 {
-	return call->structure && reachable(call, call->arguments[0], call->structure->size);
+	return call->structure && 
+		reachable(call, call->arguments[call->pointer], call->structure->size);
 }
 
 static uint8_t *shadow_of(struct run *run, const uint8_t *at)

@@ -76,6 +76,7 @@ static void assume(struct run *run)
 {
 	run->machine = (struct machine){
 		.release = run->plan.release ? run->plan.release : RELEASE(4, 17),
+		.reported = run->plan.release ? run->plan.release : RELEASE(4, 17),
 		.domctl_version = XEN_DOMCTL_INTERFACE_VERSION,
 		.sysctl_version = XEN_SYSCTL_INTERFACE_VERSION,
 		.platform_version = XENPF_INTERFACE_VERSION,
@@ -146,6 +147,7 @@ static int probe_release(struct run *run)
 	if (version <= 0)
 		return refuse(run, EXIT_SKIP, "no hypercall gets through: xen_version failed; is "
 			      "this a Xen domain?");
+	run->machine.reported = (unsigned int)version;
 	run->machine.release = run->plan.release ? run->plan.release : (unsigned int)version;
 	return EXIT_PASS;
 }

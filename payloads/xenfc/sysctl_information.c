@@ -2,11 +2,6 @@
 #include "domctl.h"
 #include "sysctl.h"
 
-static void expect_success(struct call *call)
-{
-	expect_only(call, 0);
-}
-
 static uint32_t smaller(uint32_t a, uint32_t b)
 {
 	return a < b ? a : b;

@@ -1,0 +1,332 @@
+/* domctl: what a domain may have and use, and small facts about it. */
+#include "domctl.h"
+
+#define MOST_KILOBYTES 8192u	/* 8 MiB: eight domains must fit beside everything else */
+
+static struct domain_model *target(const struct call *call)
+{
+	return call->domain;
+}
+
+static void generate_max_mem(struct call *call)
+{
+	domctl_of(call)->u.max_mem.max_memkb = chance(call, 5) ? draw(call, 8) :
+		draw(call, MOST_KILOBYTES);
+}
+
+static void after_max_mem(struct call *call)
+{
+	const struct xen_domctl_getdomaininfo *info;
+
+	if (call->result)
+		return;
+	target(call)->max_pages = domctl_of(call)->u.max_mem.max_memkb / 4;
+	if (!read_back_now(call))
+		return;
+	info = domain_read(call->run, target(call)->id);
+	if (!info || info->max_pages != target(call)->max_pages)
+		call_wrong(call, "the limit is %lu pages afterwards",
+			   info ? (uint64_t)info->max_pages : 0);
+}
+
+static void generate_max_vcpus(struct call *call)
+{
+	domctl_of(call)->u.max_vcpus.max = chance(call, 80) ? 1 + (uint32_t)draw(call, 5) :
+		(uint32_t)draw_interesting(call, 32);
+}
+
+static void expect_max_vcpus(struct call *call)
+{
+	if (!call->domain || domctl_of(call)->u.max_vcpus.max != target(call)->max_vcpus)
+		expect_only(call, ERR(EINVAL));
+	else
+		expect_only(call, 0);
+	/* Processors of HVM domains need memory for their paging first. */
+	if (call->domain && call->domain->hvm &&
+	    domctl_of(call)->u.max_vcpus.max == target(call)->max_vcpus)
+		expect_also(call, ERR(ENOMEM));
+}
+
+static void after_max_vcpus(struct call *call)
+{
+	const struct xen_domctl_getdomaininfo *info;
+
+	if (call->result)
+		return;
+	target(call)->has_vcpus = true;
+	info = domain_read(call->run, target(call)->id);
+	if (!info || info->max_vcpu_id != target(call)->max_vcpus - 1)
+		call_wrong(call, "the highest processor is %u afterwards",
+			   info ? info->max_vcpu_id : 0);
+}
+
+static void after_handle(struct call *call)
+{
+	if (!call->result)
+		memcpy(target(call)->handle, domctl_of(call)->u.setdomainhandle.handle,
+		       sizeof(target(call)->handle));
+}
+
+static void after_debugging(struct call *call)
+{
+	if (!call->result && call->domain)
+		call->domain->debugged = domctl_of(call)->u.setdebugging.enable;
+}
+
+/* A range that wraps is refused; the frames of a new domain's memory are nobody's devices. */
+static void generate_iomem(struct call *call)
+{
+	struct xen_domctl_iomem_permission *p = &domctl_of(call)->u.iomem_permission;
+
+	p->first_mfn = draw_interesting(call, 64);
+	p->nr_mfns = chance(call, 50) ? draw(call, 16) : draw_interesting(call, 64);
+	p->allow_access = 0;
+}
+
+static void expect_iomem(struct call *call)
+{
+	const struct xen_domctl_iomem_permission *p = &domctl_of(call)->u.iomem_permission;
+
+	if (p->first_mfn + p->nr_mfns - 1 < p->first_mfn) {
+		expect_only(call, ERR(EINVAL));
+		return;
+	}
+	expect_only(call, 0);
+	expect_also(call, ERR(EPERM));
+}
+
+#define IO_PORTS 0x10000u
+
+static void generate_ioport(struct call *call)
+{
+	struct xen_domctl_ioport_permission *p = &domctl_of(call)->u.ioport_permission;
+
+	p->first_port = (uint32_t)draw_interesting(call, chance(call, 80) ? 16 : 32);
+	p->nr_ports = (uint32_t)draw_interesting(call, chance(call, 80) ? 8 : 32);
+	p->allow_access = 0;
+}
+
+static void expect_ioport(struct call *call)
+{
+	const struct xen_domctl_ioport_permission *p = &domctl_of(call)->u.ioport_permission;
+	uint32_t end = p->first_port + p->nr_ports;
+
+	if (end <= p->first_port || end > IO_PORTS) {
+		expect_only(call, ERR(EINVAL));
+		return;
+	}
+	expect_only(call, 0);
+	expect_also(call, ERR(EPERM));
+}
+
+static void generate_irq(struct call *call)
+{
+	struct xen_domctl_irq_permission *p = &domctl_of(call)->u.irq_permission;
+
+	p->pirq = chance(call, 50) ? (uint32_t)draw(call, 64) :
+		(1u << 20) + (uint32_t)draw_interesting(call, 31);
+	p->allow_access = 0;
+}
+
+static void expect_irq(struct call *call)
+{
+	if (domctl_of(call)->u.irq_permission.pirq >= 1u << 20) {
+		expect_only(call, ERR(EINVAL));
+		return;
+	}
+	expect_only(call, 0);
+	expect_also(call, ERR(EPERM));
+	expect_also(call, ERR(EINVAL));
+}
+
+static void generate_target(struct call *call)
+{
+	struct xen_domctl *d = domctl_of(call);
+
+	/* An HVM target would be kept alive by the reference: never two of our own. */
+	d->u.set_target.target = (domid_t)(chance(call, 50) ? d->domain :
+		DOMID_NOBODY_FIRST + draw(call, 1000));
+}
+
+static void expect_target(struct call *call)
+{
+	const struct xen_domctl *d = domctl_of(call);
+
+	expect_only(call, d->u.set_target.target == d->domain ? ERR(EINVAL) : ERR(ESRCH));
+}
+
+static void generate_virq_handler(struct call *call)
+{
+	domctl_of(call)->u.set_virq_handler.virq = 24 + (uint32_t)draw_interesting(call, 31);
+}
+
+static void expect_invalid(struct call *call)
+{
+	expect_only(call, ERR(EINVAL));
+}
+
+static void expect_address_size(struct call *call)
+{
+	uint32_t size = domctl_of(call)->u.address_size.size;
+
+	if (target(call)->hvm)
+		expect_only(call, ERR(EOPNOTSUPP));
+	else if (size == (target(call)->compat ? 32u : 64u))
+		expect_only(call, 0);
+	else if (size != 32)
+		expect_only(call, ERR(EINVAL));
+	else if (target(call)->pages)
+		expect_only(call, ERR(EACCES));
+	else
+		expect_only(call, 0);
+	/* Xen may be built or started without 32-bit PV. */
+	if (!target(call)->hvm && size == 32) {
+		expect_also(call, ERR(EOPNOTSUPP));
+		expect_also(call, ERR(EINVAL));
+	}
+}
+
+static void generate_address_size(struct call *call)
+{
+	static const uint32_t sizes[] = { 32, 64, 64, 64, 16, 0 };
+
+	domctl_of(call)->u.address_size.size = sizes[draw(call, COUNT(sizes))];
+}
+
+static void after_address_size(struct call *call)
+{
+	if (!call->result)
+		target(call)->compat = domctl_of(call)->u.address_size.size == 32;
+}
+
+static void expect_get_size(struct call *call)
+{
+	expect_only(call, target(call)->hvm ? ERR(EOPNOTSUPP) : 0);
+}
+
+static void after_get_size(struct call *call)
+{
+	uint32_t size = domctl_of(call)->u.address_size.size;
+
+	if (!call->result && size != (target(call)->compat ? 32u : 64u))
+		call_wrong(call, "a domain's address size is %u", size);
+}
+
+static void generate_nodes(struct call *call)
+{
+	struct xen_domctl_nodeaffinity *n = &domctl_of(call)->u.nodeaffinity;
+	struct area *map;
+
+	n->nodemap.nr_bits = (uint32_t)draw(call, 130);
+	map = buffer_take(call, &n->nodemap.bitmap, 32, true, true);
+	map->out_size = map->out_size ? (n->nodemap.nr_bits + 7) / 8 : 0;
+}
+
+/* At most one bit beyond 64 nodes is looked at; the rest of the map is left alone. */
+static void expect_nodes(struct call *call)
+{
+	const struct xen_domctl_nodeaffinity *n = &domctl_of(call)->u.nodeaffinity;
+	bool fine = reachable(call, handle_value(&n->nodemap.bitmap), 32);
+
+	expect_only(call, fine || !n->nodemap.nr_bits ? 0 : ERR(EFAULT));
+}
+
+static const struct field max_mem_fields[] = {
+	DOMCTL_FIELD(max_mem.max_memkb, FLOW_IN),
+	FIELDS_END,
+};
+
+static const struct field max_vcpus_fields[] = {
+	DOMCTL_FIELD(max_vcpus.max, FLOW_IN),
+	FIELDS_END,
+};
+
+static const struct field handle_fields[] = {
+	DOMCTL_FIELD(setdomainhandle.handle, FLOW_IN),
+	FIELDS_END,
+};
+
+static const struct field debugging_fields[] = {
+	DOMCTL_FIELD(setdebugging.enable, FLOW_IN),
+	FIELDS_END,
+};
+
+static const struct field iomem_fields[] = {
+	DOMCTL_FIELD(iomem_permission.first_mfn, FLOW_IN),
+	DOMCTL_FIELD(iomem_permission.nr_mfns, FLOW_IN),
+	FIELDS_END,
+};
+
+static const struct field ioport_fields[] = {
+	DOMCTL_FIELD(ioport_permission.first_port, FLOW_IN),
+	DOMCTL_FIELD(ioport_permission.nr_ports, FLOW_IN),
+	FIELDS_END,
+};
+
+static const struct field irq_fields[] = {
+	DOMCTL_FIELD(irq_permission.pirq, FLOW_IN),
+	FIELDS_END,
+};
+
+static const struct field target_fields[] = {
+	DOMCTL_FIELD(set_target.target, FLOW_IN),
+	FIELDS_END,
+};
+
+static const struct field time_fields[] = {
+	DOMCTL_FIELD(settimeoffset.time_offset_seconds, FLOW_IN),
+	FIELDS_END,
+};
+
+static const struct field subscribe_fields[] = {
+	DOMCTL_FIELD(subscribe.port, FLOW_IN),
+	FIELDS_END,
+};
+
+static const struct field virq_fields[] = {
+	DOMCTL_FIELD(set_virq_handler.virq, FLOW_IN),
+	FIELDS_END,
+};
+
+static const struct field set_size_fields[] = {
+	DOMCTL_FIELD(address_size.size, FLOW_IN),
+	FIELDS_END,
+};
+
+static const struct field get_size_fields[] = {
+	DOMCTL_FIELD(address_size.size, FLOW_OUT),
+	FIELDS_END,
+};
+
+static const struct field node_fields[] = {
+	DOMCTL_FIELD(nodeaffinity.nodemap.nr_bits, FLOW_IN),
+	FIELDS_END,
+};
+
+#define OWN(command_name, traits_of, field_list, generator, expectation, follow) \
+	{ .name = #command_name, .command = DOMCTL(command_name), .danger = DANGER_OWN, \
+	  .traits = traits_of, .fields = field_list, .generate = generator, \
+	  .expect = expectation, .after = follow }
+
+const struct operation domctl_limits[] = {
+	{ .name = "max_mem", .command = DOMCTL(max_mem), .danger = DANGER_OWN, .weight = 20,
+	  .fields = max_mem_fields, .generate = generate_max_mem, .expect = expect_success,
+	  .after = after_max_mem },
+	OWN(max_vcpus, TRAIT_REFUSES_SELF, max_vcpus_fields, generate_max_vcpus, expect_max_vcpus,
+	    after_max_vcpus),
+	OWN(setdomainhandle, 0, handle_fields, NULL, expect_success, after_handle),
+	OWN(setdebugging, TRAIT_REFUSES_SELF, debugging_fields, NULL, expect_unless_self,
+	    after_debugging),
+	OWN(iomem_permission, 0, iomem_fields, generate_iomem, expect_iomem, NULL),
+	OWN(ioport_permission, 0, ioport_fields, generate_ioport, expect_ioport, NULL),
+	OWN(irq_permission, 0, irq_fields, generate_irq, expect_irq, NULL),
+	OWN(set_target, 0, target_fields, generate_target, expect_target, NULL),
+	OWN(settimeoffset, 0, time_fields, NULL, expect_success, NULL),
+	OWN(subscribe, 0, subscribe_fields, NULL, expect_success, NULL),
+	OWN(set_virq_handler, 0, virq_fields, generate_virq_handler, expect_invalid, NULL),
+	OWN(set_address_size, 0, set_size_fields, generate_address_size, expect_address_size,
+	    after_address_size),
+	OWN(get_address_size, TRAIT_READS, get_size_fields, NULL, expect_get_size, after_get_size),
+	OWN(getnodeaffinity, TRAIT_READS, node_fields, generate_nodes, expect_nodes, NULL),
+};
+const size_t domctl_limits_count = COUNT(domctl_limits);

@@ -1,0 +1,295 @@
+/* domctl: virtual processors, their state and where they may run. */
+#include "domctl.h"
+
+#define MSRS 16u
+
+/* Which processor most of these structures name in their first word. */
+static uint32_t *vcpu_word(const struct call *call)
+{
+	return (uint32_t *)(void *)&domctl_of(call)->u;
+}
+
+static uint32_t draw_vcpu(struct call *call)
+{
+	return chance(call, 85) ? (uint32_t)draw(call, 5) : (uint32_t)draw_interesting(call, 32);
+}
+
+static bool vcpu_exists(const struct call *call, uint32_t vcpu)
+{
+	return call->domain->has_vcpus && vcpu < call->domain->max_vcpus;
+}
+
+static void generate_vcpu(struct call *call)
+{
+	draw_fields(call);
+	*vcpu_word(call) = draw_vcpu(call);
+}
+
+static void expect_info(struct call *call)
+{
+	uint32_t vcpu = *vcpu_word(call);
+
+	if (vcpu >= call->domain->max_vcpus)
+		expect_only(call, ERR(EINVAL));
+	else
+		expect_only(call, call->domain->has_vcpus ? 0 : ERR(ESRCH));
+}
+
+static void after_info(struct call *call)
+{
+	const struct xen_domctl_getvcpuinfo *v = &domctl_of(call)->u.getvcpuinfo;
+
+	if (!call->result && (v->online || v->running || v->cpu_time))
+		call_wrong(call, "a processor that never started is online or has run");
+}
+
+/* Processors whose state nobody set have none to tell. */
+static void generate_get_context(struct call *call)
+{
+	struct xen_domctl_vcpucontext *c = &domctl_of(call)->u.vcpucontext;
+
+	c->vcpu = draw_vcpu(call);
+	buffer_take(call, &c->ctxt, sizeof(vcpu_guest_context_t), true, true);
+}
+
+static void expect_get_context(struct call *call)
+{
+	expect_only(call, vcpu_exists(call, domctl_of(call)->u.vcpucontext.vcpu) ?
+		    ERR(ENODATA) : ERR(EINVAL));
+}
+
+/* Random content, made wrong where it would otherwise make the processor run. */
+static void generate_set_context(struct call *call)
+{
+	struct xen_domctl_vcpucontext *c = &domctl_of(call)->u.vcpucontext;
+	struct area *area;
+	vcpu_guest_context_t context;
+
+	c->vcpu = draw_vcpu(call);
+	area = buffer_take(call, &c->ctxt, sizeof(context), false, false);
+	if (!handle_value(&c->ctxt))
+		memcpy(&c->ctxt, &call->run->door->unmapped, sizeof(uint64_t));
+	memcpy(&context, area->at, sizeof(context));
+	context.gdt_ents = 8193 + (unsigned long)draw(call, 1000);
+	memcpy(area->at, &context, sizeof(context));
+}
+
+static void expect_set_context(struct call *call)
+{
+	const struct xen_domctl_vcpucontext *c = &domctl_of(call)->u.vcpucontext;
+
+	if (!call->domain || !vcpu_exists(call, c->vcpu))
+		expect_only(call, ERR(EINVAL));
+	else if (!reachable(call, handle_value(&c->ctxt), sizeof(vcpu_guest_context_t)))
+		expect_only(call, ERR(EFAULT));
+	else
+		expect_only(call, ERR(EINVAL));
+}
+
+static void generate_affinity(struct call *call)
+{
+	struct xen_domctl_vcpuaffinity *a = &domctl_of(call)->u.vcpuaffinity;
+	struct area *map;
+
+	a->vcpu = draw_vcpu(call);
+	a->flags = chance(call, 90) ? (uint32_t)draw(call, 4) : (uint32_t)draw_interesting(call, 32);
+	a->cpumap_hard.nr_bits = (uint32_t)draw(call, 130);
+	map = buffer_take(call, &a->cpumap_hard.bitmap, 32, true, true);
+	map->out_size = map->out_size ? (a->cpumap_hard.nr_bits + 7) / 8 : 0;
+	a->cpumap_soft.nr_bits = (uint32_t)draw(call, 130);
+	map = buffer_take(call, &a->cpumap_soft.bitmap, 32, true, true);
+	map->out_size = map->out_size ? (a->cpumap_soft.nr_bits + 7) / 8 : 0;
+}
+
+static bool map_fine(const struct call *call, const struct xenctl_bitmap *map)
+{
+	return !map->nr_bits || reachable(call, handle_value(&map->bitmap), 32);
+}
+
+/* Since 4.14, flags without a map are refused before anything is looked at. */
+static bool affinity_sane(const struct xen_domctl_vcpuaffinity *a)
+{
+	bool hard = a->flags & XEN_VCPUAFFINITY_HARD, soft = a->flags & XEN_VCPUAFFINITY_SOFT;
+	uint32_t known = XEN_VCPUAFFINITY_HARD | XEN_VCPUAFFINITY_SOFT | XEN_VCPUAFFINITY_FORCE;
+
+	return a->flags && !(a->flags & ~known) &&
+	       (!hard || handle_value(&a->cpumap_hard.bitmap)) &&
+	       (!soft || handle_value(&a->cpumap_soft.bitmap));
+}
+
+static void expect_get_affinity(struct call *call)
+{
+	const struct xen_domctl_vcpuaffinity *a = &domctl_of(call)->u.vcpuaffinity;
+	bool hard = a->flags & XEN_VCPUAFFINITY_HARD, soft = a->flags & XEN_VCPUAFFINITY_SOFT;
+
+	if (a->vcpu >= call->domain->max_vcpus)
+		expect_only(call, ERR(EINVAL));
+	else if (!call->domain->has_vcpus)
+		expect_only(call, ERR(ESRCH));
+	else if (!affinity_sane(a))
+		expect_only(call, ERR(EINVAL));
+	else if ((hard && !map_fine(call, &a->cpumap_hard)) ||
+		 (soft && !map_fine(call, &a->cpumap_soft)))
+		expect_only(call, ERR(EFAULT));
+	else
+		expect_only(call, 0);
+}
+
+static void expect_vcpu_or_esrch(struct call *call)
+{
+	expect_only(call, vcpu_exists(call, *vcpu_word(call)) ? 0 : ERR(ESRCH));
+}
+
+static void generate_set_extended(struct call *call)
+{
+	struct xen_domctl_ext_vcpucontext *e = &domctl_of(call)->u.ext_vcpucontext;
+
+	generate_vcpu(call);
+	e->size = (uint32_t)draw(call, 128);
+	if (chance(call, 70))
+		e->syscall32_callback_eip = e->sysenter_callback_eip = 0;
+}
+
+static void expect_set_extended(struct call *call)
+{
+	expect_only(call, ERR(ESRCH));
+	if (!vcpu_exists(call, *vcpu_word(call)))
+		return;
+	expect_only(call, ERR(EINVAL));
+	expect_also(call, ERR(EPERM));
+	if (domctl_of(call)->u.ext_vcpucontext.size >=
+	    offsetof(struct xen_domctl_ext_vcpucontext, vmce))
+		expect_also(call, 0);
+}
+
+static void generate_msrs(struct call *call)
+{
+	struct xen_domctl_vcpu_msrs *m = &domctl_of(call)->u.vcpu_msrs;
+
+	m->vcpu = draw_vcpu(call);
+	m->msr_count = (uint32_t)draw(call, MSRS + 1);
+	buffer_take(call, &m->msrs, MSRS * sizeof(xen_domctl_vcpu_msr_t), true, true);
+}
+
+static void expect_get_msrs(struct call *call)
+{
+	const struct xen_domctl_vcpu_msrs *m = &domctl_of(call)->u.vcpu_msrs;
+
+	if (!vcpu_exists(call, m->vcpu)) {
+		expect_only(call, ERR(ESRCH));
+		return;
+	}
+	if (call->domain->hvm) {
+		expect_only(call, ERR(EINVAL));
+		return;
+	}
+	/* Only registers that are not zero are told: there may be none. */
+	expect_only(call, 0);
+	expect_also(call, ERR(ENOBUFS));
+	if (!reachable(call, handle_value(&m->msrs), 1))
+		expect_also(call, ERR(EFAULT));
+}
+
+static void generate_trigger(struct call *call)
+{
+	struct xen_domctl_sendtrigger *t = &domctl_of(call)->u.sendtrigger;
+
+	t->trigger = chance(call, 80) ? (uint32_t)draw(call, 6) : (uint32_t)draw_interesting(call, 32);
+	t->vcpu = draw_vcpu(call);
+}
+
+static void expect_trigger(struct call *call)
+{
+	const struct xen_domctl_sendtrigger *t = &domctl_of(call)->u.sendtrigger;
+
+	if (!vcpu_exists(call, t->vcpu))
+		expect_only(call, ERR(ESRCH));
+	else if (t->trigger == XEN_DOMCTL_SENDTRIGGER_NMI)
+		expect_only(call, 0);
+	else if (t->trigger == XEN_DOMCTL_SENDTRIGGER_POWER ||
+		 t->trigger == XEN_DOMCTL_SENDTRIGGER_SLEEP)
+		expect_only(call, call->domain->hvm ? 0 : ERR(EINVAL));
+	else
+		expect_only(call, ERR(ENOSYS));
+}
+
+static const struct field info_fields[] = {
+	DOMCTL_FIELD(getvcpuinfo.vcpu, FLOW_IN),
+	DOMCTL_FIELD(getvcpuinfo.online, FLOW_OUT),
+	DOMCTL_FIELD(getvcpuinfo.blocked, FLOW_OUT),
+	DOMCTL_FIELD(getvcpuinfo.running, FLOW_OUT),
+	DOMCTL_FIELD(getvcpuinfo.cpu_time, FLOW_OUT),
+	DOMCTL_FIELD(getvcpuinfo.cpu, FLOW_OUT),
+	FIELDS_END,
+};
+
+static const struct field context_fields[] = {
+	DOMCTL_FIELD(vcpucontext.vcpu, FLOW_IN),
+	FIELDS_END,
+};
+
+static const struct field affinity_fields[] = {
+	DOMCTL_FIELD(vcpuaffinity.vcpu, FLOW_IN),
+	DOMCTL_FIELD(vcpuaffinity.flags, FLOW_IN),
+	DOMCTL_FIELD(vcpuaffinity.cpumap_hard.nr_bits, FLOW_IN),
+	DOMCTL_FIELD(vcpuaffinity.cpumap_soft.nr_bits, FLOW_IN),
+	FIELDS_END,
+};
+
+static const struct field extended_out_fields[] = {
+	DOMCTL_FIELD(ext_vcpucontext.vcpu, FLOW_IN),
+	DOMCTL_FIELD(ext_vcpucontext.size, FLOW_OUT),
+	DOMCTL_FIELD(ext_vcpucontext.syscall32_callback_eip, FLOW_OUT),
+	DOMCTL_FIELD(ext_vcpucontext.sysenter_callback_eip, FLOW_OUT),
+	DOMCTL_FIELD(ext_vcpucontext.syscall32_callback_cs, FLOW_OUT),
+	DOMCTL_FIELD(ext_vcpucontext.sysenter_callback_cs, FLOW_OUT),
+	DOMCTL_FIELD(ext_vcpucontext.syscall32_disables_events, FLOW_OUT),
+	DOMCTL_FIELD(ext_vcpucontext.sysenter_disables_events, FLOW_OUT),
+	DOMCTL_FIELD(ext_vcpucontext.vmce, FLOW_INOUT),
+	FIELDS_END,
+};
+
+static const struct field extended_in_fields[] = {
+	DOMCTL_FIELD(ext_vcpucontext.vcpu, FLOW_IN),
+	DOMCTL_FIELD(ext_vcpucontext.size, FLOW_IN),
+	DOMCTL_FIELD(ext_vcpucontext.syscall32_callback_eip, FLOW_IN),
+	DOMCTL_FIELD(ext_vcpucontext.sysenter_callback_eip, FLOW_IN),
+	DOMCTL_FIELD(ext_vcpucontext.syscall32_callback_cs, FLOW_IN),
+	DOMCTL_FIELD(ext_vcpucontext.sysenter_callback_cs, FLOW_IN),
+	FIELDS_END,
+};
+
+static const struct field msr_fields[] = {
+	DOMCTL_FIELD(vcpu_msrs.vcpu, FLOW_IN),
+	DOMCTL_FIELD(vcpu_msrs.msr_count, FLOW_INOUT),
+	FIELDS_END,
+};
+
+static const struct field trigger_fields[] = {
+	DOMCTL_FIELD(sendtrigger.trigger, FLOW_IN),
+	DOMCTL_FIELD(sendtrigger.vcpu, FLOW_IN),
+	FIELDS_END,
+};
+
+#define OWN(command_name, traits_of, field_list, generator, expectation, follow) \
+	{ .name = #command_name, .command = DOMCTL(command_name), .danger = DANGER_OWN, \
+	  .traits = traits_of, .fields = field_list, .generate = generator, \
+	  .expect = expectation, .after = follow }
+
+const struct operation domctl_vcpu[] = {
+	OWN(getvcpuinfo, TRAIT_READS, info_fields, generate_vcpu, expect_info, after_info),
+	OWN(getvcpucontext, TRAIT_READS, context_fields, generate_get_context, expect_get_context,
+	    NULL),
+	OWN(setvcpucontext, TRAIT_REFUSES_SELF, context_fields, generate_set_context,
+	    expect_set_context, NULL),
+	OWN(getvcpuaffinity, TRAIT_READS, affinity_fields, generate_affinity, expect_get_affinity,
+	    NULL),
+	OWN(get_ext_vcpucontext, TRAIT_READS, extended_out_fields, generate_vcpu,
+	    expect_vcpu_or_esrch, NULL),
+	OWN(set_ext_vcpucontext, 0, extended_in_fields, generate_set_extended, expect_set_extended,
+	    NULL),
+	OWN(get_vcpu_msrs, TRAIT_READS | TRAIT_WRITES_ON_ERROR, msr_fields, generate_msrs,
+	    expect_get_msrs, NULL),
+	OWN(sendtrigger, 0, trigger_fields, generate_trigger, expect_trigger, NULL),
+};
+const size_t domctl_vcpu_count = COUNT(domctl_vcpu);

@@ -1,0 +1,368 @@
+/* memory_op: reservations of our domains, claims, and what is told about memory. */
+#include "domctl.h"
+
+#define MOST_EXTENTS 16u
+#define EXTENT_SHIFT 6	/* the command's upper bits say where a continuation goes on */
+
+static uint8_t *structure(const struct call *call)
+{
+	return call->structure->at;
+}
+
+static uint16_t draw_target(struct call *call)
+{
+	if (chance(call, 88))
+		return (uint16_t)(DOMID_OWN_FIRST + draw(call, OWN_DOMAINS));
+	return (uint16_t)(DOMID_NOBODY_FIRST + draw(call, 1000));
+}
+
+static void generate_reservation(struct call *call)
+{
+	struct xen_memory_reservation *r = (void *)structure(call);
+	struct area *list;
+
+	r->domid = draw_target(call);
+	r->nr_extents = (xen_ulong_t)draw(call, MOST_EXTENTS + 1);
+	r->extent_order = chance(call, 85) ? 0 : 20 + (unsigned int)draw_interesting(call, 31);
+	list = buffer_take(call, &r->extent_start, MOST_EXTENTS * sizeof(xen_pfn_t), true, false);
+	for (unsigned int i = 0; i < MOST_EXTENTS; i++) {
+		xen_pfn_t frame = (xen_pfn_t)draw(call, 4096);
+
+		memcpy(list->at + i * sizeof(frame), &frame, sizeof(frame));
+	}
+	if (chance(call, 3))
+		call->arguments[0] |= draw_interesting(call, 20) << EXTENT_SHIFT;
+}
+
+static uint64_t done_before(const struct call *call)
+{
+	return call->arguments[0] >> EXTENT_SHIFT;
+}
+
+/*
+ * The result is the number of extents done; all that is wrong with the arguments gives
+ * the number that were done before.
+ */
+static bool reservation_sane(const struct call *call, const struct xen_memory_reservation *r)
+{
+	return done_before(call) < r->nr_extents && !r->extent_order &&
+	       model_domain(&call->run->model, r->domid);
+}
+
+static uint64_t room_for(const struct domain_model *domain)
+{
+	return domain->max_pages > domain->pages ? domain->max_pages - domain->pages : 0;
+}
+
+static void expect_reservation(struct call *call, bool list_needed)
+{
+	const struct xen_memory_reservation *r = (void *)structure(call);
+	uint64_t start = done_before(call), list = handle_value(&r->extent_start), wanted;
+
+	call->domain = model_domain(&call->run->model, r->domid);
+	expect_only(call, (long)start);
+	if (!reservation_sane(call, r))
+		return;
+	wanted = r->nr_extents - start;
+	if (wanted > room_for(call->domain))
+		wanted = room_for(call->domain);
+	if (!reachable(call, list, r->nr_extents * sizeof(xen_pfn_t))) {
+		/* An address that is not even looked at because nothing is left to do. */
+		expect_range(call, (long)start, (long)(start + (list || list_needed ? wanted : 0)));
+		if (!list && !list_needed)
+			expect_only(call, (long)(start + wanted));
+		return;
+	}
+	expect_only(call, (long)(start + wanted));
+	if (call->domain->hvm)
+		expect_range(call, (long)start, (long)(start + wanted));
+}
+
+static void expect_increase(struct call *call)
+{
+	expect_reservation(call, false);
+}
+
+static void expect_populate(struct call *call)
+{
+	expect_reservation(call, true);
+}
+
+static long told_pages(struct call *call, uint16_t id, unsigned int command)
+{
+	struct xen_memory_domain *m = (void *)(call->run->door->arena + ARENA_ASIDE);
+
+	m->domid = id;
+	return aside(call->run, __HYPERVISOR_memory_op, command, (uintptr_t)m, 0);
+}
+
+static void use_claim(struct domain_model *domain, uint64_t pages)
+{
+	domain->claimed -= pages < domain->claimed ? pages : domain->claimed;
+}
+
+static void after_increase(struct call *call)
+{
+	struct domain_model *domain = call->domain;
+	uint64_t start = done_before(call), added;
+	long told;
+
+	if (!domain || call->result < (long)start)
+		return;
+	added = (uint64_t)call->result - start;
+	told = told_pages(call, domain->id, XENMEM_current_reservation);
+	/* An extent whose number could not be told may have been made nevertheless. */
+	if (call->structure && !reachable(call, handle_value(structure(call)), 1) &&
+	    told >= (long)domain->pages)
+		added = (uint64_t)told - domain->pages;
+	else if (domain->hvm && told == (long)(domain->pages + added + 1))
+		added++;
+	domain->pages += added;
+	use_claim(domain, added);
+	if (told != (long)domain->pages)
+		call_wrong(call, "the domain has %ld pages afterwards, not %lu", told,
+			   domain->pages);
+}
+
+static void expect_decrease(struct call *call)
+{
+	const struct xen_memory_reservation *r = (void *)structure(call);
+
+	call->domain = model_domain(&call->run->model, r->domid);
+	expect_only(call, (long)done_before(call));
+	if (reservation_sane(call, r))
+		expect_range(call, (long)done_before(call), (long)r->nr_extents);
+}
+
+static void after_decrease(struct call *call)
+{
+	long told;
+
+	if (!call->domain)
+		return;
+	told = told_pages(call, call->domain->id, XENMEM_current_reservation);
+	if (told < 0 || (uint64_t)told > call->domain->pages)
+		call_wrong(call, "the domain has %ld pages afterwards, not %lu or less", told,
+			   call->domain->pages);
+	else
+		call->domain->pages = (uint64_t)told;
+}
+
+static bool spoilt_by_start(struct call *call)
+{
+	if (!done_before(call))
+		return false;
+	expect_only(call, ERR(EINVAL));
+	return true;
+}
+
+static void generate_claim(struct call *call)
+{
+	struct xen_memory_reservation *r = (void *)structure(call);
+
+	r->domid = draw_target(call);
+	r->nr_extents = chance(call, 50) ? 0 : (xen_ulong_t)draw(call, 1024);
+	r->extent_order = chance(call, 5);
+	r->mem_flags = chance(call, 5);
+	if (chance(call, 5))
+		buffer_take(call, &r->extent_start, 8, false, false);
+}
+
+static void expect_claim(struct call *call)
+{
+	const struct xen_memory_reservation *r = (void *)structure(call);
+	const struct domain_model *domain = model_domain(&call->run->model, r->domid);
+
+	call->domain = model_domain(&call->run->model, r->domid);
+	if (handle_value(&r->extent_start) || r->extent_order || r->mem_flags || !domain)
+		expect_only(call, ERR(EINVAL));
+	else if (!r->nr_extents)
+		expect_only(call, 0);
+	else if (domain->claimed || r->nr_extents <= domain->pages ||
+		 r->nr_extents > domain->max_pages)
+		expect_only(call, ERR(EINVAL));
+	else
+		expect_only(call, 0);
+	if (domain && !call->run->machine.control)
+		expect_only(call, ERR(EPERM));
+}
+
+static void after_claim(struct call *call)
+{
+	const struct xen_memory_reservation *r = (void *)structure(call);
+	const struct xen_domctl_getdomaininfo *info;
+
+	if (call->result || !call->domain)
+		return;
+	call->domain->claimed = r->nr_extents ? r->nr_extents - call->domain->pages : 0;
+	info = domain_read(call->run, call->domain->id);
+	if (!info || info->outstanding_pages != call->domain->claimed)
+		call_wrong(call, "the domain has %lu claimed pages, not %lu",
+			   info ? (uint64_t)info->outstanding_pages : 0, call->domain->claimed);
+}
+
+static void generate_told(struct call *call)
+{
+	struct xen_memory_domain *m = (void *)structure(call);
+
+	m->domid = chance(call, 10) ? DOMID_SELF : draw_target(call);
+	if (chance(call, 3))
+		call->arguments[0] |= draw_interesting(call, 20) << EXTENT_SHIFT;
+}
+
+static void expect_told(struct call *call)
+{
+	const struct xen_memory_domain *m = (void *)structure(call);
+	const struct domain_model *domain = model_domain(&call->run->model, m->domid);
+
+	if (spoilt_by_start(call))
+		return;
+	if (!domain && m->domid != DOMID_SELF)
+		expect_only(call, ERR(ESRCH));
+	else if (!domain || call->command == XENMEM_maximum_gpfn)
+		expect_range(call, -1, INT64_MAX);
+	else
+		expect_only(call, (long)(call->command == XENMEM_current_reservation ?
+					 domain->pages : domain->max_pages));
+}
+
+/* The structure is looked at only when nothing is left over from a continuation. */
+static bool memory_expect(struct call *call)
+{
+	bool counts = call->operation && (call->command == XENMEM_increase_reservation ||
+		call->command == XENMEM_decrease_reservation ||
+		call->command == XENMEM_populate_physmap);
+
+	if (counts && !reachable(call, call->arguments[1], call->structure->size)) {
+		expect_only(call, (long)done_before(call));
+		return false;
+	}
+	if (call->operation && done_before(call))
+		return true;
+	return command_expect(call);
+}
+
+static void expect_frames(struct call *call)
+{
+	expect_range(call, 1, INT64_MAX);
+}
+
+/* add_to_physmap and remove_from_physmap of PV domains: they have no such map. */
+static void generate_physmap(struct call *call)
+{
+	draw_fields(call);
+	*(domid_t *)(void *)structure(call) = draw_target(call);
+}
+
+static void expect_remove(struct call *call)
+{
+	const struct xen_remove_from_physmap *r = (void *)structure(call);
+	const struct domain_model *domain = model_domain(&call->run->model, r->domid);
+
+	if (!domain)
+		expect_only(call, ERR(ESRCH));
+	else if (!domain->hvm)
+		expect_only(call, ERR(EACCES));
+	else {
+		expect_only(call, 0);
+		expect_also(call, ERR(ENOENT));
+		expect_also(call, ERR(EINVAL));
+	}
+}
+
+static void generate_vnuma(struct call *call)
+{
+	struct xen_vnuma_topology_info *t = (void *)structure(call);
+
+	draw_fields(call);
+	t->domid = draw_target(call);
+	t->pad = chance(call, 10);
+}
+
+static void expect_vnuma(struct call *call)
+{
+	const struct xen_vnuma_topology_info *t = (void *)structure(call);
+
+	if (t->pad)
+		expect_only(call, ERR(EINVAL));
+	else if (!model_domain(&call->run->model, t->domid))
+		expect_only(call, ERR(ESRCH));
+	else
+		expect_only(call, ERR(EOPNOTSUPP));
+}
+
+static const struct field reservation_fields[] = {
+	FIELD(struct xen_memory_reservation, extent_start, FLOW_IN),
+	FIELD(struct xen_memory_reservation, nr_extents, FLOW_IN),
+	FIELD(struct xen_memory_reservation, extent_order, FLOW_IN),
+	FIELD(struct xen_memory_reservation, mem_flags, FLOW_IN),
+	FIELD(struct xen_memory_reservation, domid, FLOW_IN),
+	FIELDS_END,
+};
+
+static const struct field domain_fields[] = {
+	FIELD(struct xen_memory_domain, domid, FLOW_IN),
+	FIELDS_END,
+};
+
+static const struct field remove_fields[] = {
+	FIELD(struct xen_remove_from_physmap, domid, FLOW_IN),
+	FIELD(struct xen_remove_from_physmap, gpfn, FLOW_IN),
+	FIELDS_END,
+};
+
+static const struct field vnuma_fields[] = {
+	FIELD(struct xen_vnuma_topology_info, domid, FLOW_IN),
+	FIELD(struct xen_vnuma_topology_info, pad, FLOW_IN),
+	FIELD(struct xen_vnuma_topology_info, nr_vnodes, FLOW_IN),
+	FIELD(struct xen_vnuma_topology_info, nr_vcpus, FLOW_IN),
+	FIELD(struct xen_vnuma_topology_info, nr_vmemranges, FLOW_IN),
+	FIELDS_END,
+};
+
+#define MEMORY(command_name, class, type, field_list, generator, expectation, follow) \
+	{ .name = #command_name, .command = XENMEM_##command_name, .danger = class, \
+	  .structure_size = sizeof(struct type), .fields = field_list, .generate = generator, \
+	  .expect = expectation, .after = follow }
+
+static const struct operation operations[] = {
+	MEMORY(increase_reservation, DANGER_OWN, xen_memory_reservation, reservation_fields,
+	       generate_reservation, expect_increase, after_increase),
+	MEMORY(populate_physmap, DANGER_OWN, xen_memory_reservation, reservation_fields,
+	       generate_reservation, expect_populate, after_increase),
+	MEMORY(decrease_reservation, DANGER_OWN, xen_memory_reservation, reservation_fields,
+	       generate_reservation, expect_decrease, after_decrease),
+	MEMORY(claim_pages, DANGER_OWN, xen_memory_reservation, reservation_fields,
+	       generate_claim, expect_claim, after_claim),
+	MEMORY(current_reservation, DANGER_SAFE, xen_memory_domain, domain_fields, generate_told,
+	       expect_told, NULL),
+	MEMORY(maximum_reservation, DANGER_SAFE, xen_memory_domain, domain_fields, generate_told,
+	       expect_told, NULL),
+	MEMORY(maximum_gpfn, DANGER_SAFE, xen_memory_domain, domain_fields, generate_told,
+	       expect_told, NULL),
+	MEMORY(remove_from_physmap, DANGER_OWN, xen_remove_from_physmap, remove_fields,
+	       generate_physmap, expect_remove, NULL),
+	MEMORY(get_vnumainfo, DANGER_SAFE, xen_vnuma_topology_info, vnuma_fields, generate_vnuma,
+	       expect_vnuma, NULL),
+	{ .name = "maximum_ram_page", .command = XENMEM_maximum_ram_page, .danger = DANGER_SAFE,
+	  .weight = 3, .expect = expect_frames },
+};
+static const size_t operation_count = COUNT(operations);
+static const struct part parts[] = { { operations, &operation_count } };
+
+/* Only six bits are the command: every other number is one of these with a start. */
+static bool exists(uint32_t command)
+{
+	return command <= 28 || command > 0x3f;
+}
+
+const struct family family_memory = {
+	.name = "memory",
+	.hypercall = __HYPERVISOR_memory_op,
+	.unknown_command = ERR(ENOSYS),
+	.parts = parts,
+	.n_parts = COUNT(parts),
+	.command_exists = exists,
+	.generate = command_generate,
+	.expect = memory_expect,
+};

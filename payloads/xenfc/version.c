@@ -1,0 +1,154 @@
+/* xen_version: what everybody may ask. */
+#include "run.h"
+
+/* The texts: how much Xen fills of a buffer that has room for it. */
+static void generate_text(struct call *call, uint32_t size)
+{
+	struct area *area = area_take(call, size, false);
+
+	area->out_size = size;
+	area->stable = true;
+	call->arguments[1] = area_address(call, area);
+}
+
+static void generate_extraversion(struct call *call)
+{
+	generate_text(call, sizeof(xen_extraversion_t));
+}
+
+static void generate_compile_info(struct call *call)
+{
+	generate_text(call, sizeof(struct xen_compile_info));
+}
+
+static void generate_capabilities(struct call *call)
+{
+	generate_text(call, sizeof(xen_capabilities_info_t));
+}
+
+static void generate_changeset(struct call *call)
+{
+	generate_text(call, sizeof(xen_changeset_info_t));
+}
+
+static void generate_commandline(struct call *call)
+{
+	generate_text(call, sizeof(xen_commandline_t));
+}
+
+static void generate_handle(struct call *call)
+{
+	generate_text(call, sizeof(xen_domain_handle_t));
+}
+
+static void generate_platform(struct call *call)
+{
+	generate_text(call, sizeof(struct xen_platform_parameters));
+}
+
+static void expect_text(struct call *call)
+{
+	expect_only(call, reachable(call, call->arguments[1], call->areas[0].size) ? 0 :
+		    ERR(EFAULT));
+}
+
+static void expect_version(struct call *call)
+{
+	expect_only(call, (long)call->run->machine.reported);
+}
+
+static void expect_page_size(struct call *call)
+{
+	expect_only(call, DOOR_PAGE);
+}
+
+static void generate_features(struct call *call)
+{
+	struct xen_feature_info *f = (void *)call->structure->at;
+
+	f->submap_idx = chance(call, 50) ? (uint32_t)draw(call, XENFEAT_NR_SUBMAPS + 1) :
+		(uint32_t)draw_interesting(call, 32);
+}
+
+static void expect_features(struct call *call)
+{
+	const struct xen_feature_info *f = (void *)call->structure->at;
+
+	expect_only(call, f->submap_idx < XENFEAT_NR_SUBMAPS ? 0 : ERR(EINVAL));
+}
+
+/* With no buffer, or a short one: the length, or that it does not fit. */
+static void generate_build_id(struct call *call)
+{
+	struct area *area = area_take(call, 4 + 64, false);
+	uint32_t room = (uint32_t)draw(call, 65);
+
+	memcpy(area->at, &room, sizeof(room));
+	area->out_size = 4 + room;
+	call->arguments[1] = chance(call, 20) ? 0 : area_sure(area);
+}
+
+static void expect_build_id(struct call *call)
+{
+	uint32_t room;
+
+	memcpy(&room, call->areas[0].at, sizeof(room));
+	expect_range(call, 1, 64);
+	expect_also(call, ERR(ENODATA));
+	if (!call->run->machine.control)
+		expect_also(call, ERR(EPERM));
+	if (!call->arguments[1])
+		return;
+	if (!room)
+		expect_only(call, ERR(EINVAL));
+	else if (room < 64)
+		expect_also(call, ERR(ENOBUFS));
+	if (!call->run->machine.control)
+		expect_also(call, ERR(EPERM));
+	expect_also(call, ERR(ENODATA));
+}
+
+static const struct field feature_fields[] = {
+	FIELD(struct xen_feature_info, submap_idx, FLOW_IN),
+	FIELD(struct xen_feature_info, submap, FLOW_OUT),
+	FIELDS_END,
+};
+
+#define READS(command_name, generator, expectation) \
+	{ .name = #command_name, .command = XENVER_##command_name, .danger = DANGER_SAFE, \
+	  .traits = TRAIT_READS, .weight = 3, .generate = generator, .expect = expectation }
+
+static const struct operation operations[] = {
+	READS(version, NULL, expect_version),
+	READS(extraversion, generate_extraversion, expect_text),
+	READS(compile_info, generate_compile_info, expect_text),
+	READS(capabilities, generate_capabilities, expect_text),
+	READS(changeset, generate_changeset, expect_text),
+	READS(platform_parameters, generate_platform, expect_text),
+	{ .name = "get_features", .command = XENVER_get_features, .danger = DANGER_SAFE,
+	  .traits = TRAIT_READS, .weight = 4, .structure_size = sizeof(struct xen_feature_info),
+	  .fields = feature_fields, .generate = generate_features, .expect = expect_features },
+	READS(pagesize, NULL, expect_page_size),
+	READS(guest_handle, generate_handle, expect_text),
+	READS(commandline, generate_commandline, expect_text),
+	{ .name = "build_id", .command = XENVER_build_id, .danger = DANGER_SAFE, .weight = 4,
+	  .generate = generate_build_id, .expect = expect_build_id },
+};
+static const size_t operation_count = COUNT(operations);
+static const struct part parts[] = { { operations, &operation_count } };
+
+static bool exists(uint32_t command)
+{
+	return command < 16;
+}
+
+const struct family family_version = {
+	.name = "version",
+	.hypercall = __HYPERVISOR_xen_version,
+	.unknown_command = ERR(ENOSYS),
+	.parts = parts,
+	.n_parts = COUNT(parts),
+	.command_exists = exists,
+	.generate = command_generate,
+	.expect = command_expect,
+};
