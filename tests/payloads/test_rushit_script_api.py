@@ -1,0 +1,152 @@
+"""Scripts in rushit's programs: hooks of every workload, errors, what the other end says."""
+
+import subprocess
+
+import pytest
+from test_rushit_scripts import Round, play, programs  # noqa: F401 (a fixture)
+
+NAMESPACE = ["unshare", "-rn", "true"]
+needs_namespace = pytest.mark.skipif(
+    subprocess.run(NAMESPACE, check=False, capture_output=True).returncode != 0,
+    reason="this machine lets nobody make a network namespace (unshare -rn)",
+)
+
+# Counts each hook's calls; does what the engine would have done without it.
+COUNT = """
+local n = collect({ socket = 0, close = 0, sendmsg = 0, recvmsg = 0 })
+local function nothing() end
+local calls = { socket = nothing, close = nothing, sendmsg = sendmsg, recvmsg = recvmsg }
+for name, call in pairs(calls) do
+  local function hook(...)
+    n[name] = n[name] + 1
+    return call(...)
+  end
+  local client, server = _G["client_" .. name], _G["server_" .. name]
+  client(hook)
+  server(hook)
+end
+run()
+for i in tid_iter() do
+  print(string.format("hooks: %d %d %d %d", n[i].socket, n[i].close, n[i].sendmsg, n[i].recvmsg))
+end
+"""
+
+
+def play_script(programs, folder, text, server, client):  # noqa: F811
+    """Play a round in which SCRIPT stands for a file with the text."""
+    script = folder / "x.lua"
+    script.write_text(text)
+    commands = {
+        "server": server.replace("SCRIPT", f"--script {script}"),
+        "client": client.replace("SCRIPT", f"--script {script}"),
+    }
+    return play(Round({k: v for k, v in commands.items() if v}), programs, folder)
+
+
+def counts(output):
+    """The four numbers of the `hooks:` line."""
+    (line,) = [line for line in output.splitlines() if line.startswith("hooks: ")]
+    return [int(word) for word in line.split()[1:]]
+
+
+@needs_namespace
+@pytest.mark.parametrize(
+    "name", "tcp_rr tcp_crr tcp_stream udp_stream udp_rr unix_rr unix_crr unix_stream".split()
+)
+def test_hooks_of_every_workload(name, programs, tmp_path):  # noqa: F811
+    """Sockets and messages of both ends go through their hooks; what is opened is closed."""
+    host = "" if name.startswith("unix") else "-H 127.0.0.1"
+    output, status = play_script(
+        programs, tmp_path, COUNT, f"{name} SCRIPT", f"{name} -c {host} -l 1 -F 2 SCRIPT"
+    )
+    assert status == {"server": 0, "client": 0}, output
+    client, server = counts(output["client"]), counts(output["server"])
+    assert server[0] == server[1] == 1
+    assert client[0] == client[1] >= 2
+    one_way = name.endswith("stream")
+    assert client[2] > 100 and server[3] > 100
+    assert (client[3] == 0) == one_way and (server[2] == 0) == one_way
+
+
+@needs_namespace
+def test_edge_trigger(programs, tmp_path):  # noqa: F811
+    """A hook that is called until EAGAIN passes on what recvmsg() returned then."""
+    output, status = play_script(
+        programs,
+        tmp_path,
+        COUNT,
+        "tcp_stream -E SCRIPT",
+        "tcp_stream -E -c -H 127.0.0.1 -l 1 SCRIPT",
+    )
+    assert status == {"server": 0, "client": 0}, output
+
+
+@needs_namespace
+@pytest.mark.parametrize("side", ["client", "server"])
+def test_error_in_a_hook_ends_the_run(side, programs, tmp_path):  # noqa: F811
+    """With 1, file and line; the other end is not left waiting."""
+    text = f"{side}_sendmsg(function()\n  error('enough')\nend)"
+    commands = {"server": "tcp_rr", "client": "tcp_rr -c -H 127.0.0.1 -l 9"}
+    commands[side] += " SCRIPT"
+    output, status = play_script(programs, tmp_path, text, **commands)
+    assert status[side] == 1
+    assert "/x.lua:2: enough" in output[side]
+    other = {"client": "server", "server": "client"}[side]
+    assert status[other] not in (0, 124)
+    assert "closed" in output[other] or "gone" in output[other]
+
+
+@needs_namespace
+@pytest.mark.parametrize(
+    "text, status, message",
+    [
+        ("x = = 1", 1, "x.lua:1: unexpected symbol"),
+        ("\nnosuch()", 1, "x.lua:2: attempt to call global 'nosuch'"),
+        ("\x1bLJ", 1, "x.lua: this is bytecode; give the script's text"),
+        ("os.exit(3)", 3, ""),
+    ],
+)
+def test_a_script_that_cannot_begin(text, status, message, programs, tmp_path):  # noqa: F811
+    """The program ends at once and waits for no client."""
+    output, statuses = play_script(programs, tmp_path, text, "tcp_rr SCRIPT", "")
+    assert statuses["server"] == status
+    assert message in output["server"]
+
+
+@needs_namespace
+def test_a_request_larger_than_the_buffer_comes_with_msg_more(programs, tmp_path):  # noqa: F811
+    """All pieces but the last."""
+    text = """
+    local seen = collect({})
+    client_sendmsg(function(fd, msg, flags)
+      local more = bit.band(flags, MSG_MORE) ~= 0
+      seen[more] = (seen[more] or 0) + 1
+      return sendmsg(fd, msg, flags)
+    end)
+    run()
+    print("pieces:", seen[1][true] / seen[1][false])
+    """
+    sizes = "-Q 10000 -B 4096"
+    output, status = play_script(
+        programs, tmp_path, text, f"tcp_rr {sizes}", f"tcp_rr -c -H 127.0.0.1 -l 1 {sizes} SCRIPT"
+    )
+    assert status == {"server": 0, "client": 0}, output
+    (line,) = [line for line in output["client"].splitlines() if line.startswith("pieces:")]
+    assert float(line.split()[1]) == pytest.approx(2, abs=0.01)
+
+
+@needs_namespace
+def test_ffi_in_the_static_program(programs, tmp_path):  # noqa: F811
+    """The C library's common functions are there; what is not there is said."""
+    text = """
+    local ffi = require("ffi")
+    ffi.cdef("int getpid(void); int nosuch(void);")
+    assert(ffi.C.getpid() == S.getpid())
+    print(select(2, pcall(function() return ffi.C.nosuch end)))
+    print(select(2, pcall(ffi.load, "m")))
+    os.exit(0)
+    """
+    output, status = play_script(programs, tmp_path, text, "tcp_rr SCRIPT", "")
+    assert status["server"] == 0, output
+    assert "ffi.C.nosuch is not in this static program" in output["server"]
+    assert "this program is static and loads no libraries" in output["server"]
