@@ -21,13 +21,14 @@
 
 #define CONTROL_PORT 20000
 
-static const char *peer = "local", *only;
-static bool serve, list, json, ktap;
+static const char *peer, *only;
+static bool serve, both, list, json, ktap;
 static int64_t limit_s = 10, seed = -1;
 static const struct option_spec options[] = {
 	{.name = "peer", .letter = 'p', .argument = "WHO", .text = &peer,
-	 .help = "where 'vsock-test --serve' runs: a CID, host, or an IP address; local (the "
-		 "default): both sides here"},
+	 .help = "where 'vsock-test --serve' runs: a CID, host, or an IP address"},
+	{.name = "both", .flag = &both,
+	 .help = "be both sides (the default without --peer, over the vsock loopback)"},
 	{.name = "serve", .flag = &serve,
 	 .help = "be the other side, once; with --peer=IP for who comes over inet"},
 	{.name = "only", .argument = "TEXT", .text = &only,
@@ -168,7 +169,7 @@ int main(int argc, char **argv)
 			      program.name);
 	if (list)
 		return list_cases();
-	if (endpoint_parse(&side.peer, serve && !strcmp(peer, "local") ? "any" : peer, &side.why))
+	if (endpoint_parse(&side.peer, peer ? peer : serve ? "any" : "local", &side.why))
 		options_error(&program, "%s", side.why.text);
 	if (only && !count_wanted())
 		options_error(&program, "no case has '%s' in its name; --list shows them", only);
@@ -180,8 +181,7 @@ int main(int argc, char **argv)
 		return serve_once(&side);
 	if (seed < 0)
 		seed = (int64_t)seed_choose();
-	if (!strcmp(peer, "local") || !strncmp(peer, "127.", 4) ? fork_server(&side)
-								: connect_control(&side))
+	if (!peer || both ? fork_server(&side) : connect_control(&side))
 		return complain(&side.why);
 	if (blocking_begin(side.control, side.limit_ms * 2, &side.why))
 		return complain(&side.why);
