@@ -49,6 +49,15 @@ static int carry_definitions(struct script *script, struct script_thread *thread
 	return 0;
 }
 
+/* Hooks get structs of S: load it before the test begins, not at the first packet. */
+static int load_syscalls(struct script *script, struct script_thread *thread)
+{
+	script_push_helper(thread->L, "load_syscalls");
+	if (lua_pcall(thread->L, 0, 0, 0))
+		return fails(script, "in a thread: %s", lua_tostring(thread->L, -1));
+	return 0;
+}
+
 /* Push the main state's function for the hook: false, when there is none. */
 static bool push_hook(struct script *script, enum hook hook, struct script_hook *to)
 {
@@ -156,7 +165,8 @@ static int prepare_thread(struct script *script, int index)
 	thread->values = values_new(script->L, thread->L);
 	if (!thread->values)
 		return fails(script, "no memory for thread %d", index);
-	if (carry_definitions(script, thread) || carry_hooks(script, thread))
+	if (carry_definitions(script, thread) || load_syscalls(script, thread) ||
+	    carry_hooks(script, thread))
 		return -1;
 	return carry_changes(script, thread);
 }
