@@ -106,13 +106,12 @@ static bool map_fine(const struct call *call, const struct xenctl_bitmap *map)
 	return !map->nr_bits || reachable(call, handle_value(&map->bitmap), 32);
 }
 
-/* Since 4.14, flags without a map are refused before anything is looked at. */
+/* Bits of no meaning are let through; a map that is asked for must be there. */
 static bool affinity_sane(const struct xen_domctl_vcpuaffinity *a)
 {
 	bool hard = a->flags & XEN_VCPUAFFINITY_HARD, soft = a->flags & XEN_VCPUAFFINITY_SOFT;
-	uint32_t known = XEN_VCPUAFFINITY_HARD | XEN_VCPUAFFINITY_SOFT | XEN_VCPUAFFINITY_FORCE;
 
-	return a->flags && !(a->flags & ~known) &&
+	return a->flags &&
 	       (!hard || handle_value(&a->cpumap_hard.bitmap)) &&
 	       (!soft || handle_value(&a->cpumap_soft.bitmap));
 }

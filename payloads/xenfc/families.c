@@ -2,7 +2,7 @@
 #include "run.h"
 
 extern const struct family family_domctl, family_sysctl, family_evtchn,
-	family_memory, family_version;
+	family_memory, family_version, family_grant;
 
 const struct family *const all_families[] = {
 	&family_domctl,
@@ -10,5 +10,6 @@ const struct family *const all_families[] = {
 	&family_evtchn,
 	&family_memory,
 	&family_version,
+	&family_grant,
 	NULL,
 };

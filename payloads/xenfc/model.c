@@ -28,6 +28,7 @@ void model_created(struct domain_model *domain, uint16_t id,
 		.flags = config->flags,
 		.max_vcpus = config->max_vcpus,
 		.paused = 1,
+		.grant_frames = config->max_grant_frames,
 		.max_evtchn_port = config->max_evtchn_port < INT32_MAX ?
 			config->max_evtchn_port : INT32_MAX,
 	};

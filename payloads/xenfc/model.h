@@ -58,6 +58,7 @@ struct domain_model {
 	uint64_t pages;
 	uint64_t claimed;	/* pages that are still to come */
 	uint8_t handle[16];
+	int32_t grant_frames;	/* the limit; negative: Xen's own */
 	uint32_t max_evtchn_port;
 	struct port_model ports[MODEL_PORTS];
 	bool targeted;		/* has a target domain */
