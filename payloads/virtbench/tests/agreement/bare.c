@@ -69,7 +69,7 @@ static double fork_wait(long runs)
 
 static double exec(long runs)
 {
-	char text[16];
+	char text[16], *none[] = { NULL };
 	double begin;
 	int pid;
 
@@ -78,7 +78,7 @@ static double exec(long runs)
 	pid = fork();
 	if (pid == 0) {
 		/* The very program that the benchmark executes: its size is in the time. */
-		execl(getenv("VIRTCLIENT"), "virtclient", "--count-down", text, NULL);
+		execle(getenv("VIRTCLIENT"), "virtclient", "--count-down", text, NULL, none);
 		_exit(1);
 	}
 	waitpid(pid, NULL, 0);

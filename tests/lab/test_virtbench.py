@@ -1,0 +1,75 @@
+"""virtbench in the lab: guests of KVM under nested virtualisation, and of Xen."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tarfile
+from pathlib import Path
+
+import nights
+import pytest
+
+pytestmark = pytest.mark.lab
+LIMIT = 600
+VIRTBENCH = nights.SOURCE / "payloads/virtbench"
+KVM = "KERNEL=/boot/vmlinuz"
+XEN = (
+    "KERNEL=/boot/vmlinux-guest BRIDGE=xenbr0 HOST_ADDRESS=192.168.77.1 FIRST_GUEST=101 "
+    "XEN_VIF=script=vif-lab XEN_DISK=script=block-lab"
+)
+
+
+@pytest.fixture(scope="session")
+def packed(tmp_path_factory) -> Path:
+    """Both programs and the backends, as they are installed."""
+    subprocess.run(["make", "-s", "-C", str(VIRTBENCH)], check=True, capture_output=True)
+    path = tmp_path_factory.mktemp("virtbench") / "virtbench.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        archive.add(VIRTBENCH / "build/virtbench", "virtbench")
+        archive.add(VIRTBENCH / "build/virtclient", "virtclient")
+        archive.add(VIRTBENCH / "backends", "backends")
+    return path
+
+
+def run_in_lab(packed: Path, host: str, settings: str, words: str) -> list[dict]:
+    """virtbench's results; what was started must be gone afterwards."""
+    script = (
+        f"tar xmzf {packed.name} 2> tar.log; env {settings} ./virtbench --json --rough {words}; "
+        "status=$?; left=$(ls /sys/class/net | grep -c vbtap); "
+        "if command -v xl > /dev/null; then left=$((left + $(xl list | grep -c virtbench))); fi; "
+        '[ "$left" = 0 ] || { echo "$left machines are left" >&2; exit 50; }; exit $status'
+    )
+    said = subprocess.run(
+        [str(nights.SOURCE / "xenlab"), "exec", "--on", host, "--timeout", "400",
+         "--file", str(packed), "--", "sh", "-c", script],
+        capture_output=True, text=True, timeout=LIMIT, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert said.returncode == 0, said
+    lines = [json.loads(line) for line in said.stdout.splitlines() if line.startswith("{")]
+    return [line for line in lines if line["type"] == "result"]
+
+
+def statuses(results: list[dict]) -> dict[str, str]:
+    return {result["name"]: result["status"] for result in results}
+
+
+def test_kvm_guests(packed):
+    words = "-n 2 kvm libc-syscall cpuid vmmcall hypercall vsock-pingpong pingpong"
+    results = run_in_lab(packed, "kvm", KVM, words)
+    assert statuses(results) == {
+        "libc-syscall": "pass", "cpuid": "pass", "vmmcall": "pass", "hypercall": "skip",
+        "vsock-pingpong": "pass", "pingpong": "pass",
+    }  # fmt: skip
+    slow = {result["name"]: result.get("median") for result in results}
+    # What leaves the guest cannot be as quick as what stays in it.
+    assert slow["cpuid"] > 5 * slow["libc-syscall"]
+
+
+def test_four_xen_guests(packed):
+    words = "-n 4 xen libc-syscall vmcall event-channel grant-map read-latency pingpong"
+    results = run_in_lab(packed, "xen", XEN, words)
+    assert statuses(results) == {
+        "libc-syscall": "pass", "vmcall": "skip", "event-channel": "pass", "grant-map": "pass",
+        "read-latency": "pass", "pingpong": "pass",
+    }  # fmt: skip
