@@ -19,6 +19,8 @@
 #include "seed.h"
 #include "supervisor.h"
 
+#define WATCH_MS 3000
+
 struct call {
 	struct plan plan;
 	bool ktap, json, list;
@@ -93,6 +95,7 @@ static int run_scenarios(void *context)
 	struct trial trial = { .door = &door, .report = &report, .before = call->before,
 			       .cycles = call->plan.cycles, .domain = call->plan.domain,
 			       .settle_ms = (uint64_t)call->plan.settle_seconds * 1000,
+			       .watch_ms = WATCH_MS,
 			       .neighbour = call->plan.neighbour,
 			       .save_file = call->plan.save_file };
 	struct why why;

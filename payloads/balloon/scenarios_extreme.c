@@ -17,13 +17,12 @@
 #define MOST_MACHINES_KB (4ull << 30)	/* 4 TiB */
 #define TINY_KB 4
 #define LONG_WRITE 65
-#define WATCH_MS 3000
 #define NOBODY 65534
 
 /* Let a wild target have its effect, but no longer than until the floor; then put it back. */
 static struct verdict watch_and_return(struct trial *trial, const char *asked)
 {
-	struct settled low = settle_above(trial, trial->floor, WATCH_MS);
+	struct settled low = settle_above(trial, trial->floor, trial->watch_ms);
 	struct verdict back = move_back(trial);
 
 	if (low.error)
@@ -44,7 +43,7 @@ struct verdict scenario_beyond(struct trial *trial)
 
 	if (error)
 		return verdict_pass("refused: %s", why.text);
-	high = settle_above(trial, 0, WATCH_MS);
+	high = settle_above(trial, 0, trial->watch_ms);
 	back = move_back(trial);
 	if (high.error)
 		return verdict_error("%s", high.why.text);

@@ -108,6 +108,8 @@ struct verdict scenario_pressure(struct trial *trial)
 	struct load load;
 	struct why why;
 	uint64_t step, kb;
+	int moves = 0;
+	char done[64];
 
 	if (!can_move(trial, &verdict))
 		return verdict;
@@ -115,10 +117,11 @@ struct verdict scenario_pressure(struct trial *trial)
 		return verdict_error("%s", why.text);
 	load_churn(&load);
 	step = trial->step / 2;
-	for (int i = 0; i < PRESSURE_CYCLES && verdict.outcome == OUTCOME_PASS; i++) {
+	for (; moves < PRESSURE_CYCLES && verdict.outcome == OUTCOME_PASS; moves++) {
 		verdict = move(trial, trial->before.target - step, &settled);
 		verdict = both(verdict, move(trial, trial->before.target, &settled));
 	}
-	verdict = both(verdict, judge_load(load_end(&load), "20 moves down and up under load"));
+	snprintf(done, sizeof(done), "%d moves down and up under load", moves);
+	verdict = both(verdict, judge_load(load_end(&load), done));
 	return both(move_back(trial), verdict);
 }

@@ -116,7 +116,7 @@ struct verdict scenario_random(struct trial *trial)
 {
 	int writes = trial->door->inside ? RANDOM_WRITES : RANDOM_WRITES / 20;
 	uint64_t target = 0, top = trial->before.target;
-	struct verdict verdict = { 0 }, back;
+	struct verdict verdict, back;
 	struct settled settled;
 	struct why why;
 

@@ -12,7 +12,7 @@ static struct verdict ask_above(struct trial *trial, uint64_t ceiling)
 
 	if (trial->door->set(trial->door, trial->before.target, &why))
 		return verdict_pass("xl refuses a target above mem-max: %.200s", why.text);
-	settled = settle_above(trial, 0, 2000);
+	settled = settle_above(trial, 0, trial->watch_ms);
 	if (settled.error)
 		return verdict_error("%s", settled.why.text);
 	if (settled.view.current > settled.view.limit)

@@ -80,6 +80,7 @@ bool can_move(const struct trial *trial, struct verdict *verdict)
 {
 	struct settled now = settle(trial);
 
+	*verdict = (struct verdict){ .outcome = OUTCOME_PASS };
 	if (now.error)
 		*verdict = verdict_error("%s", now.why.text);
 	else if (!now.reached)

@@ -18,6 +18,7 @@ struct trial {
 	uint64_t step;		/* kB: a move that is safe */
 	int64_t cycles;
 	uint64_t settle_ms;	/* the longest that a move may take */
+	uint64_t watch_ms;	/* how long a wild target may have its effect */
 	const char *domain;	/* from outside */
 	const char *neighbour;	/* another domain, or NULL */
 	const char *save_file;
@@ -45,7 +46,7 @@ struct verdict move(const struct trial *trial, uint64_t target, struct settled *
 /* Back to the memory of the beginning; a failure if it does not return. */
 struct verdict move_back(const struct trial *trial);
 
-/* Is a move of trial->step down possible here at all?  Else the verdict to return. */
+/* Is a move of trial->step down possible here at all?  If so a pass, else the verdict to return. */
 bool can_move(const struct trial *trial, struct verdict *verdict);
 
 /* The first of the two that is no pass, else the second. */

@@ -40,7 +40,7 @@ static int fake_view(struct door *door, struct view *view, struct why *why)
 	view->limit = f->limit;
 	view->hypervisor = f->hypervisor_blind ? f->frozen_count : f->current;
 	view->guest_total = f->guest_blind ? f->frozen_total : f->current - f->guest_gap;
-	view->guest_available = view->guest_total / 2;
+	view->guest_available = f->available ? f->available : view->guest_total / 2;
 	return 0;
 }
 
@@ -52,6 +52,8 @@ static int fake_set(struct door *door, uint64_t kb, struct why *why)
 	if (f->refuses)
 		return -EINVAL;
 	f->target = kb;
+	if (f->on_set)
+		f->on_set();
 	return 0;
 }
 
@@ -82,7 +84,7 @@ void fake_trial_init(struct trial *trial, struct door *door, struct report *repo
 	struct why why;
 
 	*trial = (struct trial){ .door = door, .report = report, .floor = 128 << 10,
-				 .step = 32 << 10, .cycles = 5, .settle_ms = 300,
+				 .step = 32 << 10, .cycles = 5, .settle_ms = 300, .watch_ms = 200,
 				 .domain = "fake" };
 	random_seed(&trial->random, 1);
 	door->view(door, &trial->before, &why);

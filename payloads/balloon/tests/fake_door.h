@@ -24,6 +24,8 @@ struct fake {
 	int write_answer;	/* errno of odd writes; 0: the text counts as 0 kB */
 	bool rude;		/* an odd write returns too little */
 	uint64_t frozen_total, frozen_count;
+	uint64_t available;	/* MemAvailable; 0: half of MemTotal */
+	void (*on_set)(void);	/* called when a target is written */
 };
 
 /* 512 MiB, all well. */
