@@ -64,12 +64,9 @@ bool script_has(const struct script_thread *thread, enum hook hook);
 #define HOOK_BROKEN (-2)
 
 /*
- * A hook may never return (`while true do end`; compiled, it cannot be interrupted).  When a
- * run is over, worker_join() waits this long for a worker that has hooks (else for ever, as
- * now); then the engine says "thread N does not come back from a hook of the script", prints
- * what it has, and ends the process with 1 without freeing what that worker uses.
+ * A hook may never return (`while true do end`; compiled, it cannot be interrupted): the
+ * engine waits for it some seconds when the run is over, says so and ends the process.
  */
-#define HOOK_LIMIT_MS 5000
 
 /* HOOK_SOCKET and HOOK_CLOSE; 0 or HOOK_BROKEN.  The hook's return value is ignored. */
 int script_call_socket(struct script_thread *thread, enum hook hook, int fd,

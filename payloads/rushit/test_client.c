@@ -107,5 +107,9 @@ int test_client(struct test *t)
 	if (tell(t, MESSAGE_STOP, &tally))
 		return -1;
 	test_stop_workers(t);
-	return wait_for_result(t);
+	if (wait_for_result(t))
+		return -1;
+	/* The server waits for this before it closes its flows. */
+	control_close(&t->peers[0]);
+	return 0;
 }

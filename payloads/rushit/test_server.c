@@ -114,6 +114,27 @@ static bool all_stopped(const struct test *t)
 	return true;
 }
 
+static bool all_hung_up(const struct test *t)
+{
+	for (int i = 0; i < t->peer_count; i++)
+		if (t->peers[i].fd >= 0)
+			return false;
+	return true;
+}
+
+/*
+ * A client hangs up when its threads have ended.  Flows that are closed before that reset
+ * under its hands: a script that checks its writes would call that an error.
+ */
+static void wait_for_hanging_up(struct test *t)
+{
+	deadline_t limit = deadline_in_ms(FAREWELL_MS);
+
+	while (!all_hung_up(t) && !deadline_passed(limit))
+		if (test_wait(t, limit) == EVENT_TROUBLE)
+			return;
+}
+
 static double longest_run_s(const struct test *t)
 {
 	double longest = 0;
@@ -165,6 +186,7 @@ static int serve(struct test *t)
 	test_stop_workers(t);
 	if (!tell_all(t, &result))
 		log_note("a client went away before it had the result");
+	wait_for_hanging_up(t);
 	return 0;
 }
 
