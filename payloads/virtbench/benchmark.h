@@ -14,7 +14,7 @@
 enum benchmark_kind {
 	ON_ONE,			/* on one machine, chosen at random */
 	ON_PAIR,		/* on two; the time ends when both are done */
-	ON_PAIR_UNTIL_ONE,	/* on two; when the first side is done the second is told to stop */
+	ON_PAIR_UNTIL_ONE,	/* on two; when the first is done the second is told to stop */
 };
 
 /* The machine that the client runs on. */

@@ -114,7 +114,8 @@ static void say_missing(const struct sample_file *in, const struct sample_file *
 {
 	for (size_t i = 0; i < in->n; i++)
 		if (!samples_of(other, in->all[i].name))
-			fprintf(stderr, "virtbench compare: %s is only in %s\n", in->all[i].name, path);
+			fprintf(stderr, "virtbench compare: %s is only in %s\n",
+				in->all[i].name, path);
 }
 
 static void write_svg(const struct comparison *all, size_t n)

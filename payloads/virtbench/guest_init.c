@@ -27,7 +27,10 @@ bool guest_is_init(void)
 static void mount_systems(void)
 {
 	static const char *const systems[][2] = {
-		{ "/proc", "proc" }, { "/sys", "sysfs" }, { "/dev", "devtmpfs" }, { "/tmp", "tmpfs" },
+		{ "/proc", "proc" },
+		{ "/sys", "sysfs" },
+		{ "/dev", "devtmpfs" },
+		{ "/tmp", "tmpfs" },
 	};
 
 	for (size_t i = 0; i < sizeof(systems) / sizeof(systems[0]); i++) {

@@ -250,7 +250,8 @@ int backend_stop(struct backend *b)
 		words[0] = b->started->ids[i];
 		if (!words[0][0])
 			continue;
-		status = run(b, "stop_machine", words, STOP_LIMIT_MS, ignored, sizeof(ignored), &why);
+		status = run(b, "stop_machine", words, STOP_LIMIT_MS, ignored,
+			     sizeof(ignored), &why);
 		if (verdict_of(b, "stop_machine", status, &why) != EXIT_PASS) {
 			fprintf(stderr, "virtbench: machine %d (%s) was not stopped: %s\n", i,
 				words[0], why.text);

@@ -71,7 +71,10 @@ _Noreturn static void serve(int fd)
 /* A process for each connection: benchmarks do not wait for each other. */
 _Noreturn static void accept_for_ever(int tcp, int vsock)
 {
-	struct pollfd fds[2] = { { .fd = tcp, .events = POLLIN }, { .fd = vsock, .events = POLLIN } };
+	struct pollfd fds[2] = {
+		{ .fd = tcp, .events = POLLIN },
+		{ .fd = vsock, .events = POLLIN },
+	};
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	signal(SIGCHLD, SIG_IGN);

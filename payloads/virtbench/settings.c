@@ -45,7 +45,7 @@ static const struct option_spec options[] = {
 	{ .name = "boot-limit", .argument = "S", .number = &given.boot_limit_s,
 	  .low = 1, .high = 86400, .help = "seconds until all must be connected (default 180)" },
 	{ .name = "seed", .letter = 's', .argument = "SEED", .number = &given.seed,
-	  .low = 0, .high = UINT32_MAX, .help = "chooses the machines (default: a new one, shown)" },
+	  .low = 0, .high = UINT32_MAX, .help = "chooses the machines (default: a new one)" },
 	{ 0 },
 };
 

@@ -11,7 +11,7 @@
 #include "results.h"
 
 struct settings {
-	const char *interface;		/* NULL: the address that the backend's start prints */
+	const char *interface;		/* NULL: the address that the backend prints */
 	bool profile;
 	bool progress;
 	int machines;

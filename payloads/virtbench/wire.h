@@ -41,9 +41,9 @@ struct setup {
 	uint32_t is_first;
 	char peer[64];		/* numeric address of the other machine, or empty */
 	uint32_t peer_port;
-	uint32_t partner_port;	/* TCP, at the address that the client is connected to; 0: none */
+	uint32_t partner_port;	/* TCP, at the server's address; 0: none */
 	uint32_t partner_vsock;	/* AF_VSOCK port; 0: none */
-	uint32_t partner_cid;	/* where it is for a client on the server's own machine; 0: not */
+	uint32_t partner_cid;	/* for a client on the server's own machine, else 0 */
 };
 
 /* 0 or -1. */

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -17,6 +19,7 @@ SOURCE = Path(__file__).resolve().parents[2] / "payloads/virtbench"
 SEED_BENCHMARKS = """context-switch cow exec fork int-syscall libc-syscall memburn-linear
 memburn-random pio pte-update read-bandwidth read-latency vmcall vmmcall bandwidth pingpong
 sendfile udp-bandwidth""".split()
+PAGE = SOURCE.parents[1] / "docs/virtbench.md"
 LIMIT = 60
 
 START_MACHINE = """\
@@ -30,6 +33,14 @@ STOP_MACHINE = 'kill "$1" 2> /dev/null; echo "stopped $1" >> "$HERE/log"\n'
 def program() -> str:
     subprocess.run(["make", "-s", "-C", str(SOURCE)], check=True, capture_output=True)
     return str(SOURCE / "build/virtbench")
+
+
+def example(first_line: str) -> str:
+    """The indented block of the page that begins with this line."""
+    lines = PAGE.read_text().splitlines()
+    begin = next(at for at, line in enumerate(lines) if line.strip() == first_line)
+    block = itertools.takewhile(lambda line: not line or line.startswith("    "), lines[begin:])
+    return "\n".join(line[4:] for line in block) + "\n"
 
 
 class Toy:
@@ -118,6 +129,28 @@ def test_every_seed_benchmark_answers_on_local(program, tmp_path):
     for result in results:
         assert result["status"] in ("pass", "skip"), result
         assert result["status"] == "pass" or result["reason"], result
+
+
+def test_the_pages_benchmark_registers_itself(program, tmp_path):
+    """Dropped into micro/ of a copy, built, and run; nothing else is edited."""
+    copy = tmp_path / "payloads"
+    shutil.copytree(SOURCE.parent / "lib", copy / "lib", ignore=shutil.ignore_patterns("build*"))
+    shutil.copytree(SOURCE, copy / "virtbench", ignore=shutil.ignore_patterns("build-check"))
+    shutil.copy2(SOURCE.parent / "common.mk", copy)
+    (copy / "virtbench/micro/yield.c").write_text(example("#include <sched.h>"))
+    subprocess.run(["make", "-s", "-C", str(copy / "virtbench")], check=True, timeout=LIMIT)
+    bench = str(copy / "virtbench/build/virtbench")
+    said = run(bench, "--rough", "-n", "1", "local", "yield", LOGFILES=tmp_path / "log")
+    assert said.returncode == 0 and "Time for one sched_yield: " in said.stdout, said
+
+
+def test_the_pages_backend_works(toy):
+    """The four scripts as the page shows them."""
+    words = example(r"start:          true")
+    for name, text in re.findall(r"^(\w+):((?:.*\n)(?: .*\n)*)", words, re.MULTILINE):
+        toy.script(name, text)
+    said = toy.run("-n", "2", "pingpong")
+    assert said.returncode == 0 and "pingpong: " in said.stdout, said
 
 
 def test_toy_backend_is_started_and_stopped(toy):

@@ -29,7 +29,9 @@ static const unsigned char code[] = { 0xf4, 0xeb, 0xfd };
 /* NULL, or what could not be done. */
 static const char *make_machine(struct tiny *tiny)
 {
-	struct kvm_userspace_memory_region memory = { .guest_phys_addr = CODE, .memory_size = PAGE };
+	struct kvm_userspace_memory_region memory = {
+		.guest_phys_addr = CODE, .memory_size = PAGE,
+	};
 	struct kvm_regs registers = { .rip = 0, .rflags = 2 };
 	struct kvm_sregs system;
 	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC), machine, size;
@@ -47,7 +49,8 @@ static const char *make_machine(struct tiny *tiny)
 				  -1 : ioctl(machine, KVM_CREATE_VCPU, 0);
 	if (tiny->processor < 0)
 		return "KVM makes no processor";
-	tiny->run = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, tiny->processor, 0);
+	tiny->run = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, tiny->processor,
+			 0);
 	if (tiny->run == MAP_FAILED || ioctl(tiny->processor, KVM_GET_SREGS, &system) < 0)
 		return "KVM's processor cannot be set up";
 	system.cs.base = CODE;

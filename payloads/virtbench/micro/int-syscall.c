@@ -15,7 +15,9 @@ static void int_80(void)
 static const char *no_int_80(const struct machine *machine)
 {
 	(void)machine;
-	return survives(int_80) ? NULL : "this kernel takes no system calls by int 0x80 (IA32 emulation)";
+	if (survives(int_80))
+		return NULL;
+	return "this kernel takes no system calls by int 0x80 (IA32 emulation)";
 }
 
 static void int_syscall(struct session *s, uint32_t runs)

@@ -23,8 +23,8 @@ static const char *no_ports(const struct machine *machine)
 	if (geteuid() != 0)
 		return "can only be run as root";
 	if (iopl(3) < 0) {
-		snprintf(reason, sizeof(reason), "this kernel lets programs use no I/O ports: iopl: %s",
-			 strerror(errno));
+		snprintf(reason, sizeof(reason),
+			 "this kernel lets programs use no I/O ports: iopl: %s", strerror(errno));
 		return reason;
 	}
 	return survives(one_outb) ? NULL : "an outb ends the program, though iopl allowed it";

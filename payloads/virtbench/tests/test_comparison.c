@@ -83,8 +83,8 @@ static void reads_csv_and_json(void **state)
 
 static void refuses_what_is_no_result(void **state)
 {
-	static const char *const texts[] = { "", "\n", "prose\n", "cow,\n", "cow,1,x\n", "cow,nan\n",
-					     ",1\n", "cow,1;2\n" };
+	static const char *const texts[] = { "", "\n", "prose\n", "cow,\n", "cow,1,x\n",
+					     "cow,nan\n", ",1\n", "cow,1;2\n" };
 	struct sample_file file;
 	struct why why;
 

@@ -101,7 +101,8 @@ static void outlier_must_be_one_percent(void **state)
 {
 	(void)state;
 	check_summaries(first_is_an_outlier, STOP_AT_PEAKS, 120, "1000 (999 - 2000)", "1000:99%");
-	check_summaries(first_is_an_outlier, STOP_ROUGH, 31, "1000 (999 - 2000)", "1000:91%, 2000:9%");
+	check_summaries(first_is_an_outlier, STOP_ROUGH, 31, "1000 (999 - 2000)",
+			"1000:91%, 2000:9%");
 	check_summaries(first_is_an_outlier, STOP_PRECISE, 30, "1000 (999 - 2000)",
 			"1000:90%, 2000:10%");
 }
