@@ -29,10 +29,14 @@ xl domid "$name" > /dev/null 2>&1 || {
 	sed "s/^extra = \"/extra = \"$parameters /" "/etc/xen/$name.cfg" > "/tmp/$name.cfg"
 	xl create "/tmp/$name.cfg" > /dev/null 2>&1 || exit 99
 }
-end=$(($(date +%s) + limit + 60))
+end=$(($(date +%s) + limit + 120))
 until [ ! -e "$shared/xentests.conf" ]; do
-	[ "$(date +%s)" -lt $end ] || { echo "$name did not end its test"; break; }
-	busybox usleep 200000
+	[ "$(date +%s)" -lt $end ] || {
+		echo "$name did not end its test; its console:"
+		tail -n 30 "/var/log/xen/console/guest-$name.log"
+		break
+	}
+	sleep 1
 done
 cat "$shared"/results/*/output
 status=$(sed -n 's/^in-guest status: //p' "$shared"/results/*/output | tail -n 1)
