@@ -162,8 +162,8 @@ static int qmp_set(struct door *door, uint64_t kb, struct why *why)
 	struct qmp *q = door->state;
 	char text[128];
 
-	snprintf(text, sizeof(text), "{\"execute\": \"balloon\", \"arguments\": {\"value\": %" PRIu64
-		 "}}\n", kb * 1024);
+	snprintf(text, sizeof(text), "{\"execute\": \"balloon\", "
+		 "\"arguments\": {\"value\": %" PRIu64 "}}\n", kb * 1024);
 	if (command(q, why, text))
 		return -EINVAL;
 	q->last_target = kb;

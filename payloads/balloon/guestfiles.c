@@ -53,7 +53,8 @@ bool labelled_number(const char *text, const char *label, uint64_t *number)
 			line += length + 1;
 			while (*line == ' ' || *line == '\t')
 				line++;
-			return isdigit((unsigned char)*line) && sscanf(line, "%" SCNu64, number) == 1;
+			return isdigit((unsigned char)*line) &&
+			       sscanf(line, "%" SCNu64, number) == 1;
 		}
 	}
 	return false;

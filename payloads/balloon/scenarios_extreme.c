@@ -51,7 +51,8 @@ struct verdict scenario_beyond(struct trial *trial)
 		return verdict_fail("the allocation is %" PRIu64 " kB, above the hard limit of %"
 				    PRIu64 " kB", high.view.current, high.view.limit);
 	if (high.view.current >= MOST_MACHINES_KB)
-		return verdict_fail("the domain claims to have %" PRIu64 " kB, more than any machine",
+		return verdict_fail("the domain claims to have %" PRIu64 " kB, more than any "
+				    "machine",
 				    high.view.current);
 	if (back.outcome != OUTCOME_PASS)
 		return back;
@@ -86,8 +87,8 @@ static struct verdict judge_write(struct trial *trial, ssize_t written, size_t s
 				    strerrorname_np((int)-written) : "taken",
 				    strerrorname_np(must_say));
 	if (written == -EINVAL)
-		return verdict_pass("%s: refused with EINVAL: this kernel looks at what it is given",
-				    what);
+		return verdict_pass("%s: refused with EINVAL: this kernel looks at what it is "
+				    "given", what);
 	if (written != (ssize_t)size)
 		return verdict_fail("%s: %s instead of being taken or EINVAL", what, written < 0 ?
 				    strerrorname_np((int)-written) : "cut short");

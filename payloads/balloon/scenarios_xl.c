@@ -101,7 +101,8 @@ struct verdict scenario_neighbour(struct trial *trial)
 /* A small domain is saved, and must be as small, and as movable, when it is back. */
 struct verdict scenario_save_restore(struct trial *trial)
 {
-	char *const save[] = { "xl", "save", (char *)trial->domain, (char *)trial->save_file, NULL };
+	char *const save[] = { "xl", "save", (char *)trial->domain, (char *)trial->save_file,
+			       NULL };
 	char *const restore[] = { "xl", "restore", (char *)trial->save_file, NULL };
 	uint64_t low = trial->before.target - trial->step;
 	struct verdict verdict;

@@ -160,7 +160,8 @@ static void parse(struct call *call, int argc, char **argv)
 	const struct option_spec options[] = {
 		{ .name = "role", .argument = "ROLE", .text = &call->role_text,
 		  .choices = role_words,
-		  .help = "auto (default), control, pv-guest, hvm-guest, kvm-guest: whose rules hold" },
+		  .help = "whose rules hold: auto (default), control, pv-guest, hvm-guest, "
+			  "kvm-guest" },
 		{ .name = "victim", .argument = "DOMID", .number = &call->victim, .low = 1,
 		  .high = 32751, .help = "the other domain (default: the first that runs)" },
 		{ .name = "root", .argument = "DIR", .text = &call->root,

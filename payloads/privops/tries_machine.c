@@ -37,7 +37,7 @@ static struct answer read_known_msr(struct scene *scene)
 
 	(void)scene;
 	if (fd < 0)
-		return answer_unreached(MSR_FILE ": %s (is the module msr there, and are you root?)",
+		return answer_unreached(MSR_FILE ": %s (is the module msr there? are you root?)",
 					strerror(errno));
 	if (pread(fd, &value, sizeof(value), MSR_EFER) != sizeof(value))
 		return answer_refused(errno, "reading EFER");

@@ -14,7 +14,7 @@ struct answer xenop_canary(struct scene *scene)
 	long version;
 
 	if (error == -ENOENT)
-		return answer_unreached("there is no /dev/xen/privcmd: load the module xen-privcmd");
+		return answer_unreached("there is no /dev/xen/privcmd: load module xen-privcmd");
 	if (error)
 		return answer_refused(-error, "/dev/xen/privcmd cannot be opened");
 	version = privcmd_version(&door);
