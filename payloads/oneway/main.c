@@ -81,8 +81,10 @@ static void choose_clock(struct stamp_clock *clock)
 {
 	struct why why;
 
-	if (stamp_clock_choose(clock, common.clock, common.trust, &why))
-		exit(complain("%s", why.text));
+	if (stamp_clock_choose(clock, common.clock, common.trust, &why)) {
+		complain("skipped: %s", why.text);
+		exit(EXIT_SKIP);
+	}
 }
 
 static void check_no_words(const struct program_spec *program, int argc, char **argv, int at)
@@ -183,8 +185,8 @@ static const struct program_spec measure_program = {
 	.usage = "-m MODE <-s OFFSET | -c ADDRESS> [options]\n"
 		 "       oneway serve|compare [options]",
 	.summary = "Measures one-way (server, -s) and round-trip latency (client, -c) of sockets.",
-	.epilog = "Exit status: 0 measured, 2 wrong command line, 77 no such transport here, 99 it "
-		  "did not work.",
+	.epilog = "Exit status: 0 measured, 2 wrong command line, 77 no such transport or no "
+		  "invariant counter here, 99 it did not work.",
 	.options = measure_options,
 };
 
