@@ -16,7 +16,7 @@ import pytest
 SOURCE = Path(__file__).resolve().parents[2]
 RING0 = SOURCE / "payloads/xenfc/ring0"
 PASSED = "KTAP version 1\n1..1\nok 1 - xenfc in ring 0\nTest result: SUCCESS\n"
-CRASHED = "KTAP version 1\nXENFC seed 1 call 4096\n(XEN) \n(XEN) Panic on CPU 0:\n(XEN) FATAL PAGE FAULT\n"
+CRASHED = "KTAP version 1\n(XEN) \n(XEN) Panic on CPU 0:\n(XEN) FATAL PAGE FAULT\n"
 # Says what it is told, and stays, as a halted machine does.
 EMULATOR = """#!/bin/sh
 for word; do case $word in *mem-path=*) ram=${word#*mem-path=}; ram=${ram%%,*} ;; esac; done
