@@ -189,6 +189,11 @@ def test_a_choice_that_does_not_stick_is_told(paths: boot.Paths) -> None:
         boot.choose_once(paths)
 
 
+def test_the_last_lines_are_words_and_not_a_painted_menu() -> None:
+    said = "(XEN) hello\n\x1b[H\x1b[J\x1b[1;1H\x1b[H\x1b[J  Booting `Linux'\n\x1b[0m\n"
+    assert boot.last_lines(said, 1) == "  Booting `Linux'"
+
+
 @pytest.fixture
 def booted(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """A machine that came up in Xen with the build id that was asked for."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Optional
@@ -20,6 +21,7 @@ ENTRY = "xentest"
 BEGIN = "# xentest begin: written by xenbuild; what stands outside of these lines is yours"
 END = "# xentest end"
 TOOL_LIMIT = 120.0
+TERMINAL_CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")  # a boot loader paints its menu with them
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,8 @@ def last_lines(text: str, count: int = 20) -> str:
     """The last lines that say something."""
     from xentest.results import printable
 
-    lines = [line.rstrip() for line in printable(text).splitlines() if line.strip()]
+    plain = TERMINAL_CODES.sub("", text)
+    lines = [line.rstrip() for line in printable(plain).splitlines() if line.strip()]
     return "\n".join(lines[-count:])
 
 

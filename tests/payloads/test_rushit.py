@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import signal
+import socket
 import time
 from pathlib import Path
 
@@ -165,6 +166,42 @@ def test_two_clients(pair):
     assert [end.status for end in ended] == [0, 0, 0], ended
     counts = [end.number("num_transactions") for end in ended]
     assert counts[2] == pytest.approx(counts[0] + counts[1], rel=0.3)
+
+
+def test_unix_paths_are_taken_and_given_back(pair, tmp_path):
+    both = pair("unix_rr")
+    (tmp_path / f"it.{both.data}").touch()
+    blocked = Ended(both.server("-H", "it"))
+    assert blocked.status == 99 and "in use" in blocked.err, blocked
+    (tmp_path / f"it.{both.data}").unlink()
+    one, other = both.run("-H it", "-H it")
+    assert (one.status, other.status) == (0, 0), (one, other)
+    assert not list(tmp_path.iterdir()), "the server removes its sockets"
+
+
+def test_memory_does_not_grow_with_time(pair):
+    """Samples and latencies of many intervals take what those of few take."""
+    few = pair("tcp_rr").run("", "-I 0.5")[1]
+    many = pair("tcp_rr").run("", "-I 0.001 -l 2")[1]
+    assert many.number("num_samples") > 100 * few.number("num_samples")
+    assert many.number("maxrss_end") < few.number("maxrss_end") + 300, (few, many)
+
+
+def test_stranger_on_the_data_port_is_no_flow(pair):
+    both = pair("tcp_rr")
+    server = both.server()
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            stranger = socket.create_connection(("127.0.0.1", int(both.data)), timeout=20)
+            break
+        except ConnectionRefusedError:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    assert stranger.recv(1) == b"", "it is shown out"
+    stranger.close()
+    ended = Ended(both.client("-F3"))
+    assert (Ended(server).status, ended.status) == (0, 0), ended
 
 
 def test_names_and_dry_run(pair):

@@ -323,3 +323,25 @@ def test_compare_names_what_got_slower(program, tmp_path):
     assert run(program, "compare", str(after), str(before), "--fail-over=5%").returncode == 0
     said = run(program, "compare", str(before), "/nonexistent")
     assert said.returncode == 2 and "/nonexistent" in said.stderr
+
+
+def test_interface_and_progress(toy):
+    said = toy.run("--ifname=lo", "--progress", "-n", "1", "libc-syscall")
+    assert said.returncode == 0, said
+    assert "Running benchmark libc-syscall" in said.stderr and "\n1 runs:....." in said.stderr
+    said = toy.run("--ifname=nothere0", "fork")
+    assert said.returncode == 99 and "nothere0 has no IPv4 address" in said.stderr
+    assert toy.logged()[-1] == "stopped all"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root for a network namespace of its own")
+@pytest.mark.skipif(not shutil.which("virsh"), reason="virsh (libvirt-clients) is not installed")
+def test_libvirt_takes_the_domains(program, tmp_path):
+    """libvirt's own test driver reads their XML and starts nothing."""
+    said = run(
+        "unshare", "-n", program, "--boot-limit=1", "-n", "2", "libvirt", "fork",
+        KERNEL="/etc/hostname", LIBVIRT_URI="test:///default", LIBVIRT_TYPE="test",
+        LOGFILES=tmp_path / "log",
+    )  # fmt: skip
+    assert said.returncode == 99, said
+    assert "Bringing up machines..\n" in said.stderr and "not started" not in said.stderr
