@@ -194,6 +194,6 @@ struct estimate estimator_result(struct estimator *e)
 	result.min = stats_min(e->samples, e->n);
 	result.max = stats_max(e->samples, e->n);
 	result.interval = stats_median_interval(e->samples, e->n, e->rules.seed);
-	result.interval.low -= spread / e->runs;
+	result.interval.low = fmin(fmax(result.interval.low - spread / e->runs, 0), result.median);
 	return result;
 }

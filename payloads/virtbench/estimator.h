@@ -58,7 +58,7 @@ struct estimate {
 	double overhead_spread;	/* the median overhead lies that much above it */
 	/* ns a run, or a whole sample with STOP_FORCED */
 	double median, min, max;
-	struct interval interval;	/* 95 % of the median, widened by the overhead's spread */
+	struct interval interval;	/* 95 % of the median, widened by the spread */
 	const double *values;		/* as they came; belongs to the estimator */
 	const struct peak *peaks;	/* likewise */
 	size_t n_peaks;
