@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 #include <linux/vm_sockets.h>
@@ -208,9 +209,14 @@ static bool is_path(const struct endpoint *e)
 /* True when the path is a socket's but nobody answers: its owner died. */
 static bool is_stale(const struct endpoint *e)
 {
-	int fd = socket(AF_UNIX, e->info.ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	const struct sockaddr_un *sun = (const struct sockaddr_un *)&e->storage;
+	struct stat status;
 	bool stale;
+	int fd;
 
+	if (lstat(sun->sun_path, &status) || !S_ISSOCK(status.st_mode))
+		return false;
+	fd = socket(AF_UNIX, e->info.ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return false;
 	stale = connect(fd, e->info.ai_addr, e->info.ai_addrlen) && errno == ECONNREFUSED;

@@ -220,6 +220,8 @@ void flow_disconnect(struct flow *flow)
 		worker_fail(w, "%s", script_problem(w->script));
 	}
 	close(flow->fd);
+	if (flow->opened && !w->settings->client)
+		endpoint_unlink(flow->address);
 	flow->fd = -1;
 	flow->registered = false;
 	flow->events = 0;

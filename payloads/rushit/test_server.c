@@ -11,7 +11,7 @@
 #define GRACE_S 130
 #define FAREWELL_MS 3000
 
-static int listen_for_data(struct test *t, int *control)
+static int listen_for_data(struct test *t, int *control, struct endpoint *control_at)
 {
 	const struct settings *s = t->settings;
 	struct why why;
@@ -25,6 +25,7 @@ static int listen_for_data(struct test *t, int *control)
 		return test_fail(t, absent ? EXIT_SKIP : EXIT_ERROR, "%s%s", why.text,
 				 in_use ? "; is another server running?" : "");
 	}
+	endpoint_copy(control_at, &t->run.server);
 	t->run.server.info.ai_socktype = s->socket_type;
 	t->run.server.info.ai_protocol = 0;
 	if (endpoint_move(&t->run.server, s, s->port, 0, &why))
@@ -192,13 +193,16 @@ static int serve(struct test *t)
 
 int test_server(struct test *t)
 {
+	struct endpoint control_at;
 	int control = -1;
-	int status = listen_for_data(t, &control);
+	int status = listen_for_data(t, &control, &control_at);
 
 	if (!status)
 		status = welcome_clients(t, control);
 	/* Nobody else may come: the ancestor closed it here as well. */
-	if (control >= 0)
+	if (control >= 0) {
 		close(control);
+		endpoint_unlink(&control_at);
+	}
 	return status ? -1 : serve(t);
 }

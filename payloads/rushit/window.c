@@ -86,12 +86,20 @@ void window_begin(struct window *window)
 	add_point(window, &window->begin);
 }
 
+/* Flows at one time; on a server of short connections flows_open counts all that ever were. */
+static long flows(const struct run *run)
+{
+	bool short_lived = run->settings->kind == KIND_CRR && !run->settings->client;
+
+	return atomic_load(short_lived ? &run->flows_due : &run->flows_open);
+}
+
 static struct totals advance(struct window *window, const struct totals *now)
 {
 	struct totals d = difference(&window->last, now);
 
 	add_point(window, now);
-	window->flow_samples += (uint64_t)atomic_load(&window->run->flows_open);
+	window->flow_samples += (uint64_t)flows(window->run);
 	window->last = *now;
 	return d;
 }

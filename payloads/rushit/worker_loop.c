@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "endpoint_socket.h"
@@ -47,6 +48,11 @@ static void accept_flows(struct flow *listener, uint32_t events)
 				    errno == EMFILE ? "; raise the limit of open files "
 				    "(ulimit -n)" : "");
 			return;
+		}
+		/* No client was welcomed yet: whoever this is, it is not a flow. */
+		if (atomic_load(&w->run->flows_due) < 0) {
+			close(fd);
+			continue;
 		}
 		number = atomic_fetch_add(&w->run->flows_open, 1);
 		flow = worker_add_flow(w, fd, (uint32_t)number, workload->ready);

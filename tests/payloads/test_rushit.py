@@ -104,7 +104,9 @@ def test_json(pair):
     assert other.lines("options")[0]["interval"] == 0.25
     assert len(other.lines("interval")) == 3, "the fourth ends with the run"
     result = other.lines("result")[0]
-    assert result["local"]["transactions"] == pytest.approx(result["remote"]["transactions"], abs=5)
+    assert result["local"]["transactions"] == pytest.approx(
+        result["remote"]["transactions"], rel=0.1
+    )
     figures = {line["name"]: line for line in other.lines("figure")}
     assert figures["tcp_rr.throughput"]["value"] == result["local"]["per_second"]
     assert figures["tcp_rr.latency_p99"]["better"] == "lower"
