@@ -81,8 +81,13 @@ static void tell_view(struct report *report, const struct view *view)
 static struct verdict run_one(struct trial *trial, const struct scenario *scenario,
 			      unsigned int place)
 {
+	struct door *door = trial->door;
+
 	if (!(scenario->places & place))
-		return verdict_skip("cannot be done through %s", trial->door->name);
+		return verdict_skip("cannot be done through %s", door->name);
+	if (place == PLACE_INSIDE && scenario->run != scenario_read &&
+	    access(door->path(door), W_OK))
+		return verdict_error("%s may not be written: run this as root", door->path(door));
 	return scenario->run(trial);
 }
 

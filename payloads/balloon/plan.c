@@ -98,7 +98,8 @@ int plan_put_back(const struct plan *plan, const struct view *before, struct why
 		return -1;
 	if (now.ceiling != before->ceiling)
 		status = door.set_ceiling(&door, before->ceiling, why);
-	if (!status && now.target != before->target)
+	/* Always: a monitor does not tell whether a target waits to be followed. */
+	if (!status && (door.manners || !door.inside))
 		status = door.set(&door, before->target, why);
 	door.close(&door);
 	return status ? -1 : 0;

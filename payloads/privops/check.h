@@ -47,7 +47,7 @@ struct scene {
 	enum role role;
 	uint32_t domain;	/* our own number */
 	int64_t victim;		/* another running domain, or -1 */
-	volatile uint32_t scratch;	/* a domain that a try created and has not yet destroyed; 0: none */
+	volatile uint32_t scratch;	/* a created domain, not yet destroyed; 0: none */
 	struct answer answer;
 };
 

@@ -40,9 +40,10 @@ class Tree:
         self.allocate(START_KB)
 
     def allocate(self, kb: int) -> None:
-        self.replace(self.folder / "info/current_kb", f"{kb}\n")
+        """As the kernel does: its own books first, then the driver's."""
         words = f"MemTotal: {kb - 8000} kB\nMemAvailable: 60000 kB\n"
         self.replace(self.root / "proc/meminfo", words)
+        self.replace(self.folder / "info/current_kb", f"{kb}\n")
 
     @staticmethod
     def replace(path: Path, text: str) -> None:
