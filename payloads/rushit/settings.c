@@ -79,8 +79,8 @@ const struct settings *settings_parse(int argc, char **argv)
 	if (!name && argc > 1)
 		name = program_find(argv[1]);
 	if (!name) {
-		fprintf(stderr, "rushit: which workload?  Call it by one of its names, or write the "
-			"name first: rushit tcp_rr.  It knows %s.\n", program_names());
+		fprintf(stderr, "rushit: which workload?  Call it by one of its names, or write "
+			"the name first: rushit tcp_rr.  It knows %s.\n", program_names());
 		exit(EXIT_USAGE);
 	}
 	if (strcmp(name->name, called)) {

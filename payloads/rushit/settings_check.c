@@ -49,12 +49,13 @@ const char *rate_parse(const char *text, int64_t *bytes)
 			continue;
 		value *= units[i].bytes;
 		if (value > UINT32_MAX)
-			return "that is above what the kernel takes; write at most 4294967295 bytes";
+			return "that is above what the kernel takes; write at most 4294967295 "
+			       "bytes";
 		*bytes = (int64_t)value;
 		return NULL;
 	}
-	return "the unit is not known; write b, B, kb, Kib, kB, KiB, Mb, Mib, MB, MiB, Gb, Gib, GB "
-	       "or GiB";
+	return "the unit is not known; write b, B, kb, Kib, kB, KiB, Mb, Mib, MB, MiB, Gb, Gib, "
+	       "GB or GiB";
 }
 
 static void check_percentiles(struct settings *s, const struct program_spec *program)
@@ -65,8 +66,8 @@ static void check_percentiles(struct settings *s, const struct program_spec *pro
 		return;
 	count = percentiles_parse(s->percentiles_text, s->percentiles, MAX_PERCENTILES);
 	if (count < 1)
-		options_error(program, "--percentiles cannot be '%s'; write up to %d numbers from 0 "
-			      "to 100, as 50,99,99.9", s->percentiles_text, MAX_PERCENTILES);
+		options_error(program, "--percentiles cannot be '%s'; write up to %d numbers from "
+			      "0 to 100, as 50,99,99.9", s->percentiles_text, MAX_PERCENTILES);
 	s->percentile_count = count;
 }
 
@@ -89,7 +90,8 @@ static void check_backlog(const struct settings *s, const struct program_spec *p
 
 	if (file && fscanf(file, "%ld", &most) == 1 && s->listen_backlog > most)
 		options_error(program, "--listen-backlog cannot be %lld; the kernel "
-			      "(net.core.somaxconn) allows %ld", (long long)s->listen_backlog, most);
+			      "(net.core.somaxconn) allows %ld",
+			      (long long)s->listen_backlog, most);
 	if (file)
 		fclose(file);
 }
@@ -102,8 +104,8 @@ static void check_transport(const struct settings *s, const struct program_spec 
 		options_error(program, "--ipv4 and --ipv6 mean nothing over %s; leave them out",
 			      s->transport_text);
 	if (s->congestion_control || s->max_pacing_rate || s->min_rto)
-		options_error(program, "--congestion-control, --max-pacing-rate and --min-rto belong "
-			      "to TCP, not to %s; leave them out", s->transport_text);
+		options_error(program, "--congestion-control, --max-pacing-rate and --min-rto "
+			      "belong to TCP, not to %s; leave them out", s->transport_text);
 }
 
 static void check_client(const struct settings *s, const struct program_spec *program)
@@ -115,8 +117,8 @@ static void check_client(const struct settings *s, const struct program_spec *pr
 	if (!s->client && s->local_host)
 		options_error(program, "--local-host is for the client; a server binds to --host");
 	if (!s->client && (s->rate > 0 || s->until > 0 || s->warmup > 0))
-		options_error(program, "--rate, --until and --warmup are for the client; the server "
-			      "follows it");
+		options_error(program, "--rate, --until and --warmup are for the client; the "
+			      "server follows it");
 }
 
 void settings_check(struct settings *s, const struct program_spec *program)
@@ -129,10 +131,10 @@ void settings_check(struct settings *s, const struct program_spec *program)
 	if (s->pin_cpu && s->pin_numa)
 		options_error(program, "--pin-cpu and --pin-numa exclude each other; give one");
 	if (s->kind == KIND_PACKETS && s->transport == TRANSPORT_INET && s->buffer_size > 65507)
-		options_error(program, "--buffer-size cannot be %lld; a UDP datagram holds at most "
-			      "65507 bytes", (long long)s->buffer_size);
+		options_error(program, "--buffer-size cannot be %lld; a UDP datagram holds at "
+			      "most 65507 bytes", (long long)s->buffer_size);
 	if (s->kind == KIND_PACKET_RR && (s->request_size > s->buffer_size ||
 					  s->response_size > s->buffer_size))
-		options_error(program, "a datagram is one write: --request-size and --response-size "
-			      "must not be above --buffer-size (%lld)", (long long)s->buffer_size);
+		options_error(program, "a datagram is one write: --request-size and "
+			      "--response-size must not be above --buffer-size (%lld)", (long long)s->buffer_size);
 }

@@ -86,7 +86,8 @@ static const struct setting table[] = {
 	       .flag = SETTING(dry_run)}},
 	{ALL, {"pin-cpu", 'U', NULL, "pin thread i to physical core i modulo cores",
 	       .flag = SETTING(pin_cpu)}},
-	{STREAM, {"reuseaddr", 'R', NULL, "kept for old scripts: SO_REUSEADDR is always on", .flag = SETTING(reuseaddr)}},
+	{STREAM, {"reuseaddr", 'R', NULL, "kept for old scripts: SO_REUSEADDR is always on",
+		  .flag = SETTING(reuseaddr)}},
 	{PACKETS | 1u << KIND_PACKET_RR, {"reuseport", 0, NULL, "all threads on one port; "
 		  "else thread i on port+i", .flag = SETTING(reuseport)}},
 	{ALL, {"logtostderr", 'V', NULL, "tell on standard error what is done",
