@@ -24,7 +24,8 @@ ssize_t blocking_read(int fd, void *buffer, size_t size, struct why *why)
 	size_t done = 0;
 
 	while (done < size) {
-		ssize_t n = recv(fd, (char *)buffer + done, size - done, MSG_WAITALL);
+		/* Not MSG_WAITALL: vsock refuses it for more than its buffer. */
+		ssize_t n = recv(fd, (char *)buffer + done, size - done, 0);
 
 		if (n > 0) {
 			done += n;

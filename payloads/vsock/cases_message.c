@@ -25,6 +25,17 @@ static struct verdict end(int fd, void *memory, struct verdict v)
 	return v;
 }
 
+/* 0, or -1 with the verdict for who cannot connect. */
+static int connect_messages(struct side *s, int *fd, struct verdict *v)
+{
+	*fd = side_connect(s, SOCK_SEQPACKET);
+	if (*fd >= 0)
+		return 0;
+	*v = errno == ESOCKTNOSUPPORT || errno == EPROTONOSUPPORT
+		     ? verdict_skip("this transport has no seqpackets") : side_failed(s);
+	return -1;
+}
+
 /* The next message of the seed: both sides make the same. */
 static size_t next_message(struct random *r, char *buffer)
 {
@@ -36,13 +47,16 @@ static size_t next_message(struct random *r, char *buffer)
 
 static struct verdict bounds_client(struct side *s)
 {
-	int fd = side_connect(s, SOCK_SEQPACKET);
 	char *message = malloc(LARGEST);
+	struct verdict v;
 	struct random r;
+	int fd;
 
 	random_seed(&r, s->seed);
-	if (fd < 0 || !message)
-		return end(fd, message, side_failed(s));
+	if (connect_messages(s, &fd, &v))
+		return end(fd, message, v);
+	if (!message)
+		return end(fd, message, verdict_error("no memory"));
 	for (int i = 0; i < MESSAGES; i++) {
 		size_t size = next_message(&r, message);
 		ssize_t n = send(fd, message, size, MSG_NOSIGNAL);
@@ -89,12 +103,13 @@ static struct verdict bounds_server(struct side *s)
 /* Two messages; the first is longer than the reader's buffers. */
 static struct verdict two_messages_client(struct side *s)
 {
-	int fd = side_connect(s, SOCK_SEQPACKET);
 	char first[200];
+	struct verdict v;
+	int fd;
 
 	memset(first, 'a', sizeof(first));
-	if (fd < 0)
-		return side_failed(s);
+	if (connect_messages(s, &fd, &v))
+		return v;
 	if (send(fd, first, sizeof(first), MSG_NOSIGNAL) != sizeof(first) ||
 	    send(fd, "second", 6, MSG_NOSIGNAL) != 6)
 		return end(fd, NULL, verdict_fail("send: %s", strerror(errno)));
@@ -158,14 +173,14 @@ static struct verdict peeked_server(struct side *s)
 /* A message that never fits into the peer's buffer must be refused, not hang. */
 static struct verdict too_big_client(struct side *s)
 {
-	int fd = side_connect(s, SOCK_SEQPACKET);
 	uint64_t buffer = 0;
 	socklen_t size = sizeof(buffer);
 	struct verdict v;
 	char *message;
+	int fd;
 
-	if (fd < 0)
-		return side_failed(s);
+	if (connect_messages(s, &fd, &v))
+		return v;
 	getsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_BUFFER_SIZE, &buffer, &size);
 	message = calloc(1, buffer + 1);
 	v = message ? expect_errno("send of more than the buffer",

@@ -178,38 +178,36 @@ static void prepare(struct side *s, unsigned int index, uint64_t seed)
 	s->over = false;
 }
 
-/* A fault is told before a skip, and ours before theirs unless ours only follows from it. */
-static struct verdict join(const struct side *s, const struct verdict *ours, bool theirs_first)
+/* Who skips has seen that nothing can be tried; what the other side says then follows from it. */
+static struct verdict join(const struct side *s, const struct verdict *ours)
 {
 	bool ours_bad = ours->outcome == OUTCOME_FAIL || ours->outcome == OUTCOME_ERROR;
 	bool theirs_bad = s->theirs.outcome == OUTCOME_FAIL ||
 			  s->theirs.outcome == OUTCOME_ERROR;
 
+	if (ours->outcome == OUTCOME_SKIP)
+		return *ours;
+	if (s->theirs.outcome == OUTCOME_SKIP)
+		return s->theirs;
 	if (ours_bad && theirs_bad)
 		return verdict_fail("client: %.220s; server: %.220s", ours->reason,
 				    s->theirs.reason);
-	if (theirs_bad)
-		return verdict_fail("server: %.400s", s->theirs.reason);
-	if (s->theirs.outcome == OUTCOME_SKIP && (!ours_bad || theirs_first))
-		return s->theirs;
-	return *ours;
+	return theirs_bad ? verdict_fail("server: %.400s", s->theirs.reason) : *ours;
 }
 
 struct verdict suite_ask(struct side *s, unsigned int index, uint64_t seed)
 {
 	struct control_message m = {.kind = CONTROL_BEGIN, .number = index, .seed = seed};
 	struct verdict ours;
-	bool theirs_first;
 
 	prepare(s, index, seed);
 	if (blocking_write(s->control, &m, sizeof(m), &s->why))
 		return verdict_error("the other side is gone: %s", s->why.text);
 	ours = suite_case_at(index)->client(s);
-	theirs_first = s->over;
 	if (send_end(s, &ours) || await_end(s))
 		return verdict_error("the other side is gone: %.200s; here: %.200s", s->why.text,
 				     ours.reason);
-	return join(s, &ours, theirs_first);
+	return join(s, &ours);
 }
 
 /* The client may take its time between cases. */
