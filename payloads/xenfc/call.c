@@ -91,7 +91,7 @@ uint64_t area_sure(const struct area *area)
 
 uint64_t area_address(struct call *call, struct area *area)
 {
-	uint64_t end = (uint64_t)(uintptr_t)call->run->door->arena + ARENA_BYTES;
+	uint8_t *end = call->run->door->arena + ARENA_BYTES;
 
 	if (!chance(call, 8))
 		return area_sure(area);
@@ -102,7 +102,8 @@ uint64_t area_address(struct call *call, struct area *area)
 	case 1:
 		return call->run->door->unmapped;
 	case 2:
-		return end - (area->size ? draw(call, area->size) : 0);
+		call->torn = end - (area->size ? draw(call, area->size) : 0);
+		return (uint64_t)(uintptr_t)call->torn;
 	case 3:
 		return 0x0000800000000000ull + draw(call, 0x1000);
 	default:

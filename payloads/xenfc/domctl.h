@@ -25,6 +25,9 @@ const struct xen_domctl_getdomaininfo *domain_read(struct run *run, uint16_t id)
 const char *domain_info_wrong(const struct xen_domctl_getdomaininfo *info,
 			      const struct domain_model *domain);
 
+/* Whether the domain with this number, one of ours, is HVM when it exists. */
+bool slot_is_hvm(uint16_t id);
+
 /* Success, but EINVAL about the caller's own domain. */
 void expect_unless_self(struct call *call);
 

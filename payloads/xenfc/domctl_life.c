@@ -17,6 +17,11 @@ static uint32_t flags_of_slot(uint16_t id)
 	}
 }
 
+bool slot_is_hvm(uint16_t id)
+{
+	return flags_of_slot(id) & XEN_DOMCTL_CDF_hvm;
+}
+
 static void fill_valid(struct call *call, struct xen_domctl *d)
 {
 	struct xen_domctl_createdomain *c = &d->u.createdomain;

@@ -58,7 +58,10 @@ static void expect_get_context(struct call *call)
 		    ERR(ENODATA) : ERR(EINVAL));
 }
 
-/* Random content, made wrong where it would otherwise make the processor run. */
+/*
+ * Random content, made wrong where it would otherwise make the processor run; HVM
+ * processors take anything, so theirs are not there.
+ */
 static void generate_set_context(struct call *call)
 {
 	struct xen_domctl_vcpucontext *c = &domctl_of(call)->u.vcpucontext;
@@ -66,6 +69,8 @@ static void generate_set_context(struct call *call)
 	vcpu_guest_context_t context;
 
 	c->vcpu = draw_vcpu(call);
+	if (slot_is_hvm(domctl_of(call)->domain))
+		c->vcpu |= 1u << 20;
 	area = buffer_take(call, &c->ctxt, sizeof(context), false, false);
 	if (!handle_value(&c->ctxt))
 		memcpy(&c->ctxt, &call->run->door->unmapped, sizeof(uint64_t));

@@ -2,7 +2,8 @@
 #include "run.h"
 
 extern const struct family family_domctl, family_sysctl, family_evtchn,
-	family_memory, family_version, family_grant;
+	family_memory, family_version, family_grant, family_platform,
+	family_schedule, family_vcpu, family_hypfs;
 
 const struct family *const all_families[] = {
 	&family_domctl,
@@ -11,5 +12,9 @@ const struct family *const all_families[] = {
 	&family_memory,
 	&family_version,
 	&family_grant,
+	&family_platform,
+	&family_schedule,
+	&family_vcpu,
+	&family_hypfs,
 	NULL,
 };

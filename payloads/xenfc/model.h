@@ -63,6 +63,7 @@ struct domain_model {
 	struct port_model ports[MODEL_PORTS];
 	bool targeted;		/* has a target domain */
 	bool shut;
+	uint32_t shut_code;
 	uint64_t time_offset;
 };
 

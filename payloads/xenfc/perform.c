@@ -99,14 +99,23 @@ static long issue_in_multicall(struct run *run, struct call *call)
 	return result;
 }
 
+/* Xen may fill what it can reach of a buffer before it finds that it cannot reach the rest. */
+static void mend(struct run *run, const struct call *call)
+{
+	if (call->torn)
+		memcpy(call->torn, shadow_of(run, call->torn),
+		       (size_t)(run->door->arena + ARENA_BYTES - call->torn));
+}
+
 static void issue(struct run *run, struct call *call)
 {
 	if (call->in_multicall) {
 		call->result = issue_in_multicall(run, call);
-		return;
+	} else {
+		run->outcome.hypercalls++;
+		call->result = run->door->hypercall(run->door, call->hypercall, call->arguments);
 	}
-	run->outcome.hypercalls++;
-	call->result = run->door->hypercall(run->door, call->hypercall, call->arguments);
+	mend(run, call);
 }
 
 static bool all_background(const uint8_t *at, size_t size)

@@ -1,0 +1,118 @@
+/* hypfs_op: Xen's own little file system, read only here. */
+#include "run.h"
+
+#define LONGEST_PATH 32u
+#define ROOM 512u
+
+static const char *const paths[] = {
+	"/", "/buildinfo", "/buildinfo/config", "/buildinfo/version", "/buildinfo/version/major",
+	"/params", "/params/dom0", "/cpupool", "/nothing", "buildinfo", "/buildinfo/", "//",
+};
+
+static void hypfs_generate(struct call *call)
+{
+	const char *path = paths[draw(call, COUNT(paths))];
+	struct area *name = area_take(call, LONGEST_PATH, false);
+	struct area *out = area_take(call, ROOM, false);
+
+	memcpy(name->at, path, strlen(path));
+	out->out_size = (uint32_t)draw(call, ROOM + 1);
+	call->arguments[0] = call->command;
+	call->arguments[1] = area_address(call, name);
+	call->arguments[2] = strlen(path) + 1;
+	if (chance(call, 10))
+		call->arguments[2] = draw_interesting(call, 64);
+	call->arguments[3] = area_address(call, out);
+	call->arguments[4] = out->out_size;
+}
+
+/* Names that are too long, or do not end where they should, are refused. */
+static bool name_sane(struct call *call)
+{
+	uint64_t size = call->arguments[2];
+	const struct area *name = &call->areas[0];
+
+	if (size > XEN_HYPFS_MAX_PATHLEN) {
+		expect_only(call, ERR(EINVAL));
+		return false;
+	}
+	if (!reachable(call, call->arguments[1], size)) {
+		expect_only(call, size ? ERR(EFAULT) : ERR(EINVAL));
+		return false;
+	}
+	if (call->arguments[1] == area_sure(name) && size <= LONGEST_PATH && size &&
+	    strlen((const char *)name->at) == size - 1)
+		return true;
+	expect_only(call, ERR(EINVAL));
+	return false;
+}
+
+static bool hypfs_expect(struct call *call)
+{
+	if (!call->run->machine.control) {
+		expect_only(call, ERR(EPERM));
+		return false;
+	}
+	if (call->operation && call->command == XEN_HYPFS_OP_get_version)
+		return true;
+	return name_sane(call);
+}
+
+static void expect_read(struct call *call)
+{
+	const char *path = (const char *)call->areas[0].at;
+
+	if (path[0] != '/' || text_equal(path, "/nothing")) {
+		expect_only(call, ERR(ENOENT));
+		expect_also(call, ERR(EINVAL));
+		return;
+	}
+	/* What there is, depends on how Xen was built and started. */
+	expect_only(call, 0);
+	expect_also(call, ERR(ENOENT));
+	expect_also(call, ERR(ENOBUFS));
+	expect_also(call, ERR(EINVAL));
+	if (!reachable(call, call->arguments[3], call->arguments[4]))
+		expect_also(call, ERR(EFAULT));
+}
+
+static void expect_unknown(struct call *call)
+{
+	expect_read(call);
+	expect_also(call, ERR(EOPNOTSUPP));
+}
+
+static void generate_version(struct call *call)
+{
+	for (unsigned int i = 1; i < COUNT(call->arguments); i++)
+		if (chance(call, 90))
+			call->arguments[i] = 0;
+}
+
+static void expect_version(struct call *call)
+{
+	expect_only(call, XEN_HYPFS_VERSION);
+	for (unsigned int i = 1; i < COUNT(call->arguments); i++)
+		if (call->arguments[i])
+			expect_only(call, ERR(EINVAL));
+}
+
+static const struct operation operations[] = {
+	{ .name = "get_version", .command = XEN_HYPFS_OP_get_version, .danger = DANGER_SAFE,
+	  .weight = 3, .generate = generate_version, .expect = expect_version },
+	{ .name = "read", .command = XEN_HYPFS_OP_read, .danger = DANGER_SAFE,
+	  .traits = TRAIT_READS, .weight = 8, .expect = expect_read },
+	{ .name = "no_command", .command = 77, .danger = DANGER_SAFE, .weight = 2,
+	  .expect = expect_unknown },
+};
+static const size_t operation_count = COUNT(operations);
+static const struct part parts[] = { { operations, &operation_count } };
+
+const struct family family_hypfs = {
+	.name = "hypfs",
+	.hypercall = __HYPERVISOR_hypfs_op,
+	.parts = parts,
+	.n_parts = COUNT(parts),
+	.generate = hypfs_generate,
+	.expect = hypfs_expect,
+};
