@@ -73,30 +73,52 @@ static void write_result(const struct test *t, FILE *out)
 	json_end_line(&j);
 }
 
-static void write_figures(const struct test *t, FILE *out)
+static void write_figure(const struct test *t, FILE *out, const char *name, double value,
+			 const char *unit, const char *better)
+{
+	char full[96];
+
+	snprintf(full, sizeof(full), "%s.%s", t->settings->program, name);
+	json_figure(out, full, value, unit, better);
+}
+
+static void write_throughput(const struct test *t, FILE *out)
 {
 	const struct settings *s = t->settings;
 	struct totals done = window_done(&t->window);
 	double seconds = window_seconds(&t->window);
-	char name[64], unit[32];
+	char unit[32];
 
-	snprintf(name, sizeof(name), "%s.throughput", s->program);
 	if (settings_unit(s)) {
 		snprintf(unit, sizeof(unit), "%s/s", settings_unit(s));
-		json_figure(out, name, per_second(done.transactions, seconds), unit, "higher");
+		write_figure(t, out, "throughput", per_second(done.transactions, seconds), unit,
+			     "higher");
 	} else {
-		json_figure(out, name, megabits(payload_bytes(s, done.bytes_read,
-							       done.bytes_written), seconds),
-			    "Mbit/s", "higher");
+		uint64_t bytes = payload_bytes(s, done.bytes_read, done.bytes_written);
+
+		write_figure(t, out, "throughput", megabits(bytes, seconds), "Mbit/s", "higher");
 	}
-	if (!t->latency || !histogram_count(t->latency))
+}
+
+static void write_figures(const struct test *t, FILE *out)
+{
+	struct totals done = window_done(&t->window);
+	double cpu = (double)t->window.cpu_ns;
+	const struct histogram *h = t->latency;
+
+	write_throughput(t, out);
+	if (done.transactions)
+		write_figure(t, out, "cpu_per_transaction",
+			     cpu / (double)done.transactions / NS_PER_US, "us", "lower");
+	else
+		write_figure(t, out, "cpu_per_byte",
+			     cpu / (double)(done.bytes_read + done.bytes_written), "ns", "lower");
+	if (!h || !histogram_count(h))
 		return;
-	snprintf(name, sizeof(name), "%s.latency_p50", s->program);
-	json_figure(out, name, (double)histogram_percentile(t->latency, 50) / NS_PER_US, "us",
-		    "lower");
-	snprintf(name, sizeof(name), "%s.latency_p99", s->program);
-	json_figure(out, name, (double)histogram_percentile(t->latency, 99) / NS_PER_US, "us",
-		    "lower");
+	write_figure(t, out, "latency_p50", (double)histogram_percentile(h, 50) / NS_PER_US, "us",
+		     "lower");
+	write_figure(t, out, "latency_p99", (double)histogram_percentile(h, 99) / NS_PER_US, "us",
+		     "lower");
 }
 
 void report_json(const struct test *t, FILE *out)

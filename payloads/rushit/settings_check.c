@@ -136,5 +136,6 @@ void settings_check(struct settings *s, const struct program_spec *program)
 	if (s->kind == KIND_PACKET_RR && (s->request_size > s->buffer_size ||
 					  s->response_size > s->buffer_size))
 		options_error(program, "a datagram is one write: --request-size and "
-			      "--response-size must not be above --buffer-size (%lld)", (long long)s->buffer_size);
+			      "--response-size must not be above --buffer-size (%lld)",
+			      (long long)s->buffer_size);
 }

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
+import struct
 import time
 
 import pytest
@@ -115,6 +117,49 @@ def test_strangers_do_not_keep_clients_out(pair):
     assert (client.status, ended.status) == (0, 0), (client, ended)
     assert ended.number("invalid_secret_count") >= 1, ended
     assert len(crowd) == 100
+
+
+SECRET = b"rushit control port secret".ljust(32, b"\0")
+# version, magic, HELLO, kind, socket type, threads, flows, request, response, seconds
+HELLO = struct.pack(">10I", 1, 42, 1, 0, 1, 1, 1, 1, 1, 11)
+
+
+def converse(port: str, said: bytes) -> bytes:
+    """What the control port answers before it closes."""
+    with until_it_listens(port) as connection:
+        try:
+            connection.sendall(said)
+            connection.shutdown(socket.SHUT_WR)
+            return connection.recv(1000)
+        except OSError:
+            return b""
+
+
+def test_another_version_is_told(pair):
+    both = pair()
+    server = both.server()
+    other = SECRET + struct.pack(">I", 9) + HELLO[4:]
+    assert b"another version" in converse(both.control, other.ljust(256, b"\0"))
+    assert Ended(both.client()).status == 0
+    assert "another version" in Ended(server).err
+
+
+def test_server_survives_damaged_messages(pair):
+    """Each of a sound message's bytes changed, cut and doubled, by a fixed seed."""
+    both = pair()
+    server = both.server()
+    dice = random.Random(4)
+    sound = (SECRET + HELLO).ljust(256, b"\0")
+    for _ in range(300):
+        damaged = bytearray(sound[: dice.choice([256, 256, 256, dice.randrange(256)])])
+        for _ in range(dice.randrange(1, 4)):
+            if damaged:
+                # Not the type: a sound HELLO would be welcomed.
+                damaged[dice.randrange(min(44, len(damaged)))] = dice.randrange(256)
+        converse(both.control, bytes(damaged) * dice.choice([1, 1, 2]))
+        assert server.poll() is None, server.stderr.read()
+    assert Ended(both.client()).status == 0
+    assert Ended(server).status == 0
 
 
 @pytest.mark.parametrize(
