@@ -59,12 +59,17 @@ struct address endpoint_any(const struct address *like)
 	return a;
 }
 
+bool endpoint_usable(const struct address *a, struct why *why)
+{
+	return a->family != AF_VSOCK ||
+	       vsock_usable(((const struct sockaddr_vm *)&a->storage)->svm_cid, why);
+}
+
 int endpoint_require(const struct address *a, const char *program)
 {
 	struct why why;
 
-	if (a->family != AF_VSOCK ||
-	    vsock_usable(((const struct sockaddr_vm *)&a->storage)->svm_cid, &why))
+	if (endpoint_usable(a, &why))
 		return EXIT_PASS;
 	fprintf(stderr, "%s: skipped: %s\n", program, why.text);
 	return EXIT_SKIP;

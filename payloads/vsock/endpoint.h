@@ -19,6 +19,9 @@ bool endpoint_same_machine(const struct address *a, const struct address *b);
 /* All of this machine, in the family of `like`. */
 struct address endpoint_any(const struct address *like);
 
+/* Whether there is a transport that leads there; else `why` says what is missing. */
+bool endpoint_usable(const struct address *a, struct why *why);
+
 /* EXIT_PASS, or EXIT_SKIP when AF_VSOCK does not lead there, which is said on standard error. */
 int endpoint_require(const struct address *a, const char *program);
 

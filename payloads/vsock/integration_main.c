@@ -233,7 +233,6 @@ int main(int argc, char **argv)
 	struct session s = {.listener = -1, .client = -1, .console = -1};
 	struct address where;
 	struct report report;
-	int status;
 
 	if (options_parse(&program, argc, argv) != argc)
 		options_error(&program, "it takes no words; '%s --help' lists the options",
@@ -243,14 +242,17 @@ int main(int argc, char **argv)
 		options_error(&program, "%s", s.why.text);
 	s.guest_given = peer;
 	s.limit_ms = limit_s * 1000;
-	status = endpoint_require(&where, program.name);
-	if (status)
-		return status;
+	report_begin(&report, json ? REPORT_JSON : ktap ? REPORT_KTAP : REPORT_PLAIN, stdout,
+		     program.name, argv, -1);
+	if (!endpoint_usable(&where, &s.why)) {
+		const struct verdict v = verdict_skip("%s", s.why.text);
+
+		report_verdict(&report, "vsock transport", &v);
+		return report_end(&report);
+	}
 	if (begin(&s, &where)) {
 		fprintf(stderr, "vsock-integration: %s\n", s.why.text);
 		return EXIT_ERROR;
 	}
-	report_begin(&report, json ? REPORT_JSON : ktap ? REPORT_KTAP : REPORT_PLAIN, stdout,
-		     program.name, argv, (int)(sizeof(steps) / sizeof(*steps)) - !console_path);
 	return run(&s, &report);
 }

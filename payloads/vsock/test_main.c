@@ -137,14 +137,30 @@ static struct verdict run_case(struct side *s, unsigned int index)
 	return suite_ask(s, index, (uint64_t)seed + index);
 }
 
+static void begin_report(struct report *r, char **argv, int planned)
+{
+	report_begin(r, json ? REPORT_JSON : ktap ? REPORT_KTAP : REPORT_PLAIN, stdout,
+		     program.name, argv, planned);
+}
+
+/* No transport: a report of its own, as a reader of verdicts takes silence for an error. */
+static int skip_all(char **argv, const struct why *why)
+{
+	const struct verdict v = verdict_skip("%s", why->text);
+	struct report r;
+
+	begin_report(&r, argv, 1);
+	report_verdict(&r, "vsock transport", &v);
+	return report_end(&r);
+}
+
 static int run(struct side *s, char **argv)
 {
 	const struct suite_case *c;
 	struct report r;
 	bool canary_alive = true;
 
-	report_begin(&r, json ? REPORT_JSON : ktap ? REPORT_KTAP : REPORT_PLAIN, stdout,
-		     program.name, argv, count_wanted());
+	begin_report(&r, argv, count_wanted());
 	report_note(&r, "seed %" PRId64, seed);
 	for (unsigned int i = 0; (c = suite_case_at(i)); i++) {
 		struct verdict v;
@@ -162,7 +178,6 @@ static int run(struct side *s, char **argv)
 int main(int argc, char **argv)
 {
 	struct side side = {.control = -1};
-	int status;
 
 	if (options_parse(&program, argc, argv) != argc)
 		options_error(&program, "it takes no words; '%s --help' lists the options",
@@ -173,9 +188,8 @@ int main(int argc, char **argv)
 		options_error(&program, "%s", side.why.text);
 	if (only && !count_wanted())
 		options_error(&program, "no case has '%s' in its name; --list shows them", only);
-	status = endpoint_require(&side.peer, program.name);
-	if (status)
-		return status;
+	if (!endpoint_usable(&side.peer, &side.why))
+		return skip_all(argv, &side.why);
 	side.limit_ms = limit_s * 1000;
 	if (serve)
 		return serve_once(&side);

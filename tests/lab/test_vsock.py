@@ -63,4 +63,4 @@ def test_xen_has_no_vsock_and_that_is_said():
     script = "./vsock-test; echo suite $?; ./vsock-util integration_test; echo guest $?"
     said = execute(script, "--on", "xen", "--timeout", "60")
     assert "suite 77" in said.stdout and "guest 77" in said.stdout, said
-    assert said.stdout.count("skipped: ") + said.stderr.count("skipped: ") == 2, said
+    assert "vsock transport: skipped: " in said.stdout, said
