@@ -102,6 +102,10 @@ uint64_t area_address(struct call *call, struct area *area)
 	case 1:
 		return call->run->door->unmapped;
 	case 2:
+		/* The structure may already lie there. */
+		if (call->structure && call->structure != area &&
+		    call->structure->at + call->structure->size == end)
+			return call->run->door->unmapped;
 		call->torn = end - (area->size ? draw(call, area->size) : 0);
 		return (uint64_t)(uintptr_t)call->torn;
 	case 3:

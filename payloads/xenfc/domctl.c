@@ -31,6 +31,18 @@ const struct xen_domctl_getdomaininfo *domain_read(struct run *run, uint16_t id)
 	return &d->u.getdomaininfo;
 }
 
+void expect_map(struct call *call, const struct xenctl_bitmap *map)
+{
+	uint64_t address = handle_value(&map->bitmap);
+
+	if (!map->nr_bits || reachable(call, address, (map->nr_bits + 7) / 8))
+		return;
+	if (!reachable(call, address, 1))
+		expect_only(call, ERR(EFAULT));
+	else
+		expect_also(call, ERR(EFAULT));
+}
+
 void expect_unless_self(struct call *call)
 {
 	expect_only(call, domctl_of(call)->domain == call->run->machine.domid ? ERR(EINVAL) : 0);

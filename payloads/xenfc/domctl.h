@@ -28,6 +28,12 @@ const char *domain_info_wrong(const struct xen_domctl_getdomaininfo *info,
 /* Whether the domain with this number, one of ours, is HVM when it exists. */
 bool slot_is_hvm(uint16_t id);
 
+/*
+ * A bitmap that Xen fills: it writes no more than it has itself, so of one that is partly
+ * out of reach nobody knows.
+ */
+void expect_map(struct call *call, const struct xenctl_bitmap *map);
+
 /* Success, but EINVAL about the caller's own domain. */
 void expect_unless_self(struct call *call);
 

@@ -222,13 +222,10 @@ static void generate_nodes(struct call *call)
 	map->out_size = map->out_size ? (n->nodemap.nr_bits + 7) / 8 : 0;
 }
 
-/* At most one bit beyond 64 nodes is looked at; the rest of the map is left alone. */
 static void expect_nodes(struct call *call)
 {
-	const struct xen_domctl_nodeaffinity *n = &domctl_of(call)->u.nodeaffinity;
-	bool fine = reachable(call, handle_value(&n->nodemap.bitmap), 32);
-
-	expect_only(call, fine || !n->nodemap.nr_bits ? 0 : ERR(EFAULT));
+	expect_only(call, 0);
+	expect_map(call, &domctl_of(call)->u.nodeaffinity.nodemap);
 }
 
 static const struct field max_mem_fields[] = {

@@ -112,9 +112,9 @@ static void after_increase(struct call *call)
 	added = (uint64_t)call->result - start;
 	told = told_pages(call, domain->id, XENMEM_current_reservation);
 	/* An extent whose number could not be told may have been made nevertheless. */
-	if (call->structure && !reachable(call, handle_value(structure(call)), 1) &&
-	    told >= (long)domain->pages)
-		added = (uint64_t)told - domain->pages;
+	if (!reachable(call, handle_value(structure(call)), MOST_EXTENTS * sizeof(xen_pfn_t)) &&
+	    told == (long)(domain->pages + added + 1))
+		added++;
 	else if (domain->hvm && told == (long)(domain->pages + added + 1))
 		added++;
 	domain->pages += added;

@@ -36,7 +36,7 @@ static bool sysctl_expect(struct call *call)
 
 static bool sysctl_exists(uint32_t command)
 {
-	return command > XEN_SYSCTL_get_cpu_policy && command < 64;
+	return command < 64;
 }
 
 static const struct field sysctl_head[] = {

@@ -46,15 +46,15 @@ static void expect_list(struct call *call)
 	const struct xen_sysctl_getdomaininfolist *l = &sysctl_of(call)->u.getdomaininfolist;
 	uint32_t count = smaller(domains_from(call, l->first_domain), l->max_domains);
 
-	if (l->first_domain < DOMID_NOBODY_FIRST)
-		count = l->max_domains ? 1 : 0;	/* at least domain 0 or one of ours, if any */
-	if (!count || reachable(call, handle_value(&l->buffer), 1))
-		expect_only(call, 0);
-	if (count && !reachable(call, handle_value(&l->buffer), count * sizeof(
-						struct xen_domctl_getdomaininfo)))
-		expect_only(call, ERR(EFAULT));
-	if (l->first_domain < DOMID_NOBODY_FIRST)
-		expect_also(call, 0);
+	if (l->first_domain >= DOMID_NOBODY_FIRST) {
+		expect_filled(call, &l->buffer, count, sizeof(struct xen_domctl_getdomaininfo));
+		return;
+	}
+	/* There are other domains, nobody knows how many. */
+	expect_only(call, 0);
+	if (!reachable(call, handle_value(&l->buffer),
+		       l->max_domains * sizeof(struct xen_domctl_getdomaininfo)))
+		expect_also(call, ERR(EFAULT));
 }
 
 static void after_list(struct call *call)
@@ -69,6 +69,8 @@ static void after_list(struct call *call)
 		call_wrong(call, "%u domains were told, there are %u", l->num_domains, count);
 		return;
 	}
+	if (handle_value(&l->buffer) != area_sure(&call->areas[1]))
+		return;
 	for (uint32_t i = 0; i < count; i++) {
 		const struct domain_model *domain = model_domain(&call->run->model, info[i].domain);
 
@@ -216,13 +218,15 @@ static void expect_features(struct call *call)
 		expect_only(call, ERR(EINVAL));
 		return;
 	}
-	if (f->nr_features && !reachable(call, address, 16)) {
+	if (f->nr_features && !reachable(call, address, 1)) {
 		expect_only(call, ERR(EFAULT));
 		return;
 	}
 	expect_only(call, f->nr_features < 10 ? ERR(ENOBUFS) : 0);
 	if (f->nr_features >= 10 && f->nr_features < 30)
 		expect_also(call, ERR(ENOBUFS));
+	if (!reachable(call, address, smaller(f->nr_features, 64) * sizeof(uint32_t)))
+		expect_also(call, ERR(EFAULT));
 }
 
 static void generate_policy(struct call *call)
@@ -366,7 +370,9 @@ const struct operation sysctl_information[] = {
 	READS(pcitopoinfo, pci_fields, generate_pci, expect_pci, NULL),
 	READS(readconsole, console_fields, generate_console, expect_console, NULL),
 	READS(get_cpu_featureset, feature_fields, generate_features, expect_features, NULL),
-	READS(get_cpu_policy, policy_fields, generate_policy, expect_policy, NULL),
+	{ .name = "get_cpu_policy", .command = SYSCTL(get_cpu_policy), .danger = DANGER_SAFE,
+	  .traits = TRAIT_READS | TRAIT_WRITES_ON_ERROR, .fields = policy_fields,
+	  .generate = generate_policy, .expect = expect_policy },
 	READS(sched_id, sched_id_fields, NULL, expect_success, NULL),
 	READS(get_cpu_levelling_caps, levelling_fields, NULL, expect_success, NULL),
 	READS(availheap, heap_fields, NULL, expect_success, NULL),
