@@ -110,7 +110,7 @@ static void add_vsock(const struct compare *c, struct field *f)
 		tell_skip(c, "vsock", why.text);
 		return;
 	}
-	here = c->vsock_cid == VMADDR_CID_LOCAL;
+	here = c->vsock_cid == VMADDR_CID_LOCAL || c->vsock_cid == vsock_local_cid(&why);
 	vsock = add(f, "vsock", here);
 	address_vsock(&vsock->address, c->vsock_cid, here ? VMADDR_PORT_ANY : c->port);
 }

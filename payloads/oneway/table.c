@@ -9,7 +9,7 @@ void table_print_microseconds(FILE *out, const struct table_row *rows, size_t n)
 	for (; n--; rows++) {
 		char stddev[32];
 
-		snprintf(stddev, sizeof(stddev), "%.1f (%.3g%%)", rows->stddev,
+		snprintf(stddev, sizeof(stddev), "%.1f (%.1f%%)", rows->stddev,
 			 rows->stddev / rows->mean * 100);
 		fprintf(out, "| %-11s | %12.1f | %8.1f | %8.1f | %11.1f | %12.1f | %13s | %21.1f |\n",
 			rows->name, rows->connect, rows->min, rows->max, rows->median, rows->mean,

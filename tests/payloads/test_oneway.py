@@ -269,7 +269,7 @@ def test_comparison(program, tmp_path):
     said = run(program, "compare", "-n", 600, "--rounds", 3, *CLOCK, "--svg", picture)
     assert said.returncode == 0, said
     assert re.search(
-        r"^\| unix local +\|( +[\d.]+ \|){5} +[\d.e+]+ \([\d.e+]+%\) \|", said.stdout, re.M
+        r"^\| unix local +\|( +[\d.]+ \|){5} +[\d.]+ \([\d.]+%\) \|", said.stdout, re.M
     )
     assert re.search(r"^\| inet local +\|( +[\d.]+% \|){7}$", said.stdout, re.M)
     assert "vsock: skipped: " in said.stdout or "| vsock " in said.stdout

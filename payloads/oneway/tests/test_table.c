@@ -77,7 +77,7 @@ static void test_microseconds(void **state)
 			       "median (us) | average (us) | stddev (us)   | average + stddev (us) "
 			       "|\n"));
 	assert_non_null(strstr(text, "| vsock       |        152.9 |     16.4 |   2924.7 |        "
-			       "17.9 |         18.6 |     4.3 (23%) |                  22.8 |\n"));
+			       "17.9 |         18.6 |   4.3 (23.0%) |                  22.8 |\n"));
 	free(text);
 }
 
