@@ -115,7 +115,7 @@ static bool grant_page(int fd, uint32_t domain, struct ioctl_gntalloc_alloc_gref
 static struct answer map_grant(uint32_t domain, uint32_t reference)
 {
 	struct ioctl_gntdev_map_grant_ref map = { .count = 1 };
-	int fd = open("/dev/xen/gntdev", O_RDWR | O_CLOEXEC);
+	int fd = open("/dev/xen/gntdev", O_RDWR | O_CLOEXEC), error;
 	void *page;
 
 	if (fd < 0)
@@ -125,11 +125,12 @@ static struct answer map_grant(uint32_t domain, uint32_t reference)
 	if (ioctl(fd, IOCTL_GNTDEV_MAP_GRANT_REF, &map))
 		return answer_broken("gntdev takes no reference: %s", strerror(errno));
 	page = mmap(NULL, PRIVCMD_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)map.index);
+	error = errno;
+	close(fd);
 	if (page == MAP_FAILED)
-		return answer_refused(errno, "reference %" PRIu32 " of domain %" PRIu32, reference,
+		return answer_refused(error, "reference %" PRIu32 " of domain %" PRIu32, reference,
 				      domain);
 	munmap(page, PRIVCMD_PAGE);
-	close(fd);
 	return answer_done("reference %" PRIu32 " of domain %" PRIu32 " mapped", reference,
 			   domain);
 }
