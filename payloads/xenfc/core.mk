@@ -2,4 +2,4 @@
 CORE_SOURCES = text.c plan.c model.c call.c choose.c perform.c tell.c sequence.c probe.c \
 	housekeeping.c families.c xenfc.c domctl.c domctl_life.c domctl_limits.c domctl_vcpu.c sysctl.c \
 	sysctl_information.c sysctl_control.c \
-	evtchn.c memory.c version.c grant.c platform.c schedule.c hypfs.c
+	evtchn.c memory.c version.c grant.c platform.c schedule.c hypfs.c small.c hvm.c

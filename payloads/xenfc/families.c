@@ -3,7 +3,9 @@
 
 extern const struct family family_domctl, family_sysctl, family_evtchn,
 	family_memory, family_version, family_grant, family_platform,
-	family_schedule, family_vcpu, family_hypfs;
+	family_schedule, family_vcpu, family_hypfs,
+	family_assist, family_console, family_kexec, family_pmu, family_xsm, family_argo,
+	family_mca, family_timer, family_hvm, family_dm;
 
 const struct family *const all_families[] = {
 	&family_domctl,
@@ -16,5 +18,15 @@ const struct family *const all_families[] = {
 	&family_schedule,
 	&family_vcpu,
 	&family_hypfs,
+	&family_assist,
+	&family_console,
+	&family_kexec,
+	&family_pmu,
+	&family_xsm,
+	&family_argo,
+	&family_mca,
+	&family_timer,
+	&family_hvm,
+	&family_dm,
 	NULL,
 };

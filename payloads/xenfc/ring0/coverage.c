@@ -1,36 +1,19 @@
 #include "coverage.h"
 
-#define __XEN_TOOLS__ 1
-#include <xen/xen.h>
-#include <xen/errno.h>
-#include <xen/sysctl.h>
-
 #include "../freestanding.h"
 #include "console.h"
-#include "hypercall.h"
+#include "control.h"
 #include "memory.h"
-
-#define VERSIONS 128
 
 static struct xen_sysctl operation;
 
-/* Xen refuses a wrong interface version before it looks at anything else. */
 static long perform(uint32_t command, void *buffer, uint32_t size)
 {
-	static uint32_t version;
-	long status;
-
-	do {
-		operation = (struct xen_sysctl){
-			.cmd = XEN_SYSCTL_coverage_op,
-			.interface_version = version,
-		};
-		operation.u.coverage_op.cmd = command;
-		operation.u.coverage_op.size = size;
-		set_xen_guest_handle(operation.u.coverage_op.buffer, (char *)buffer);
-		status = hypercall1(__HYPERVISOR_sysctl, (unsigned long)&operation);
-	} while (status == -XEN_EACCES && ++version < VERSIONS);
-	return status;
+	operation = (struct xen_sysctl){ .cmd = XEN_SYSCTL_coverage_op };
+	operation.u.coverage_op.cmd = command;
+	operation.u.coverage_op.size = size;
+	set_xen_guest_handle(operation.u.coverage_op.buffer, (char *)buffer);
+	return control_system(&operation);
 }
 
 const char *coverage_reset(void)
@@ -72,9 +55,9 @@ const char *coverage_tell(void)
 		return "there are not enough pages for the counters";
 	if (perform(XEN_SYSCTL_COVERAGE_read, pages, count * PAGE_SIZE))
 		return "Xen does not give its counters";
+	tell_frames(pages, count);
 	text_begin(&line, buffer, sizeof(buffer));
 	text_format(&line, "XENFC coverage: %u bytes\n", operation.u.coverage_op.size);
 	console_say(buffer);
-	tell_frames(pages, count);
 	return NULL;
 }

@@ -7,8 +7,8 @@ const char *coverage_reset(void);
 
 /*
  * Reads the counters into pages of ours and says where they are, for who can see the
- * machine's memory: lines "XENFC coverage: SIZE bytes" and "XENFC coverage: frames FIRST
- * COUNT" in the order of the data.  NULL, or why not.
+ * machine's memory: lines "XENFC coverage: frames FIRST COUNT" in the order of the data,
+ * and at the end "XENFC coverage: SIZE bytes".  NULL, or why not.
  */
 const char *coverage_tell(void);
 

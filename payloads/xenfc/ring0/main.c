@@ -3,7 +3,8 @@
  *
  * Command line: the words of plan.h; `calls=3,7-9` makes only these calls; `bare` measures
  * hypercalls with nothing around them first; `coverage` tells what the hypervisor counted
- * during the run.  Ends with KTAP, a "Test result:" line and a shutdown.
+ * during the run.  With `guest` (or `guest=coverage`) as the first word, the rest is done by
+ * an unprivileged guest that is built of the same kernel.  Ends with KTAP, a "Test result:" line and a shutdown.
  */
 #include <stdbool.h>
 
@@ -16,6 +17,7 @@
 #include "console.h"
 #include "coverage.h"
 #include "door_ring0.h"
+#include "guest.h"
 #include "memory.h"
 #include "shutdown.h"
 #include "traps.h"
@@ -134,7 +136,7 @@ static void must(const char *wrong)
 		shutdown_with(EXIT_ERROR, wrong);
 }
 
-void kernel_main(const struct start_info *info)
+static void fuzz(const struct start_info *info)
 {
 	struct outcome outcome = { 0 };
 	struct extras extras = { 0 };
@@ -142,10 +144,6 @@ void kernel_main(const struct start_info *info)
 	struct plan plan;
 	enum exit_status status;
 
-	memory_begin(info);
-	find_console(info);
-	console_say("KTAP version 1\n1..1\n");
-	share_with_xen(info);
 	plan_default(&plan);
 	read_words(info, &plan, &extras);
 	if (extras.bare)
@@ -158,4 +156,42 @@ void kernel_main(const struct start_info *info)
 	if (extras.coverage)
 		must(coverage_tell());
 	shutdown_with(status, outcome.reason);
+}
+
+/* What follows `word` on the command line when it is the first one; else NULL. */
+static const char *words_after(const struct start_info *info, const char *word)
+{
+	const char *line = (const char *)info->cmd_line;
+
+	if (memcmp(line, word, strlen(word)) || line[strlen(word)] != ' ')
+		return NULL;
+	return line + strlen(word) + 1;
+}
+
+static void fuzz_in_guest(const char *words, bool coverage)
+{
+	if (coverage)
+		must(coverage_reset());
+	must(guest_run(words));
+	if (coverage)
+		must(coverage_tell());
+	shutdown_silently();
+}
+
+void kernel_main(const struct start_info *info)
+{
+	const char *words = words_after(info, "guest");
+	const char *words_with_coverage = words_after(info, "guest=coverage");
+
+	guest_keep_data();
+	memory_begin(info);
+	find_console(info);
+	if (!words && !words_with_coverage)
+		console_say("KTAP version 1\n1..1\n");
+	share_with_xen(info);
+	if (words)
+		fuzz_in_guest(words, false);
+	if (words_with_coverage)
+		fuzz_in_guest(words_with_coverage, true);
+	fuzz(info);
 }

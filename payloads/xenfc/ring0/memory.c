@@ -3,8 +3,6 @@
 #include "../freestanding.h"
 #include "hypercall.h"
 
-#define VIRT_BASE 0xffffffff80000000UL
-#define PAGE_SHIFT 12
 #define STORE_PAGES 1536
 #define PTE_PRESENT_WRITABLE_USER 0x67UL	/* with accessed and dirty set */
 
@@ -52,6 +50,13 @@ long page_unmap(void *page)
 long page_map(void *page, uint64_t machine_address)
 {
 	return set_mapping(page, machine_address | PTE_PRESENT_WRITABLE_USER);
+}
+
+long page_map_foreign(void *page, uint64_t frame, domid_t domain)
+{
+	return ring0_hypercall(__HYPERVISOR_update_va_mapping_otherdomain, (unsigned long)page,
+			       frame << PAGE_SHIFT | PTE_PRESENT_WRITABLE_USER,
+			       UVMF_INVLPG | UVMF_LOCAL, domain, 0);
 }
 
 uint64_t machine_frame(const void *page)

@@ -8,6 +8,8 @@
 #include <xen/xen.h>
 
 #define PAGE_SIZE 4096UL
+#define PAGE_SHIFT 12
+#define VIRT_BASE 0xffffffff80000000UL
 
 void memory_begin(const struct start_info *info);
 
@@ -20,6 +22,9 @@ long page_unmap(void *page);
 
 /* Put a page of the machine in the place of ours; for pages that Xen lets us see. */
 long page_map(void *page, uint64_t machine_address);
+
+/* The same with a page of another domain, which we are allowed to control. */
+long page_map_foreign(void *page, uint64_t frame, domid_t domain);
 
 uint64_t machine_frame(const void *page);
 

@@ -47,13 +47,23 @@ static void say_verdict(enum exit_status status, const char *reason)
 	console_drain();
 }
 
-void shutdown_with(enum exit_status status, const char *reason)
-{
-	struct sched_shutdown how = {
-		.reason = status == EXIT_ERROR ? SHUTDOWN_crash : SHUTDOWN_poweroff,
-	};
+static void end(unsigned int reason) __attribute__((noreturn));
 
-	say_verdict(status, reason);
+static void end(unsigned int reason)
+{
+	struct sched_shutdown how = { .reason = reason };
+
 	for (;;)
 		hypercall2(__HYPERVISOR_sched_op, SCHEDOP_shutdown, (unsigned long)&how);
+}
+
+void shutdown_with(enum exit_status status, const char *reason)
+{
+	say_verdict(status, reason);
+	end(status == EXIT_ERROR ? SHUTDOWN_crash : SHUTDOWN_poweroff);
+}
+
+void shutdown_silently(void)
+{
+	end(SHUTDOWN_poweroff);
 }

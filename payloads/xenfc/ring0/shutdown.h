@@ -10,4 +10,7 @@
  */
 void shutdown_with(enum exit_status status, const char *reason) __attribute__((noreturn));
 
+/* For who has had its verdict said by another. */
+void shutdown_silently(void) __attribute__((noreturn));
+
 #endif

@@ -1,0 +1,273 @@
+/*
+ * The small hypercalls: vm_assist, console_io, kexec_op, xenpmu_op, xsm_op, argo_op, mca,
+ * set_timer_op.  What they would do to the caller or to the host stays out; how they refuse
+ * is checked.
+ */
+#include "run.h"
+
+#define FAMILY(variable, label, number, list, unknown, generator, expectation) \
+	static const size_t variable##_count = COUNT(list); \
+	static const struct part variable##_parts[] = { { list, &variable##_count } }; \
+	const struct family family_##variable = { \
+		.name = label, .hypercall = number, .unknown_command = unknown, \
+		.parts = variable##_parts, .n_parts = 1, .generate = generator, \
+		.expect = expectation, \
+	}
+
+static void expect_invalid(struct call *call)
+{
+	expect_only(call, ERR(EINVAL));
+}
+
+/* vm_assist(command, type) */
+
+#define ASSIST_TYPES 64u
+
+static void generate_assist(struct call *call)
+{
+	call->arguments[0] = draw_interesting(call, 32);
+	call->arguments[1] = ASSIST_TYPES + draw_interesting(call, 31);
+}
+
+static bool always(struct call *call)
+{
+	(void)call;
+	return true;
+}
+
+static const struct operation assist_list[] = {
+	{ .name = "vm_assist", .danger = DANGER_SAFE, .weight = 3, .expect = expect_invalid },
+};
+
+FAMILY(assist, "vm", __HYPERVISOR_vm_assist, assist_list, 0, generate_assist, always);
+
+/* console_io(command, count, buffer): the privilege is asked first. */
+
+#define CONSOLE_ROOM 64u
+
+static void generate_console(struct call *call)
+{
+	struct area *area = area_take(call, CONSOLE_ROOM, false);
+
+	call->arguments[0] = call->operation ? call->command :
+		CONSOLEIO_read + 1 + draw_interesting(call, 31);
+	call->arguments[1] = call->command == CONSOLEIO_write ? 0 : draw(call, CONSOLE_ROOM);
+	area->out_size = call->command == CONSOLEIO_read ? (uint32_t)call->arguments[1] : 0;
+	call->arguments[2] = area_address(call, area);
+}
+
+/* Writing is for the control domain; Xen may be built or started to allow it to all. */
+static bool console_expect(struct call *call)
+{
+	if (call->run->machine.control)
+		return true;
+	expect_only(call, ERR(EPERM));
+	if (call->command == CONSOLEIO_write && call->operation)
+		expect_also(call, 0);
+	return false;
+}
+
+static void expect_read(struct call *call)
+{
+	expect_range(call, 0, (long)call->arguments[1]);
+	if (!reachable(call, call->arguments[2], call->arguments[1]))
+		expect_also(call, ERR(EFAULT));
+}
+
+static void generate_too_much(struct call *call)
+{
+	call->arguments[1] = 0x80000000u + draw(call, 0x7fffffff);
+}
+
+static void expect_too_much(struct call *call)
+{
+	expect_only(call, ERR(E2BIG));
+}
+
+static void expect_absent(struct call *call)
+{
+	expect_only(call, ERR(ENOSYS));
+}
+
+static const struct operation console_list[] = {
+	{ .name = "write", .command = CONSOLEIO_write, .danger = DANGER_SAFE, .weight = 2,
+	  .expect = expect_success },
+	{ .name = "read", .command = CONSOLEIO_read, .danger = DANGER_SAFE, .weight = 2,
+	  .expect = expect_read },
+	{ .name = "read_too_much", .command = CONSOLEIO_read, .danger = DANGER_SAFE, .weight = 2,
+	  .since = RELEASE(4, 12), .generate = generate_too_much, .expect = expect_too_much },
+	{ .name = "no_command", .command = 1000, .danger = DANGER_SAFE, .weight = 2,
+	  .expect = expect_absent },
+};
+
+FAMILY(console, "console", __HYPERVISOR_console_io, console_list, 0, generate_console,
+       console_expect);
+
+/* kexec_op(command, structure): only how it refuses, and what it tells. */
+
+static void generate_kexec(struct call *call)
+{
+	struct area *area = area_take(call, 64, true);
+
+	area->out_size = 64;
+	call->arguments[0] = call->command;
+	call->arguments[1] = area_address(call, area);
+}
+
+static bool control_only(struct call *call)
+{
+	if (!call->run->machine.control)
+		expect_only(call, ERR(EPERM));
+	return call->run->machine.control;
+}
+
+static void expect_range_told(struct call *call)
+{
+	expect_only(call, 0);
+	expect_also(call, ERR(EINVAL));
+	expect_also(call, ERR(ERANGE));
+	if (!reachable(call, call->arguments[1], 64))
+		expect_also(call, ERR(EFAULT));
+}
+
+static void expect_kexec_status(struct call *call)
+{
+	expect_range(call, 0, 1);
+	expect_also(call, ERR(EINVAL));
+	if (!reachable(call, call->arguments[1], 64))
+		expect_also(call, ERR(EFAULT));
+}
+
+static const struct operation kexec_list[] = {
+	{ .name = "get_range", .command = KEXEC_CMD_kexec_get_range, .danger = DANGER_SAFE,
+	  .weight = 3, .expect = expect_range_told },
+	{ .name = "status", .command = KEXEC_CMD_kexec_status, .danger = DANGER_SAFE, .weight = 3,
+	  .since = RELEASE(4, 8), .expect = expect_kexec_status },
+};
+
+FAMILY(kexec, "kexec", __HYPERVISOR_kexec_op, kexec_list, 0, generate_kexec, control_only);
+
+/* xenpmu_op(command, structure): off unless Xen was started with vpmu. */
+
+static void generate_pmu(struct call *call)
+{
+	struct area *area = area_take(call, sizeof(struct xen_pmu_params), true);
+
+	call->arguments[0] = 64 + draw_interesting(call, 30);
+	call->arguments[1] = area_address(call, area);
+}
+
+static void expect_pmu(struct call *call)
+{
+	expect_only(call, ERR(EOPNOTSUPP));
+	if (call->run->machine.vpmu || !call->run->machine.control)
+		expect_also(call, ERR(EINVAL));
+	if (!call->run->machine.control)
+		expect_also(call, ERR(EPERM));
+}
+
+static const struct operation pmu_list[] = {
+	{ .name = "no_command", .danger = DANGER_SAFE, .weight = 2, .expect = expect_pmu },
+};
+
+FAMILY(pmu, "xenpmu", __HYPERVISOR_xenpmu_op, pmu_list, 0, generate_pmu, always);
+
+/* xsm_op(structure): there is a policy only where Flask is on. */
+
+static void generate_xsm(struct call *call)
+{
+	struct area *area = area_take(call, 256, true);
+
+	/* With Flask: a version of the interface that no release has. */
+	memset(area->at + 4, 0xff, 4);
+	call->arguments[0] = area_address(call, area);
+}
+
+static void expect_xsm(struct call *call)
+{
+	expect_only(call, ERR(ENOSYS));
+	expect_also(call, ERR(EACCES));
+	if (!reachable(call, call->arguments[0], 256))
+		expect_also(call, ERR(EFAULT));
+}
+
+static const struct operation xsm_list[] = {
+	{ .name = "wrong_version", .danger = DANGER_SAFE, .weight = 2, .expect = expect_xsm },
+};
+
+FAMILY(xsm, "xsm", __HYPERVISOR_xsm_op, xsm_list, 0, generate_xsm, always);
+
+/* argo_op(command, pointer, pointer, number, number) */
+
+static void generate_argo(struct call *call)
+{
+	struct area *first = area_take(call, 256, true), *second = area_take(call, 256, true);
+
+	call->arguments[0] = 16 + draw_interesting(call, 30);
+	call->arguments[1] = area_address(call, first);
+	call->arguments[2] = area_address(call, second);
+	call->arguments[3] = draw_interesting(call, chance(call, 80) ? 32 : 64);
+	call->arguments[4] = draw_interesting(call, chance(call, 80) ? 32 : 64);
+}
+
+static void expect_argo(struct call *call)
+{
+	bool wide = call->arguments[3] >> 32 || call->arguments[4] >> 32;
+
+	expect_only(call, wide ? ERR(EINVAL) : ERR(EOPNOTSUPP));
+	/* Xen may be built without it. */
+	expect_also(call, ERR(ENOSYS));
+}
+
+static const struct operation argo_list[] = {
+	{ .name = "no_command", .danger = DANGER_SAFE, .weight = 3, .since = RELEASE(4, 12),
+	  .expect = expect_argo },
+};
+
+FAMILY(argo, "argo", __HYPERVISOR_argo_op, argo_list, 0, generate_argo, always);
+
+/* mca(structure) */
+
+static void generate_mca(struct call *call)
+{
+	struct area *area = area_take(call, sizeof(struct xen_mc), true);
+	struct xen_mc *mc = (void *)area->at;
+
+	mc->cmd = 1000;
+	mc->interface_version = chance(call, 50) ? XEN_MCA_INTERFACE_VERSION :
+		(uint32_t)draw_interesting(call, 32);
+	area->out_size = sizeof(struct xen_mc);
+	call->arguments[0] = area_address(call, area);
+}
+
+static void expect_mca(struct call *call)
+{
+	const struct xen_mc *mc = (const void *)call->areas[0].at;
+
+	if (!reachable(call, call->arguments[0], sizeof(*mc)))
+		expect_only(call, ERR(EFAULT));
+	else if (mc->interface_version != XEN_MCA_INTERFACE_VERSION)
+		expect_only(call, ERR(EACCES));
+	else
+		expect_only(call, ERR(EINVAL));
+}
+
+static const struct operation mca_list[] = {
+	{ .name = "no_command", .danger = DANGER_SAFE, .weight = 3, .expect = expect_mca },
+};
+
+FAMILY(mca, "mca", __HYPERVISOR_mca, mca_list, 0, generate_mca, control_only);
+
+/* set_timer_op(time): ours would be taken from the kernel that waits for it. */
+
+static void generate_timer(struct call *call)
+{
+	call->arguments[0] = draw_interesting(call, 64);
+}
+
+static const struct operation timer_list[] = {
+	{ .name = "set_timer_op", .danger = DANGER_OWN, .traits = TRAIT_KERNEL, .weight = 2,
+	  .expect = expect_success },
+};
+
+FAMILY(timer, "timer", __HYPERVISOR_set_timer_op, timer_list, 0, generate_timer, always);
