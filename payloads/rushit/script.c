@@ -13,22 +13,12 @@ static int complain(const struct script *script, const char *problem)
 	return 1;
 }
 
-/* What an error was raised with is on top. */
-static const char *error_text(lua_State *L)
-{
-	if (lua_isstring(L, -1))
-		return lua_tostring(L, -1);
-	if (luaL_callmeta(L, -1, "__tostring") && lua_isstring(L, -1))
-		return lua_tostring(L, -1);
-	return lua_pushfstring(L, "an error that is a %s", lua_typename(L, lua_type(L, -1)));
-}
-
 /* The engine has already said what is wrong with a run that failed. */
 static int ended(const struct script *script, int failed)
 {
 	if (script->status)
 		return script->status;
-	return failed ? complain(script, error_text(script->L)) : 0;
+	return failed ? complain(script, lua_tostring(script->L, -1)) : 0;
 }
 
 /* "t": LuaJIT runs bytecode unchecked, which could then do anything to the process. */
@@ -43,13 +33,16 @@ static int load(lua_State *L, const char *path)
 
 static int play(struct script *script, const char *path)
 {
-	int failed = load(script->L, path) || lua_pcall(script->L, 0, 0, 0);
+	int failed;
+
+	lua_pushcfunction(script->L, script_explain);
+	failed = load(script->L, path) || lua_pcall(script->L, 0, 0, 1);
 
 	if (failed || script->has_run)
 		return ended(script, failed);
 	lua_pushlightuserdata(script->L, script);
 	lua_pushcclosure(script->L, script_run, 1);
-	return ended(script, lua_pcall(script->L, 0, 0, 0));
+	return ended(script, lua_pcall(script->L, 0, 0, 1));
 }
 
 int script_play(const char *path, const struct script_engine *engine)

@@ -18,6 +18,7 @@ struct script_thread {
 	lua_State *L;
 	struct values *values;	/* from the main state */
 	struct script_hook hooks[HOOKS];
+	int explain;		/* script_explain() in the registry */
 	const struct msghdr *message;	/* the last one a hook saw, */
 	int message_pointer;		/* and the cdata for it in the registry */
 	char problem[512];

@@ -17,17 +17,19 @@ const char *script_problem(const struct script_thread *thread)
 	return thread->problem;
 }
 
-static int raised(struct script_thread *thread, enum hook hook)
+static int raised(struct script_thread *thread)
 {
-	const char *text = lua_tostring(thread->L, -1);
-
-	if (text)
-		snprintf(thread->problem, sizeof(thread->problem), "%s", text);
-	else
-		snprintf(thread->problem, sizeof(thread->problem), "%s: an error that is a %s",
-			 thread->hooks[hook].where, luaL_typename(thread->L, -1));
+	snprintf(thread->problem, sizeof(thread->problem), "%s", lua_tostring(thread->L, -1));
 	lua_settop(thread->L, 0);
 	return HOOK_BROKEN;
+}
+
+/* The bottom of the stack is the message handler, then come the hook and its descriptor. */
+static void push_hook(struct script_thread *thread, enum hook hook, int fd)
+{
+	lua_rawgeti(thread->L, LUA_REGISTRYINDEX, thread->explain);
+	lua_rawgeti(thread->L, LUA_REGISTRYINDEX, thread->hooks[hook].function);
+	lua_pushinteger(thread->L, fd);
 }
 
 static int push_pointer(lua_State *L, const char *type, const void *address)
@@ -43,10 +45,10 @@ int script_call_socket(struct script_thread *thread, enum hook hook, int fd,
 {
 	lua_State *L = thread->L;
 
-	lua_rawgeti(L, LUA_REGISTRYINDEX, thread->hooks[hook].function);
-	lua_pushinteger(L, fd);
-	if (push_pointer(L, "struct addrinfo *", address) || lua_pcall(L, 2, 0, 0))
-		return raised(thread, hook);
+	push_hook(thread, hook, fd);
+	if (push_pointer(L, "struct addrinfo *", address) || lua_pcall(L, 2, 0, 1))
+		return raised(thread);
+	lua_settop(L, 0);
 	return 0;
 }
 
@@ -110,18 +112,17 @@ ssize_t script_call_packet(struct script_thread *thread, enum hook hook, int fd,
 	int error;
 	double bytes;
 
-	lua_rawgeti(L, LUA_REGISTRYINDEX, thread->hooks[hook].function);
-	lua_pushinteger(L, fd);
+	push_hook(thread, hook, fd);
 	if (push_message(thread, message))
-		return raised(thread, hook);
+		return raised(thread);
 	lua_pushinteger(L, flags);
-	if (lua_pcall(L, 3, 2, 0))
-		return raised(thread, hook);
+	if (lua_pcall(L, 3, 2, 1))
+		return raised(thread);
 	error = errno;
 	if (lua_type(L, -2) != LUA_TNUMBER)
 		return no_number(thread, hook);
 	bytes = lua_tonumber(L, -2);
-	lua_pop(L, 2);
+	lua_settop(L, 0);
 	/* The length of a truncated datagram is all that may be more than there is room for. */
 	if (bytes >= 0 && (bytes <= most || (flags & MSG_TRUNC && bytes <= INT32_MAX)))
 		return bytes;

@@ -6,6 +6,7 @@ local ffi = require("ffi")
 local error, ipairs, loadstring, pairs = error, ipairs, loadstring, pairs
 local print, rawget, setmetatable, table, type = print, rawget, setmetatable, table, type
 
+local in_coroutine = coroutine.running
 local in_thread = host.thread ~= nil
 
 local function only_in_main(what, level)
@@ -52,6 +53,7 @@ end
 function run()
   only_in_main("run()", 2)
   if host.has_run() then error("run() can be called once", 2) end
+  if in_coroutine() then error("run() cannot be called inside of a coroutine", 2) end
   host.run()
 end
 

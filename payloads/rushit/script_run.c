@@ -162,6 +162,8 @@ static int prepare_thread(struct script *script, int index)
 	thread->L = script_state_new(&place, script->problem, sizeof(script->problem));
 	if (!thread->L)
 		return -1;
+	lua_pushcfunction(thread->L, script_explain);
+	thread->explain = luaL_ref(thread->L, LUA_REGISTRYINDEX);
 	thread->values = values_new(script->L, thread->L);
 	if (!thread->values)
 		return fails(script, "no memory for thread %d", index);

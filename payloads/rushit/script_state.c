@@ -15,6 +15,34 @@ void script_push_helper(lua_State *L, const char *name)
 	lua_remove(L, -2);
 }
 
+/* Where the nearest Lua function stands: functions of C have no line. */
+static void push_where(lua_State *L)
+{
+	lua_Debug place;
+
+	for (int level = 1; lua_getstack(L, level, &place); level++) {
+		lua_getinfo(L, "Sl", &place);
+		if (place.currentline > 0) {
+			lua_pushfstring(L, "%s:%d: ", place.short_src, place.currentline);
+			return;
+		}
+	}
+	lua_pushliteral(L, "");
+}
+
+int script_explain(lua_State *L)
+{
+	if (lua_type(L, 1) == LUA_TSTRING)
+		return 1;
+	push_where(L);
+	if (!luaL_callmeta(L, 1, "__tostring"))
+		lua_pushfstring(L, "an error that is a %s", luaL_typename(L, 1));
+	if (!lua_isstring(L, -1))
+		return 1;
+	lua_concat(L, 2);
+	return 1;
+}
+
 /* host.file(module): the text of a built-in file, or nil */
 static int host_file(lua_State *L)
 {

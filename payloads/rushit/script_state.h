@@ -19,6 +19,12 @@ struct script_place {
 /* NULL: `problem` says why. */
 lua_State *script_state_new(const struct script_place *place, char *problem, size_t size);
 
+/*
+ * A message handler for lua_pcall(): what an error was raised with, as text with file and line;
+ * `assert(setsockopt(...))` raises an error object, which has neither.
+ */
+int script_explain(lua_State *L);
+
 /* Push a function or table that script_carry.lua and script_prelude.lua made for C. */
 void script_push_helper(lua_State *L, const char *name);
 

@@ -284,11 +284,14 @@ static void errors_name_file_and_line(void **state)
 	wrong("client_close(print)\nclient_close(print)",
 	      "test: script: x.lua:2: hook client_close already set\n");
 	wrong("run()\nrun()", "test: script: x.lua:2: run() can be called once\n");
+	wrong("local _, e = coroutine.resume(coroutine.create(function()\nrun() end)) error(e, 0)",
+	      "test: script: x.lua:2: run() cannot be called inside of a coroutine\n");
+	wrong("\nassert(S.open('/nowhere'))", "test: script: x.lua:2: No such file or directory\n");
 	wrong("run()\ncollect(1)",
 	      "test: script: x.lua:2: collect() comes too late: the test has run\n");
 	wrong("error(setmetatable({}, {__tostring = function() return 'own' end}))",
-	      "test: script: own\n");
-	wrong("error({})", "test: script: an error that is a table\n");
+	      "test: script: x.lua:1: own\n");
+	wrong("error({})", "test: script: x.lua:1: an error that is a table\n");
 	wrong("local f = io.tmpfile()\nclient_socket(\nfunction() f:write() end)",
 	      "test: script: x.lua:3: hook client_socket, upvalue 'f' is userdata "
 	      "(an open file?), which belongs to one thread\n");
@@ -303,8 +306,9 @@ static void errors_in_hooks(void **state)
 	wrong("local n = collect(0) client_socket(function() error('no') end)",
 	      "x.lua:1: no\nx.lua:1: no\n");
 	wrong("client_socket(function() error({}) end)",
-	      "x.lua:1: hook client_socket: an error that is a table\n"
-	      "x.lua:1: hook client_socket: an error that is a table\n");
+	      "x.lua:1: an error that is a table\nx.lua:1: an error that is a table\n");
+	wrong("client_socket(function()\nassert(S.close(-1))\nend)",
+	      "x.lua:2: Bad file descriptor\nx.lua:2: Bad file descriptor\n");
 	wrong("client_close(function() run() end)",
 	      "x.lua:1: run() is for the main part of the script, not for hooks\n"
 	      "x.lua:1: run() is for the main part of the script, not for hooks\n");
