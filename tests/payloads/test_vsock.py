@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import itertools
 import json
 import os
@@ -11,8 +12,10 @@ import re
 import socket
 import struct
 import subprocess
+import tempfile
 import threading
 from pathlib import Path
+from typing import Iterator
 
 import pytest
 
@@ -32,10 +35,14 @@ def programs() -> Path:
 
 
 @pytest.fixture
-def host() -> str:
-    """A loopback address that no other test uses: ports are fixed, and linger after use."""
+def host() -> Iterator[str]:
+    """A loopback address that no other test uses: ports are fixed, and linger after use.
+    One test at a time: the guests' ports are those of all addresses.
+    """
     number = next(numbers)
-    return f"127.1.{number // 250}.{number % 250 + 1}"
+    with open(Path(tempfile.gettempdir()) / "xentest-vsock-ports.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield f"127.1.{number // 250}.{number % 250 + 1}"
 
 
 class Half:
