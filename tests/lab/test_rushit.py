@@ -1,4 +1,4 @@
-"""rushit between domains over the Xen bridge, and over vsock."""
+"""rushit between two guests over the Xen bridge, and over vsock loopback, as in a night."""
 
 from __future__ import annotations
 
@@ -11,59 +11,42 @@ import nights
 import pytest
 
 pytestmark = pytest.mark.lab
-LIMIT = 600  # the image and the hypervisor may have to be made first
-HERE = Path(__file__).parent
+LIMIT = 900  # the image and the hypervisor may have to be made first
 PAYLOAD = nights.SOURCE / "payloads/rushit"
-
-
-def execute(machine: str, script: str, *files: Path) -> subprocess.CompletedProcess[str]:
-    """Run a script of this folder in the lab."""
-    handed = [word for path in files for word in ("--file", str(path))]
-    return subprocess.run(
-        [str(nights.SOURCE / "xenlab"), "exec", "--on", machine, "--timeout", "300"]
-        + ["--file", str(HERE / script), *handed, "--", "sh", script],
-        capture_output=True, text=True, timeout=LIMIT, stdin=subprocess.DEVNULL, check=False,
-    )  # fmt: skip
+SCRIPT = Path(__file__).parent / "rushit-night.sh"
 
 
 @pytest.fixture(scope="module")
-def build() -> Path:
-    subprocess.run(["make", "-s", "-C", str(PAYLOAD), "all", "bench"], check=True)
-    return PAYLOAD / "build"
+def night() -> dict[tuple[str, str], dict]:
+    """The result.json of each domain and test."""
+    subprocess.run(["make", "-s", "-C", str(PAYLOAD)], check=True, capture_output=True)
+    names = ("build/rushit", "between-domains.sh", "vsock-loopback.sh")
+    files = [word for path in (*map(PAYLOAD.joinpath, names), SCRIPT) for word in ("--file", path)]
+    said = subprocess.run(
+        [nights.SOURCE / "xenlab", "exec", "--timeout", "500", *files, "--", "sh", SCRIPT.name],
+        capture_output=True, text=True, timeout=LIMIT, stdin=subprocess.DEVNULL, check=False,
+    )  # fmt: skip
+    found = re.findall(r"^== (\S+) (\S+)\n(\{.*?^\})", said.stdout, re.M | re.S)
+    assert len(found) == 3, said
+    return {(domain, test): json.loads(text) for domain, test, text in found}
 
 
-def results(output: str) -> dict[str, list[dict]]:
-    """The JSON lines of each workload; all must have ended well."""
-    found: dict[str, list[dict]] = {}
-    for name, status, text in re.findall(r"^== (\S+) (\d+)\n(.*?)(?=^==|\Z)", output, re.M | re.S):
-        assert status == "0", f"{name}:\n{text}"
-        lines = [line for line in text.splitlines() if line.startswith("{")]
-        found[name] = [json.loads(line) for line in lines]
-    return found
+def figures(result: dict) -> dict[str, float]:
+    return {figure["name"]: figure["value"] for figure in result["figures"]}
 
 
-def figures(lines: list[dict]) -> dict[str, float]:
-    return {line["name"]: line["value"] for line in lines if line["type"] == "figure"}
+def test_two_guests_meet_and_their_figures_are_kept(night):
+    server, client = night["guest1", "bridge"], night["guest2", "bridge"]
+    assert server["status"] == client["status"] == "pass", (server, client)
+    found = figures(client)
+    for name in ("tcp_rr", "tcp_crr", "tcp_stream", "udp_rr", "udp_stream"):
+        assert found[f"{name}.throughput"] > 0
+    assert 0 < found["tcp_rr.latency_p50"] <= found["tcp_rr.latency_p99"]
 
 
-def test_guest_to_control_domain_over_the_bridge(build):
-    said = execute("xen", "rushit-domains.sh", build / "rushit", HERE / "in-guest.sh")
-    assert said.returncode == 0 and "server of" not in said.stdout, said
-    found = results(said.stdout)
-    assert set(found) == {"tcp_rr", "tcp_stream", "udp_rr", "udp_stream"}
-    for name, lines in found.items():
-        assert figures(lines)[f"{name}.throughput"] > 0
-        environment = lines[0]
-        assert environment["hypervisor"] == "xen", environment
-    remote = next(line for line in found["tcp_rr"] if line["type"] == "result")["remote"]
-    assert remote["transactions"] > 0
-
-
-def test_vsock_loopback(build):
-    said = execute("kvm", "rushit-vsock.sh", build / "rushit", build / "bench/bare")
-    assert said.returncode == 0 and "server of" not in said.stdout, said
-    found = results(said.stdout.split("bare ")[0])
-    assert set(found) == {"vsock_rr", "vsock_crr", "vsock_stream", "udp_stream", "udp_rr"}
-    for name, lines in found.items():
-        assert figures(lines)[f"{name}.throughput"] > 0, lines
-    assert "bare rate=" in said.stdout and "alone=" in said.stdout, said.stdout
+def test_vsock_loopback(night):
+    result = night["dom0", "vsock"]
+    assert result["status"] == "pass", result
+    found = figures(result)
+    for name in ("vsock_rr", "vsock_crr", "vsock_stream", "udp_rr", "udp_stream"):
+        assert found[f"{name}.throughput"] > 0

@@ -206,6 +206,28 @@ def test_stranger_on_the_data_port_is_no_flow(pair):
     assert (Ended(server).status, ended.status) == (0, 0), ended
 
 
+ERROR_QUEUE = """
+local seen = collect({n = 0})
+client_socket(function(fd)
+  assert(setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPING, bit.bor(SOF_TIMESTAMPING_SOFTWARE,
+    SOF_TIMESTAMPING_TX_ACK, SOF_TIMESTAMPING_OPT_TSONLY)))
+end)
+client_recverr(function(fd, msg, flags)
+  seen.n = seen.n + 1
+  return assert(recvmsg(fd, msg, flags))
+end)
+run()
+print("errors_taken=" .. seen[1].n)
+"""
+
+
+def test_rr_serves_the_error_queue(pair, tmp_path):
+    (tmp_path / "queue.lua").write_text(ERROR_QUEUE)
+    one, other = pair("tcp_rr").run("", "-F2 --script queue.lua")
+    assert (one.status, other.status) == (0, 0), other
+    assert other.number("errors_taken") == pytest.approx(other.number("num_transactions"), rel=0.2)
+
+
 def test_names_and_dry_run(pair):
     one = Ended(pair("rushit").start("-n"))
     assert one.status == 2 and "tcp_rr" in one.err

@@ -1,0 +1,67 @@
+#!/bin/sh
+# In the control domain: a night of two guests and itself, started as in-guest.sh starts one.
+# Prints each result.json as "== DOMAIN TEST" and the file.
+shared=/xentest/shared
+for name in guest1 guest2 dom0; do
+	mkdir -p "$shared/$name" && chown nobody:nogroup "$shared/$name"
+done
+mkdir -p "$shared/barriers" && chmod 1777 "$shared/barriers"
+mkdir rushit-files && cp rushit between-domains.sh vsock-loopback.sh rushit-files/
+tar cf "$shared/rushit.tar" rushit-files
+cat > control << 'END'
+[Preferences]
+xen-tree=none
+shared_dir=/xentest/shared
+[Locations]
+none=file:///none
+[DEFAULT]
+tempdir=/var/tmp/xentest
+source_url=file:///xentest/shared/rushit.tar
+test_dir=rushit-files
+figures=json:figures.json
+timeout=4m
+[bridge]
+run_command=./between-domains.sh
+env=RUSHIT_SECONDS=1
+[vsock]
+run_command=./vsock-loopback.sh
+env=RUSHIT_SECONDS=1
+[XENVM0]
+name=dom0
+config=none
+test1=vsock
+[XENVM1]
+name=guest1
+config=/etc/xen/guest1.cfg
+role=server
+barriers=ready
+test1=bridge
+[XENVM2]
+name=guest2
+config=/etc/xen/guest2.cfg
+role=client
+barriers=ready
+test1=bridge
+END
+hostname dom0
+for name in guest1 guest2 dom0; do
+	cp control "$shared/$name/xentests.conf"
+done
+for name in guest1 guest2; do
+	xl create "/etc/xen/$name.cfg" > /dev/null || exit 99
+done
+xenruntests --shared "$shared" || echo "xenruntests: $?"
+end=$(($(date +%s) + 300))
+for name in guest1 guest2; do
+	until [ ! -e "$shared/$name/xentests.conf" ]; do
+		[ "$(date +%s)" -lt $end ] || { echo "$name did not end its test"; break; }
+		busybox usleep 200000
+	done
+done
+for file in "$shared"/*/results/*/result.json; do
+	folder=${file%/result.json}
+	echo "== $(echo "$folder" | cut -d/ -f4) ${folder##*-}"
+	cat "$file"
+	echo
+	grep -q '"status": "pass"' "$file" || cat "$folder/output"
+done
