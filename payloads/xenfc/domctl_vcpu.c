@@ -130,10 +130,12 @@ static void expect_get_affinity(struct call *call)
 		expect_only(call, ERR(EINVAL));
 	else
 		expect_only(call, 0);
-	if (expect_names(&call->expect, 0) && hard)
-		expect_map(call, &a->cpumap_hard);
-	if (expect_names(&call->expect, 0) && soft)
-		expect_map(call, &a->cpumap_soft);
+	/* Xen forgets that the first map could not be told when there is a second one. */
+	if (expect_names(&call->expect, 0) && (hard || soft))
+		expect_map(call, soft ? &a->cpumap_soft : &a->cpumap_hard);
+	if (expect_names(&call->expect, 0) && hard && soft &&
+	    !reachable(call, handle_value(&a->cpumap_hard.bitmap), 32))
+		expect_also(call, ERR(EFAULT));
 }
 
 static void expect_vcpu_or_esrch(struct call *call)

@@ -148,6 +148,18 @@ static const xen_dm_op_buf_t *first_buffer(const struct call *call)
 	return (const xen_dm_op_buf_t *)(const void *)call->areas[0].at;
 }
 
+/* A list in the arena's last bytes names a buffer that is out of reach. */
+static void expect_elsewhere(struct call *call, uint16_t id)
+{
+	expect_only(call, ERR(EFAULT));
+	if (!reachable(call, call->arguments[2], sizeof(xen_dm_op_buf_t)))
+		return;
+	if (!call->domain)
+		expect_only(call, id == call->run->machine.domid ? ERR(EPERM) : ERR(ESRCH));
+	else if (!call->domain->hvm)
+		expect_only(call, ERR(EINVAL));
+}
+
 static bool dm_expect(struct call *call)
 {
 	const xen_dm_op_buf_t *buffer = first_buffer(call);
@@ -156,8 +168,8 @@ static bool dm_expect(struct call *call)
 	call->domain = model_domain(&call->run->model, id);
 	if (call->arguments[1] > DM_MOST_BUFFERS)
 		expect_only(call, ERR(E2BIG));
-	else if (!reachable(call, call->arguments[2], sizeof(*buffer)))
-		expect_only(call, ERR(EFAULT));
+	else if (call->arguments[2] != area_sure(&call->areas[0]))
+		expect_elsewhere(call, id);
 	else if (id == call->run->machine.domid)
 		expect_only(call, id == DOMID_SELF ? ERR(ESRCH) : ERR(EPERM));
 	else if (!call->domain)
@@ -167,6 +179,8 @@ static bool dm_expect(struct call *call)
 	else if (buffer->size < offsetof(struct xen_dm_op, u) ||
 		 !reachable(call, handle_value(&buffer->h), offsetof(struct xen_dm_op, u)))
 		expect_only(call, ERR(EFAULT));
+	else if (handle_value(&buffer->h) != area_sure(&call->areas[1]))
+		expect_only(call, ERR(EOPNOTSUPP));	/* the background as a number */
 	else
 		return true;
 	return false;
@@ -181,16 +195,13 @@ static void expect_vcpus(struct call *call)
 	if (first_buffer(call)->size < offsetof(struct xen_dm_op, u) +
 	    sizeof(struct xen_dm_op_nr_vcpus))
 		expect_also(call, ERR(EFAULT));
-	if (handle_value(&first_buffer(call)->h) != area_sure(&call->areas[1]))
-		expect_also(call, ERR(EFAULT));
 }
 
 static void after_vcpus(struct call *call)
 {
 	const struct xen_dm_op *dm = (const void *)call->areas[1].at;
 
-	if (!call->result && handle_value(&first_buffer(call)->h) == area_sure(&call->areas[1]) &&
-	    dm->u.nr_vcpus.vcpus != call->domain->max_vcpus)
+	if (!call->result && dm->u.nr_vcpus.vcpus != call->domain->max_vcpus)
 		call_wrong(call, "%u processors were told, there are %u", dm->u.nr_vcpus.vcpus,
 			   call->domain->max_vcpus);
 }
