@@ -215,7 +215,7 @@ static int open_connected(struct worker *w, uint32_t id, const struct endpoint *
 		goto failed;
 	if (!connect(fd, e->info.ai_addr, e->info.ai_addrlen))
 		return fd;
-	if (!blocking && (errno == EINPROGRESS || errno == EAGAIN))
+	if (!blocking && errno == EINPROGRESS)
 		return fd;
 	if (errno == EINPROGRESS || errno == EAGAIN)
 		errno = ETIMEDOUT;
@@ -253,10 +253,14 @@ struct flow *socket_connect(struct worker *w, uint32_t id, flow_ready_fn ready)
 int socket_reconnect(struct flow *flow)
 {
 	struct worker *w = flow->worker;
-	int fd = open_connected(w, flow->id, flow->address, w->alone == flow);
+	/* Only TCP takes data while it still connects. */
+	bool blocking = w->alone == flow || w->settings->transport != TRANSPORT_INET;
+	int fd = open_connected(w, flow->id, flow->address, blocking);
 
 	if (fd < 0)
 		return FLOW_ENDED;
+	if (blocking && w->alone != flow)
+		fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK);
 	flow->fd = fd;
 	return 0;
 }
