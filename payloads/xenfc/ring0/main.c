@@ -29,7 +29,11 @@
 
 void kernel_main(const struct start_info *info);
 
-static struct shared_info shared_info_place __attribute__((aligned(4096)));
+/* A whole page: what else were in it would vanish under the page that Xen shares. */
+static union {
+	struct shared_info info;
+	uint8_t page[PAGE_SIZE];
+} shared __attribute__((aligned(4096)));
 static char command_line[MAX_GUEST_CMDLINE + 1];
 
 static void say_figure(const char *name, uint64_t value, const char *unit, const char *better)
@@ -52,11 +56,11 @@ static void find_console(const struct start_info *info)
 
 static void share_with_xen(const struct start_info *info)
 {
-	if (page_map(&shared_info_place, info->shared_info))
+	if (page_map(&shared, info->shared_info))
 		shutdown_with(EXIT_ERROR, "Xen does not let us map the shared information page");
-	shared_info_place.vcpu_info[0].evtchn_upcall_mask = 1;
-	clock_use(&shared_info_place.vcpu_info[0].time);
-	if (traps_begin(&shared_info_place))
+	shared.info.vcpu_info[0].evtchn_upcall_mask = 1;
+	clock_use(&shared.info.vcpu_info[0].time);
+	if (traps_begin(&shared.info))
 		shutdown_with(EXIT_ERROR, "Xen does not take the table of exceptions");
 }
 
