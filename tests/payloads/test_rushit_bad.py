@@ -135,6 +135,17 @@ def converse(port: str, said: bytes) -> bytes:
             return b""
 
 
+def test_ports_are_bound_where_told(pair):
+    both = pair()
+    server = both.server("-H", "127.0.0.1")
+    until_it_listens(both.control).close()
+    for port in (both.control, both.data):
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.2", int(port)), timeout=20)
+    assert Ended(both.client("-H", "127.0.0.1")).status == 0
+    assert Ended(server).status == 0
+
+
 def test_another_version_is_told(pair):
     both = pair()
     server = both.server()
