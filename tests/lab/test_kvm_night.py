@@ -10,6 +10,8 @@ LIMIT = 600.0
 def test_kvm_night(tmp_path):
     night = nights.run(nights.CONTROLS / "kvm.cfg", tmp_path / "results", LIMIT)
     assert night.status == 0, str(night)
-    assert night.statuses() == {"host 1-modules": "pass"}, str(night)
+    # Without a toolstack nothing can be compared: that is said, not passed.
+    wanted = {"host 1-modules": "pass", "host 4-leak-check": "skip"}
+    assert night.statuses() == wanted, str(night)
     assert night.facts["boots"] == 1 and night.facts["state"] == "finished", night.facts
     assert "Xen version" not in night.console
