@@ -1,0 +1,132 @@
+"""xenfc without Xen: the dry run, the table, the fences and the words for what is wrong."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).resolve().parents[2] / "payloads/xenfc"
+LIMIT = 60
+
+
+@pytest.fixture(scope="session")
+def program() -> str:
+    subprocess.run(["make", "-s", "-C", str(SOURCE)], check=True, capture_output=True)
+    return str(SOURCE / "build/xenfc")
+
+
+def run(program: str, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([program, *words], capture_output=True, text=True, timeout=LIMIT)
+
+
+def calls(program: str, *words: str) -> list[str]:
+    """The calls of a dry run, each with all its lines."""
+    said = run(program, "--dry-run", *words)
+    assert said.returncode == 0, said
+    return said.stdout.split("Call: ")[1:]
+
+
+def test_seed_is_told_first_and_repeats_the_sequence(program):
+    first = run(program, "--dry-run", "-s", "1114727452", "-l", "500").stdout
+    assert first.startswith("Seed: 1114727452\n")
+    assert first == run(program, "--dry-run", "-s", "1114727452", "-l", "500").stdout
+    assert first != run(program, "--dry-run", "-s", "1114727453", "-l", "500").stdout
+
+
+def test_without_a_seed_one_is_chosen_and_told(program):
+    said = run(program, "--dry-run", "-l", "20").stdout
+    seed = re.match(r"Seed: (\d+)\n", said)
+    assert seed, said
+    assert run(program, "--dry-run", "-s", seed[1], "-l", "20").stdout == said
+
+
+def test_lines_of_the_ancestor(program):
+    said = calls(program, "-s", "5", "-l", "300", "-o", "domctl.destroydomain")
+    destroying = next(call for call in said if ".u.destroydomain" in call)
+    assert re.fullmatch(
+        r"\d+( in a multicall)?\nop\n\.cmd = 2\n\.interface version = \d+\n\.domain = \d+\n"
+        r"\.u\.destroydomain\n\.argument 0 = \S+\nExpecting -\d+\n",
+        destroying,
+    ), destroying
+
+
+def test_part_of_a_sequence_is_the_same_calls(program):
+    whole = calls(program, "-s", "9", "-l", "200")
+    assert calls(program, "-s", "9", "--from", "50", "--to", "59") == whole[50:60]
+
+
+def test_four_in_five_calls_are_of_the_table(program):
+    said = calls(program, "-s", "3", "-l", "5000")
+    unknown = sum(".u.unknown" in call or "\nhypercall " in call for call in said)
+    assert 0.17 < unknown / len(said) < 0.23
+
+
+def test_one_version_in_a_hundred_is_wrong(program):
+    said = calls(program, "-s", "4", "-l", "20000", "-o", "domctl.pausedomain")
+    wrong = sum("Expecting -13\n" in call for call in said)
+    assert 0.005 < wrong / len(said) < 0.015
+
+
+def test_guest_is_refused_what_the_control_domain_may(program):
+    words = ("-s", "2", "-l", "3000", "-o", "sysctl.physinfo")
+    as_guest = calls(program, *words, "--role", "guest")
+    as_control = calls(program, *words, "--role", "control")
+    assert not any("Expecting 0\n" in call and "physinfo" in call for call in as_guest)
+    assert any("Expecting 0\n" in call and "physinfo" in call for call in as_control)
+
+
+def test_only_domains_of_its_own_are_changed(program):
+    """What is not refused names one of ours, or nobody: never a domain of somebody else."""
+    for call in calls(program, "-s", "6", "-l", "20000", "-o", "domctl.*"):
+        named = re.search(r"^\.domain = (\d+)$", call, re.MULTILINE)
+        if named is None:
+            assert "\nhypercall " in call
+            continue
+        domain = int(named[1])
+        assert domain == 0 or 20000 <= domain <= 30007 or domain >= 0x7FF0, call
+        if domain == 0:
+            assert "Expecting -" in call, call
+
+
+def test_list_names_every_operation_with_its_class(program):
+    lines = run(program, "--list").stdout.splitlines()[1:]
+    assert len(lines) > 100
+    assert any(re.match(r" 36 +3  own-domain +all\tdomctl\.pausedomain$", line) for line in lines)
+    names = [line.split("\t")[1] for line in lines]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (["--sed", "1"], "--seed"),
+        (["-o", "domctl.pausdomain"], "domctl.pausedomain"),
+        (["--allow", "everything"], "host-state"),
+        (["--role", "king"], "control"),
+        (["--release", "four"], "4.17"),
+        (["--from", "9", "--to", "3"], "smaller one first"),
+        (["word"], "--help"),
+        (["-l", "many"], "many"),
+    ],
+)
+def test_wrong_words_end_with_2_and_the_right_one(program, words, said):
+    told = run(program, "--dry-run", *words)
+    assert told.returncode == 2, told
+    assert said in told.stderr, told
+
+
+def test_machine_that_nobody_gave_up_is_left_alone(program):
+    told = run(program, "-l", "1")
+    assert told.returncode == 99, told
+    assert "--i-own-this-machine" in told.stdout
+
+
+@pytest.mark.skipif(os.path.exists("/dev/xen/privcmd"), reason="this is a Xen domain")
+def test_without_xen_it_is_a_skip_that_says_why(program):
+    told = run(program, "-l", "1", "--i-own-this-machine")
+    assert told.returncode == 77, told
+    assert "no /dev/xen/privcmd" in told.stdout and "modprobe" in told.stdout
