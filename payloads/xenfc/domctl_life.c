@@ -72,13 +72,13 @@ static void generate_create(struct call *call)
 {
 	struct xen_domctl *d = domctl_of(call);
 
+	/* A number that Xen chooses would not tell ours from other domains. */
+	if (!model_slot(&call->run->model, d->domain))
+		d->domain = (uint16_t)(DOMID_OWN_FIRST + draw(call, OWN_DOMAINS));
 	fill_valid(call, d);
 	if (!chance(call, 20))
 		spoil(call, &d->u.createdomain);
 	avoid_late_failure(call, &d->u.createdomain);
-	/* A number of its own choice would be Xen's; ours must be told from other domains. */
-	if (!model_slot(&call->run->model, d->domain))
-		d->domain = (uint16_t)(DOMID_OWN_FIRST + draw(call, OWN_DOMAINS));
 	call->domain = model_domain(&call->run->model, d->domain);
 }
 
