@@ -6,7 +6,7 @@
 #define SAMPLES_MAX 10000
 #define RUNS_MAX (1u << 30)
 #define OVERHEAD_FACTOR 100
-/* A sample this long is long enough, whatever the overhead. */
+/* A sample this long is long enough, if the overhead is a small part of it. */
 #define SAMPLE_LONG_NS 100e6
 #define PRECISION 0.01
 /* Up to here every sample is followed by a look at the interval; then every hundredth part. */
@@ -59,26 +59,28 @@ static double overhead(const struct estimator *e)
 }
 
 /*
- * Runs that make a sample 100 times as long as the overhead, or long in itself; the
- * same number when it is so already or cannot be raised.
+ * Runs that make a sample 100 times as long as the overhead usually is, or at least 10 times
+ * and long in itself; the same number when it is so already or cannot be raised.
  */
 static uint32_t enough_runs(struct estimator *e)
 {
-	double typical = stats_median(e->samples, e->n);
-	double wanted = fmin(OVERHEAD_FACTOR * overhead(e), SAMPLE_LONG_NS);
-	double per_run = (typical - overhead(e)) / e->runs;
+	double usual = stats_median(e->overheads, e->n_overheads);
+	double spread = usual - stats_min(e->overheads, e->n_overheads);
+	double typical = stats_median(e->samples, e->n), cost = typical - usual;
+	double wanted = fmin(OVERHEAD_FACTOR * usual, fmax(SAMPLE_LONG_NS, 10 * usual));
 	uint32_t runs = e->runs;
 
 	if (typical >= wanted)
 		return runs;
-	if (per_run * RUNS_MAX < wanted) {
+	if (cost <= spread) {
 		/* Costs nothing, as far as can be seen: look with more. */
 		if (runs < RUNS_MAX)
-			return runs * 16 < RUNS_MAX ? runs * 16 : RUNS_MAX;
+			return runs < RUNS_MAX / 16 ? runs * 16 : RUNS_MAX;
 		e->too_small = true;
 		return runs;
 	}
-	while (runs * per_run < wanted && runs < RUNS_MAX)
+	/* Step by step: what was seen so far may have been luck. */
+	while (runs * (cost / e->runs) < wanted && runs < RUNS_MAX && runs < e->runs * 1024ull)
 		runs *= 2;
 	return runs;
 }
