@@ -44,7 +44,7 @@ local function learn(path, value)
   end
 end
 
-function carry.learn(path, value) learn(path, value) end
+carry.learn = learn
 
 -- package.loaded holds what scripts require; package itself is found by name, not walked.
 function carry.learn_libraries()
@@ -55,9 +55,9 @@ function carry.learn_libraries()
   learn("ffi", ffi)
 end
 
--- What was loaded late, as S is, must be there in the other state too before it is looked for.
 function carry.name_of(object) return name_of[object] end
 
+-- What one state loaded late, as S is, the other may not have loaded yet.
 function carry.named(name)
   local object = named[name]
   if object == nil and carry.load_syscalls then
@@ -81,8 +81,8 @@ end
 
 -- cdata -----------------------------------------------------------------------------------
 
-local NUMBER, STRUCT, POINTER, ARRAY, ENUM, FUNCTION, ATTRIBUTE, FIELD, BITFIELD =
-  0, 1, 2, 3, 5, 6, 8, 9, 10
+-- LuaJIT's classes of C types
+local NUMBER, STRUCT, POINTER, ARRAY, ENUM, FUNCTION, ATTRIBUTE, FIELD = 0, 1, 2, 3, 5, 6, 8, 9
 
 local function class_of(info) return rshift(info.info, 28) end
 local function child_of(info) return typeinfo(band(info.info, 0xffff)) end

@@ -150,3 +150,16 @@ def test_ffi_in_the_static_program(programs, tmp_path):  # noqa: F811
     assert status["server"] == 0, output
     assert "ffi.C.nosuch is not in this static program" in output["server"]
     assert "this program is static and loads no libraries" in output["server"]
+
+
+@needs_namespace
+def test_the_names_that_are_there(programs, tmp_path):  # noqa: F811
+    """Functions and constants, listed for people."""
+    text = "list_sys_funcs() print('--') list_sys_consts() os.exit(0)"
+    output, status = play_script(programs, tmp_path, text, "tcp_rr SCRIPT", "")
+    assert status["server"] == 0, output
+    functions, constants = output["server"].split("\n--\n")
+    assert {"recvmsg", "setsockopt", "clock_gettime"} <= set(functions.splitlines())
+    assert "select" not in functions.splitlines()
+    assert {"AF_VSOCK", "SO_TIMESTAMPING", "EAGAIN"} <= set(constants.splitlines())
+    assert len(functions.splitlines()) > 280 and len(constants.splitlines()) > 2800
