@@ -56,12 +56,13 @@ ssize_t flow_trouble(struct flow *flow, const char *call)
 	struct worker *w = flow->worker;
 	int error = errno;
 	bool client = w->settings->client;
+	bool gone = error == ECONNRESET || error == EPIPE || error == ENOTCONN;
 
 	if (error == EAGAIN || error == EINTR)
 		return FLOW_AGAIN;
 	if (worker_stopping(w))
 		return FLOW_ENDED;
-	if (!client && (error == ECONNRESET || error == EPIPE || error == ENOTCONN))
+	if (!client && gone)
 		return FLOW_ENDED;
 	if (w->settings->socket_type == SOCK_DGRAM &&
 	    (error == ECONNREFUSED || error == ENOBUFS || error == ENOTCONN)) {
@@ -70,7 +71,8 @@ ssize_t flow_trouble(struct flow *flow, const char *call)
 		count(&w->counters.send_errors, 1);
 		return FLOW_AGAIN;
 	}
-	worker_fail(w, "flow %u: %s: %s", flow->id, call, strerror(error));
+	worker_fail(w, "flow %u: %s: %s%s", flow->id, call, strerror(error),
+		    gone ? "; the server went away in mid-run" : "");
 	return FLOW_ENDED;
 }
 

@@ -149,10 +149,11 @@ def switches(pid: int) -> int:
 
 
 def test_until_ends_early(pair):
-    _, other = pair("tcp_rr").run("", "-l 20 -I 0.02 --until 60%")
+    _, other = pair("tcp_rr").run("", "-l 30 -I 0.05 --until 100%")
     assert other.status == 0
-    assert other.number("uncertainty_percent") <= 60
-    assert float(other.keys["time_end"]) - float(other.keys["time_start"]) < 15, other
+    assert other.number("uncertainty_percent") <= 100
+    assert other.number("num_samples") >= 10
+    assert float(other.keys["time_end"]) - float(other.keys["time_start"]) < 25, other
 
 
 def test_thousand_flows(pair):
