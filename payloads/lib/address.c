@@ -274,7 +274,7 @@ bool vsock_usable(uint32_t cid, struct why *why)
 	}
 	error = transport_error(cid);
 	if (error == ENODEV || error == ENETUNREACH || error == EADDRNOTAVAIL) {
-		why_errno(why, error, "no vsock transport leads to CID %u", cid);
+		why_errno(why, error, "no vsock transport leads to CID %u, or no guest has it", cid);
 		return false;
 	}
 	return true;

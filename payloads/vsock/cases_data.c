@@ -387,7 +387,8 @@ static struct verdict silence_client(struct side *s)
 	begin = clock_ns();
 	v = expect_errno("recv", (int)recv(fd, &byte, 1, 0), EAGAIN);
 	took = clock_ns() - begin;
-	if (v.outcome == OUTCOME_PASS && took < 90 * NS_PER_MS)
+	/* The kernel counts in jiffies, and an emulated machine's clocks do not agree well. */
+	if (v.outcome == OUTCOME_PASS && took < 50 * NS_PER_MS)
 		v = verdict_fail("recv waited %llu ms instead of 100",
 				 (unsigned long long)(took / NS_PER_MS));
 	side_tell(s);

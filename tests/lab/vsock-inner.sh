@@ -27,6 +27,7 @@ make_system() {
 		mount -t proc none /proc; mount -t sysfs none /sys; mount -t devtmpfs none /dev
 		for module in $(cat /modules/order); do insmod /modules/$module; done
 		ip link set lo up
+		echo READY > /dev/ttyS0
 		(vsock-test --serve --timeout 120
 		oneway -m vsock -c 2 -n 2000 -p 7001 --trust-tsc --timeout 120
 		oneway -m vsock -c 2 -n 2000 -p 7002 --clock monotonic --timeout 120
@@ -35,7 +36,7 @@ make_system() {
 		exec setsid sh -c 'exec sh -i < /dev/ttyS0 > /dev/ttyS0 2>&1'
 	END
 	chmod +x $tree/init
-	(cd $tree && find . | cpio -o -H newc --quiet) | gzip -1 > /tmp/inner.img
+	(cd $tree && find . | busybox cpio -o -H newc 2> /dev/null) | gzip -1 > /tmp/inner.img
 }
 
 fail=0
@@ -51,6 +52,12 @@ qemu-system-x86_64 -nodefaults -display none -accel kvm -cpu host -m 256 -no-reb
 	-serial file:/tmp/inner2.log < /dev/null &
 emulator=$!
 trap 'kill $emulator' EXIT
+tries=0
+until grep -q READY $log 2> /dev/null; do
+	tries=$((tries + 1))
+	[ $tries -lt 900 ] || { echo "inner: the guest does not start"; cat $log; exit 1; }
+	busybox usleep 100000
+done
 
 vsock-test --peer $cid --timeout 60
 check vsock-test $? 0
