@@ -12,6 +12,7 @@ pytestmark = pytest.mark.lab
 LIMIT = 600
 HERE = Path(__file__).parent
 PAYLOAD = nights.SOURCE / "payloads/privops"
+SCRIPTS = ["ramdisk.sh", "in-pv-guest.sh", "in-kvm-guest.sh"]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -21,7 +22,7 @@ def program() -> str:
 
 
 def execute(program: str, command: str, on: str = "xen") -> subprocess.CompletedProcess[str]:
-    files = [program, str(HERE / "in-guest.sh"), str(HERE / "in-kvm-guest.sh")]
+    files = [program, *(str(HERE / name) for name in SCRIPTS)]
     handed = [word for file in files for word in ("--file", file)]
     return subprocess.run(
         [str(nights.SOURCE / "xenlab"), "exec", "--on", on, "--timeout", "300", *handed, "--",
@@ -58,14 +59,14 @@ def test_control_domain_may_and_guests_rules_turn_red_there(program):
 
 
 def test_guest_may_not(program):
-    said = execute(program, "sh in-guest.sh guest1 100 ./privops xen_privcmd.unrestricted=1")
+    said = execute(program, "sh in-pv-guest.sh small 100 ./privops xen_privcmd.unrestricted=1")
     found = verdicts(said.stdout)
     assert said.returncode == 0, said
     assert {name: found[name] for name in PRIVILEGES} == dict.fromkeys(PRIVILEGES, "passed"), said
 
 
 def test_guest_whose_linux_shuts_the_door_is_not_judged(program):
-    said = execute(program, "sh in-guest.sh guest1 100 ./privops")
+    said = execute(program, "sh in-pv-guest.sh small 100 ./privops")
     found = verdicts(said.stdout)
     assert {name: found[name] for name in HYPERCALLS} == dict.fromkeys(HYPERCALLS, "skipped"), said
     assert "XSA-482" in said.stdout
