@@ -20,7 +20,7 @@ SEED_BENCHMARKS = """context-switch cow exec fork int-syscall libc-syscall membu
 memburn-random pio pte-update read-bandwidth read-latency vmcall vmmcall bandwidth pingpong
 sendfile udp-bandwidth""".split()
 PAGE = SOURCE.parents[1] / "docs/virtbench.md"
-LIMIT = 60
+LIMIT = 180
 
 START_MACHINE = """\
 setsid "$VIRTBENCH_CLIENT" "$1" "$2" "$3" < /dev/null > /dev/null 2>&1 &
