@@ -1,6 +1,7 @@
 /* domctl: birth and death of domains, pausing them, and what is known of them. */
 #include "domctl.h"
 
+#define MAKE_PERCENT 4
 #define MAX_VCPUS_PV 8192u
 #define MAX_VCPUS_HVM 128u
 
@@ -55,6 +56,35 @@ static void spoil(struct call *call, struct xen_domctl_createdomain *c)
 }
 
 /*
+ * Making a domain costs as much as a thousand other calls: most are refused before any
+ * work was done for them.
+ */
+static void spoil_soon(struct call *call, struct xen_domctl_createdomain *c)
+{
+	uint32_t any = (uint32_t)draw_interesting(call, 31);
+
+	switch (draw(call, 6)) {
+	case 0:
+		c->flags |= 2u * XEN_DOMCTL_CDF_MAX << draw(call, 20);
+		break;
+	case 1:
+		c->grant_opts |= 16u << draw(call, 24);
+		break;
+	case 2:
+		c->max_vcpus = chance(call, 50) ? 0 : MAX_VCPUS_PV + 1 + any;
+		break;
+	case 3:
+		c->flags = XEN_DOMCTL_CDF_hap;
+		break;
+	case 4:
+		c->iommu_opts = 1 + any;
+		break;
+	default:
+		c->arch.misc_flags = 2u << draw(call, 30);
+	}
+}
+
+/*
  * Xen 4.17 hangs for good when it gives up making an HVM domain with shadow paging after
  * its paging has begun (seen: grant table limits that are refused).  Only with --allow fatal.
  */
@@ -76,7 +106,9 @@ static void generate_create(struct call *call)
 	if (!model_slot(&call->run->model, d->domain))
 		d->domain = (uint16_t)(DOMID_OWN_FIRST + draw(call, OWN_DOMAINS));
 	fill_valid(call, d);
-	if (!chance(call, 20))
+	if (!chance(call, MAKE_PERCENT))
+		spoil_soon(call, &d->u.createdomain);
+	else if (!chance(call, 20))
 		spoil(call, &d->u.createdomain);
 	avoid_late_failure(call, &d->u.createdomain);
 	call->domain = model_domain(&call->run->model, d->domain);

@@ -5,7 +5,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "corpus.h"
 #include "door_privcmd.h"
+#include "emit.h"
 #include "environment.h"
 #include "exits.h"
 #include "json.h"
@@ -20,9 +22,9 @@
 
 static struct {
 	int64_t seed, loops, from, to, seconds;
-	const char *only, *role, *release;
+	const char *only, *role, *release, *calls, *replay, *save;
 	unsigned int allow;
-	bool list, dry_run, quiet, own_machine, json, ktap;
+	bool list, emit, dry_run, quiet, own_machine, json, ktap;
 } options = {
 	.seed = SEED_CHOSEN,
 	.loops = -1,
@@ -59,6 +61,14 @@ static const struct option_spec option_list[] = {
 	  .help = "begin with call N of the sequence, counted from 0" },
 	{ .name = "to", .argument = "N", .number = &options.to, .low = 0, .high = 9e18,
 	  .help = "end with call N" },
+	{ .name = "calls", .argument = "LIST", .text = &options.calls,
+	  .help = "make only these calls of the sequence, as 3,7-9" },
+	{ .name = "replay", .argument = "FILE", .text = &options.replay,
+	  .help = "make the calls of a file that --save wrote" },
+	{ .name = "save", .argument = "FILE", .text = &options.save,
+	  .help = "when a call fails, write seed and calls up to it to FILE" },
+	{ .name = "emit-c", .flag = &options.emit,
+	  .help = "print the calls as a C program instead of making them" },
 	{ .name = "seconds", .argument = "S", .number = &options.seconds, .low = 1, .high = 1e6,
 	  .help = "end after S seconds" },
 	{ .name = "role", .argument = "ROLE", .text = &options.role, .choices = roles,
@@ -87,6 +97,22 @@ static const struct program_spec program = {
 	.options = option_list,
 };
 
+/* A list of calls from the command line or from a file. */
+static void take_calls(struct plan *plan)
+{
+	const char *wrong = NULL;
+
+	if (options.calls)
+		wrong = corpus_parse_calls(options.calls, plan);
+	if (wrong)
+		options_error(&program, "--calls %s: %s", options.calls, wrong);
+	if (options.replay)
+		wrong = corpus_read(options.replay, plan);
+	if (wrong)
+		options_error(&program, "--replay %s: %s; nothing was called", options.replay,
+			      wrong);
+}
+
 static struct plan make_plan(void)
 {
 	struct plan plan;
@@ -96,7 +122,7 @@ static struct plan make_plan(void)
 	plan.seed = options.seed == SEED_CHOSEN ? seed_choose() : (uint64_t)options.seed;
 	if (options.loops >= 0)
 		plan.loops = (uint64_t)options.loops;
-	else if (options.dry_run)
+	else if (options.dry_run || options.emit)
 		plan.loops = 100;
 	plan.from = (uint64_t)options.from;
 	if (options.to >= 0)
@@ -107,7 +133,8 @@ static struct plan make_plan(void)
 	plan.limit_ns = (uint64_t)options.seconds * 1000000000u;
 	plan.only = options.only;
 	plan.allow = options.allow;
-	plan.dry_run = options.dry_run;
+	plan.dry_run = options.dry_run || options.emit;
+	plan.show = options.emit ? emit_call : NULL;
 	if (options.role)
 		plan.role = !strcmp(options.role, "control") ? ROLE_CONTROL : ROLE_GUEST;
 	if (options.quiet || options.json || options.ktap)
@@ -118,6 +145,7 @@ static struct plan make_plan(void)
 			options_error(&program, "--release %s: %s", options.release,
 				      plan_word(&plan, release));
 	}
+	take_calls(&plan);
 	return plan;
 }
 
@@ -148,7 +176,7 @@ static int check_fence(void)
 
 static int open_door(struct door *door)
 {
-	int error = options.dry_run ? door_dry_open(door) : door_privcmd_open(door);
+	int error = options.dry_run || options.emit ? door_dry_open(door) : door_privcmd_open(door);
 
 	switch (error) {
 	case 0:
@@ -211,6 +239,23 @@ static int tell_ktap(const struct outcome *o, int status)
 	return ktap_end(&k);
 }
 
+/* What failed, for --replay: the block of it and all before it. */
+static void save_failure(struct plan *plan, const struct outcome *o)
+{
+	char list[64];
+	int error;
+
+	if (!options.save || !o->failed)
+		return;
+	plan->release = o->release;
+	snprintf(list, sizeof(list), "%llu-%llu", (unsigned long long)plan->from,
+		 (unsigned long long)o->first_failed);
+	error = corpus_write(options.save, plan, list);
+	if (error)
+		fprintf(stderr, "xenfc: %s could not be written: %s\n", options.save,
+			strerror(-error));
+}
+
 int main(int argc, char **argv)
 {
 	struct door door;
@@ -224,14 +269,19 @@ int main(int argc, char **argv)
 		return listing_print();
 	check_patterns();
 	plan = make_plan();
-	status = options.dry_run ? EXIT_PASS : check_fence();
+	status = plan.dry_run ? EXIT_PASS : check_fence();
 	if (status == EXIT_PASS)
 		status = open_door(&door);
 	if (status != EXIT_PASS)
 		return status;
 	if (options.json)
 		environment_write(stdout, program.name, argv);
+	if (options.emit)
+		emit_begin(&plan);
 	status = xenfc_main(&door, &plan, &outcome);
+	if (options.emit)
+		emit_end();
+	save_failure(&plan, &outcome);
 	if (options.json)
 		tell_json(&outcome, status);
 	if (options.ktap)

@@ -8,6 +8,8 @@
 
 #include "door.h"
 
+struct call;
+
 enum danger {
 	DANGER_SAFE = 1,	/* changes nothing that outlives the call */
 	DANGER_OWN = 2,		/* changes domains that this run created, or the caller's own things */
@@ -43,6 +45,7 @@ struct plan {
 	unsigned int release;	/* what the oracle goes by; RELEASE_ASK: ask Xen */
 	enum telling telling;
 	bool dry_run;		/* say what would be called, call nothing; the door needs no hypercall */
+	void (*show)(const struct call *call);	/* in a dry run: what to do instead of telling it */
 	uint64_t block;		/* calls between marks and leak checks; 0: the default, 4096 */
 };
 
@@ -57,6 +60,7 @@ const char *plan_word(struct plan *plan, const char *word);
 
 struct outcome {
 	uint64_t seed;
+	unsigned int release;
 	uint64_t made;		/* calls of the sequence */
 	uint64_t hypercalls;	/* with reading back, and leak checks */
 	uint64_t passed;

@@ -7,6 +7,8 @@ static uint32_t smaller(uint32_t a, uint32_t b)
 	return a < b ? a : b;
 }
 
+#define MOST_LEAVES 300u
+
 /* A count near a limit, or any. */
 static uint32_t draw_count(struct call *call, uint32_t limit)
 {
@@ -181,7 +183,7 @@ static void generate_console(struct call *call)
 
 	r->incremental = chance(call, 50);
 	r->index = (uint32_t)draw_interesting(call, 32);
-	r->count = 1 + (uint32_t)draw(call, 8192);
+	r->count = 1 + (uint32_t)draw(call, chance(call, 5) ? 8192 : 128);
 	buffer_take(call, &r->buffer, r->count, true, false);
 }
 
@@ -232,12 +234,14 @@ static void expect_features(struct call *call)
 static void generate_policy(struct call *call)
 {
 	struct xen_sysctl_cpu_policy *p = &sysctl_of(call)->u.cpu_policy;
+	uint32_t leaves;
 
 	p->index = chance(call, 90) ? (uint32_t)draw(call, 7) : (uint32_t)draw_interesting(call, 32);
 	p->_rsvd = chance(call, 5);
-	p->nr_leaves = (uint32_t)draw(call, 300);
+	leaves = chance(call, 5) ? MOST_LEAVES : 16;
+	p->nr_leaves = (uint32_t)draw(call, leaves);
 	p->nr_msrs = (uint32_t)draw(call, 8);
-	buffer_take(call, &p->leaves, 300 * sizeof(xen_cpuid_leaf_t), true, true);
+	buffer_take(call, &p->leaves, leaves * sizeof(xen_cpuid_leaf_t), true, true);
 	buffer_take(call, &p->msrs, 8 * sizeof(xen_msr_entry_t), true, true);
 }
 
@@ -253,7 +257,7 @@ static void expect_policy(struct call *call)
 	expect_only(call, 0);
 	if ((leaves && p->nr_leaves < 256) || (msrs && p->nr_msrs < 4))
 		expect_also(call, ERR(ENOBUFS));
-	if ((leaves && !reachable(call, leaves, 300 * sizeof(xen_cpuid_leaf_t))) ||
+	if ((leaves && !reachable(call, leaves, MOST_LEAVES * sizeof(xen_cpuid_leaf_t))) ||
 	    (msrs && !reachable(call, msrs, 8 * sizeof(xen_msr_entry_t))))
 		expect_also(call, ERR(EFAULT));
 }

@@ -15,7 +15,8 @@ static void begin(struct run *run, struct door *door, const struct plan *plan)
 	run->outcome.first_failed = UINT64_MAX;
 	memset(door->arena, ARENA_BACKGROUND, ARENA_BYTES);
 	memset(run->shadow, ARENA_BACKGROUND, ARENA_BYTES);
-	tell_line(run, "Seed: %lu", plan->seed);
+	if (!plan->show)
+		tell_line(run, "Seed: %lu", plan->seed);
 }
 
 static void tell_machine(struct run *run)
@@ -45,9 +46,11 @@ static int go(struct run *run)
 
 	if (status != EXIT_PASS)
 		return status;
+	run->outcome.release = run->machine.release;
 	if (!choices_make(run))
 		return give_reason(run, EXIT_USAGE, "no operation is left to choose from");
-	tell_machine(run);
+	if (!run->plan.show)
+		tell_machine(run);
 	clean = sequence_make(run);
 	run->outcome.ns = run->door->now_ns(run->door) - start;
 	if (run->outcome.failed || !clean)

@@ -1,0 +1,167 @@
+#include "corpus.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MAGIC "xenfc corpus 1\n"
+#define LARGEST (1u << 20)
+
+static uint64_t calls[CORPUS_MOST_CALLS];
+static char content[LARGEST + 1];
+
+static const char *add(struct plan *plan, uint64_t first, uint64_t last)
+{
+	if (last < first || (plan->n_calls && first <= calls[plan->n_calls - 1]))
+		return "the numbers of calls do not ascend";
+	if (last - first >= CORPUS_MOST_CALLS - plan->n_calls)
+		return "too many calls; 65536 is the most";
+	for (uint64_t number = first; number - first <= last - first; number++) {
+		calls[plan->n_calls++] = number;
+		if (number == last)
+			break;
+	}
+	return NULL;
+}
+
+static bool take_number(const char **text, uint64_t *value)
+{
+	char *end;
+
+	if (**text < '0' || **text > '9')
+		return false;
+	errno = 0;
+	*value = strtoull(*text, &end, 10);
+	*text = end;
+	return !errno;
+}
+
+const char *corpus_parse_calls(const char *list, struct plan *plan)
+{
+	plan->calls = calls;
+	plan->n_calls = 0;
+	for (;; list++) {
+		uint64_t first, last;
+		const char *wrong;
+
+		if (!take_number(&list, &first))
+			return "no list of numbers; write it as 3,7-9";
+		last = first;
+		if (*list == '-' && (list++, !take_number(&list, &last)))
+			return "no list of numbers; write it as 3,7-9";
+		wrong = add(plan, first, last);
+		if (wrong)
+			return wrong;
+		if (!*list)
+			return NULL;
+		if (*list != ',')
+			return "no list of numbers; write it as 3,7-9";
+	}
+}
+
+/* FNV-1a: finds what was cut or changed by accident; against malice there are the fences. */
+static uint64_t sum_of(const char *text, size_t size)
+{
+	uint64_t sum = 0xcbf29ce484222325ull;
+
+	for (size_t i = 0; i < size; i++)
+		sum = (sum ^ (unsigned char)text[i]) * 0x100000001b3ull;
+	return sum;
+}
+
+static const char *read_content(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t size;
+
+	if (fd < 0)
+		return strerror(errno);
+	size = read(fd, content, sizeof(content));
+	close(fd);
+	if (size < 0)
+		return strerror(errno);
+	if (size > LARGEST)
+		return "larger than any corpus file";
+	content[size] = '\0';
+	return strlen(content) == (size_t)size ? NULL : "it has bytes that no corpus file has";
+}
+
+/* The last line holds the sum of all before it. */
+static const char *check_sum(void)
+{
+	char *line = strstr(content, "\nsum "), expected[32];
+
+	if (strncmp(content, MAGIC, sizeof(MAGIC) - 1))
+		return "no corpus file of xenfc";
+	if (!line)
+		return "it was cut short: its sum is missing";
+	line++;
+	snprintf(expected, sizeof(expected), "sum %016llx\n",
+		 (unsigned long long)sum_of(content, (size_t)(line - content)));
+	if (strcmp(line, expected))
+		return "it was changed or cut short: its sum is wrong";
+	*line = '\0';
+	return NULL;
+}
+
+static const char *read_line(struct plan *plan, char *line)
+{
+	char word[64];
+
+	if (!strncmp(line, "calls ", 6))
+		return corpus_parse_calls(line + 6, plan);
+	if (strncmp(line, "seed ", 5) && strncmp(line, "release ", 8))
+		return "it has a line that is neither seed, release nor calls";
+	snprintf(word, sizeof(word), "%s", line);
+	*strchr(word, ' ') = '=';
+	return plan_word(plan, word);
+}
+
+const char *corpus_read(const char *path, struct plan *plan)
+{
+	const char *wrong = read_content(path);
+
+	if (!wrong)
+		wrong = check_sum();
+	plan->n_calls = 0;
+	if (wrong)
+		return wrong;
+	for (char *line = strtok(content + sizeof(MAGIC) - 1, "\n"); line && !wrong;
+	     line = strtok(NULL, "\n"))
+		wrong = read_line(plan, line);
+	return wrong || plan->n_calls ? wrong : "it names no calls";
+}
+
+static int write_all(const char *path, const char *text, size_t size)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644), error = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (write(fd, text, size) != (ssize_t)size || fsync(fd))
+		error = errno ? -errno : -EIO;
+	close(fd);
+	return error;
+}
+
+int corpus_write(const char *path, const struct plan *plan, const char *list)
+{
+	char temporary[4096];
+	int size, error;
+
+	size = snprintf(content, sizeof(content), MAGIC "release %u.%u\nseed %llu\ncalls %s\n",
+			plan->release >> 16, plan->release & 0xffff,
+			(unsigned long long)plan->seed, list);
+	if (size < 0 || size > (int)LARGEST - 32)
+		return -E2BIG;
+	size += sprintf(content + size, "sum %016llx\n",
+			(unsigned long long)sum_of(content, (size_t)size));
+	snprintf(temporary, sizeof(temporary), "%s.new", path);
+	error = write_all(temporary, content, (size_t)size);
+	if (!error && rename(temporary, path))
+		error = -errno;
+	return error;
+}
