@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from xentest.verdict import figures
+
 SOURCE = Path(__file__).resolve().parents[2] / "payloads/virtbench"
 SEED_BENCHMARKS = """context-switch cow exec fork int-syscall libc-syscall memburn-linear
 memburn-random pio pte-update read-bandwidth read-latency vmcall vmmcall bandwidth pingpong
@@ -117,6 +119,15 @@ def test_json_has_environment_first_and_figures(program, tmp_path):
     assert figure["name"] == "fork" and figure["unit"] == "ns" and figure["better"] == "lower"
     assert figure["value"] == result["median"] > 0
     assert len(result["samples"]) >= 10
+
+
+def test_xentest_reads_its_figures(toy, tmp_path):
+    """As a control file's `figures=json:virtbench.json` makes it do."""
+    said = toy.run("-n", "1", "--json", "libc-syscall", "rdtsc")
+    (tmp_path / "virtbench.json").write_text(said.stdout)
+    found = figures.read("json:virtbench.json", tmp_path / "output", tmp_path)
+    assert [figure.name for figure in found] == ["libc-syscall", "rdtsc"]
+    assert all(figure.unit == "ns" and figure.better == "lower" for figure in found)
 
 
 def test_every_seed_benchmark_answers_on_local(program, tmp_path):
