@@ -44,20 +44,25 @@ barriers=ready
 test1=bridge
 END
 hostname dom0
-for name in guest1 guest2 dom0; do
-	cp control "$shared/$name/xentests.conf"
-done
 for name in guest1 guest2; do
+	cp control "$shared/$name/xentests.conf"
 	xl create "/etc/xen/$name.cfg" > /dev/null || exit 99
 done
-xenruntests --shared "$shared" || echo "xenruntests: $?"
-end=$(($(date +%s) + 300))
+end=$(($(date +%s) + 400))
 for name in guest1 guest2; do
 	until [ ! -e "$shared/$name/xentests.conf" ]; do
-		[ "$(date +%s)" -lt $end ] || { echo "$name did not end its test"; break; }
+		[ "$(date +%s)" -lt $end ] || {
+			echo "$name did not end its test"
+			xl list
+			tail -n 30 "/var/log/xen/console/guest-$name.log"
+			cat "$shared/$name"/results/*/output
+			break
+		}
 		busybox usleep 200000
 	done
 done
+cp control "$shared/dom0/xentests.conf"
+xenruntests --shared "$shared" || echo "xenruntests: $?"
 for file in "$shared"/*/results/*/result.json; do
 	folder=${file%/result.json}
 	echo "== $(echo "$folder" | cut -d/ -f4) ${folder##*-}"
