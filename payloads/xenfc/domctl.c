@@ -173,6 +173,7 @@ static const struct part domctl_parts[] = {
 	{ domctl_life, &domctl_life_count },
 	{ domctl_limits, &domctl_limits_count },
 	{ domctl_vcpu, &domctl_vcpu_count },
+	{ domctl_state, &domctl_state_count },
 };
 
 const struct family family_domctl = {

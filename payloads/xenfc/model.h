@@ -52,6 +52,7 @@ struct domain_model {
 	uint32_t paused;	/* by the control domain */
 	bool finished;		/* was unpaused once: creation is over */
 	bool debugged;
+	uint32_t vcpu_paused[8];	/* by a debugger */
 	bool compat;		/* switched to 32 bits */
 	bool unsure;		/* a call left it in a state that is not modelled */
 	uint64_t max_pages;

@@ -3,6 +3,9 @@
 
 #define FIRST_PATTERN 0x5a
 #define SECOND_PATTERN 0xc3
+/* Others, so that what leaks from the stack does not look like what was left alone. */
+#define FIRST_STIR 0x36
+#define SECOND_STIR 0x9c
 #define MAX_STRUCTURE 512u
 /* Continuations inside of Xen; newer headers list them, as internal. */
 #define INTERNAL_EINTR 4
@@ -272,13 +275,13 @@ static void issue_twice(struct run *run, struct call *call)
 	long first_result;
 
 	prepare_output(run, call, FIRST_PATTERN);
-	stir(run, FIRST_PATTERN);
+	stir(run, FIRST_STIR);
 	issue(run, call);
 	check_memory(run, call);
 	first_result = call->result;
 	keep_output(run, call);
 	prepare_output(run, call, SECOND_PATTERN);
-	stir(run, SECOND_PATTERN);
+	stir(run, SECOND_STIR);
 	issue(run, call);
 	check_memory(run, call);
 	check_twice(run, call, first_result);

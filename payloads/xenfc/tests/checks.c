@@ -1,0 +1,216 @@
+/* Each check can fail: a stand-in for Xen that errs in one way at a time. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "door.h"
+#include "exits.h"
+#include "plan.h"
+#include "xenabi.h"
+
+enum error {
+	HONEST,
+	WRONG_ERRNO,
+	EINTR_LET_THROUGH,
+	SUCCEEDS_ALWAYS,
+	WRITES_PAST_THE_END,
+	WRITES_BEFORE_THE_START,
+	CHANGES_INPUT,
+	OUTPUT_NOT_WRITTEN,
+	OUTPUT_FROM_THE_STACK,
+	UNKNOWN_HYPERCALL_SUCCEEDS,
+	VERSION_REFUSED,
+	NEIGHBOUR_SPOILT,
+};
+
+#define ARENA_SIZE (DOOR_ARENA_PAGES * (size_t)DOOR_PAGE)
+
+static enum error error;
+static uint8_t *arena;
+static uint8_t stack_left;	/* what the last sysctl or domctl left on our "stack" */
+static char said[1 << 20];
+static size_t said_size;
+
+static bool reaches(uint64_t address, size_t size)
+{
+	return address >= (uintptr_t)arena && address + size <= (uintptr_t)arena + ARENA_SIZE;
+}
+
+static void write_features(struct xen_feature_info *info)
+{
+	info->submap = 0;
+	if (error == OUTPUT_FROM_THE_STACK)
+		memset(&info->submap, stack_left, sizeof(info->submap));
+	if (error == CHANGES_INPUT)
+		info->submap_idx++;
+	if (error == WRITES_PAST_THE_END && (uint8_t *)(info + 1) < arena + ARENA_SIZE)
+		*(uint8_t *)(info + 1) ^= 1;
+	if (error == WRITES_BEFORE_THE_START)
+		((uint8_t *)info)[-1] ^= 1;
+}
+
+static long get_features(uint64_t address)
+{
+	struct xen_feature_info *info = (void *)(uintptr_t)address;
+
+	if (error == EINTR_LET_THROUGH)
+		return -4;
+	if (!reaches(address, sizeof(*info)))
+		return error == SUCCEEDS_ALWAYS ? 0 : -XEN_EFAULT;
+	if (info->submap_idx >= XENFEAT_NR_SUBMAPS)
+		return error == WRONG_ERRNO ? -XEN_EPERM : -XEN_EINVAL;
+	if (error != OUTPUT_NOT_WRITTEN)
+		write_features(info);
+	return 0;
+}
+
+static long version(uint64_t command, uint64_t address)
+{
+	if (command == XENVER_version)
+		return error == VERSION_REFUSED ? -XEN_EPERM : 4 << 16 | 17;
+	if (command == XENVER_get_features)
+		return get_features(address);
+	return -XEN_ENOSYS;
+}
+
+/* domctl and sysctl as a guest sees them. */
+static long control(uint64_t address)
+{
+	const uint32_t *words = (void *)(uintptr_t)address;
+
+	if (!reaches(address, 16))
+		return -XEN_EFAULT;
+	stack_left = (uint8_t)words[3];
+	return words[1] == 0x15 ? -XEN_EPERM : -XEN_EACCES;
+}
+
+static long hypercall(struct door *door, unsigned int number, const uint64_t a[5]);
+
+static long multicall(struct door *door, const uint64_t a[5])
+{
+	struct multicall_entry *entries = (void *)(uintptr_t)a[0];
+
+	for (uint64_t i = 0; i < a[1]; i++)
+		entries[i].result = (unsigned long)hypercall(door, (unsigned int)entries[i].op,
+							     (const uint64_t *)entries[i].args);
+	if (error == NEIGHBOUR_SPOILT)
+		entries[2].result = 0;
+	return 0;
+}
+
+static long hypercall(struct door *door, unsigned int number, const uint64_t a[5])
+{
+	switch (number) {
+	case __HYPERVISOR_xen_version:
+		return version(a[0], a[1]);
+	case __HYPERVISOR_domctl:
+	case __HYPERVISOR_sysctl:
+		return control(a[0]);
+	case __HYPERVISOR_platform_op:
+		return -XEN_EPERM;
+	case __HYPERVISOR_multicall:
+		return multicall(door, a);
+	default:
+		return error == UNKNOWN_HYPERCALL_SUCCEEDS ? 0 : -XEN_ENOSYS;
+	}
+}
+
+static void keep(struct door *door, const char *text, size_t size)
+{
+	(void)door;
+	if (size < sizeof(said) - said_size) {
+		memcpy(said + said_size, text, size);
+		said_size += size;
+	}
+	said[said_size] = '\0';
+}
+
+static uint64_t now(struct door *door)
+{
+	static uint64_t moment;
+
+	(void)door;
+	return moment += 1000;
+}
+
+static int run_with(enum error planted, struct outcome *outcome)
+{
+	struct door door = {
+		.name = "stand-in", .hypercall = hypercall, .write = keep, .mark = keep,
+		.now_ns = now, .arena = arena, .unmapped = (uintptr_t)arena - 64 * DOOR_PAGE,
+	};
+	struct plan plan;
+
+	error = planted;
+	said_size = 0;
+	plan_default(&plan);
+	plan.seed = 1;
+	plan.loops = 3000;
+	plan.telling = TELL_BLOCKS;
+	plan.only = "version.get_features";
+	return xenfc_main(&door, &plan, outcome);
+}
+
+static void honest_xen_passes(void **state)
+{
+	struct outcome outcome;
+
+	(void)state;
+	assert_int_equal(run_with(HONEST, &outcome), EXIT_PASS);
+	assert_int_equal(outcome.made, 3000);
+	assert_int_equal(outcome.failed, 0);
+	assert_null(strstr(said, "FAIL"));
+}
+
+static void every_error_is_seen(void **state)
+{
+	static const struct { enum error error; const char *words; } errors[] = {
+		{ WRONG_ERRNO, "FAIL: errno=-1 expected -22: unexpected result" },
+		{ EINTR_LET_THROUGH, "-4 is no error that a caller may see" },
+		{ SUCCEEDS_ALWAYS, "FAIL: errno=0 expected -14: unexpected result" },
+		{ WRITES_PAST_THE_END, "Xen wrote past the end of a buffer" },
+		{ WRITES_BEFORE_THE_START, "Xen wrote to the memory before a buffer" },
+		{ CHANGES_INPUT, "which is no output" },
+		{ OUTPUT_NOT_WRITTEN, "Xen left the output submap undefined" },
+		{ OUTPUT_FROM_THE_STACK, "two calls in a row gave different submap" },
+		{ UNKNOWN_HYPERCALL_SUCCEEDS, "expected -38: unexpected result" },
+		{ NEIGHBOUR_SPOILT, "its neighbours in the multicall" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		struct outcome outcome;
+
+		assert_int_equal(run_with(errors[i].error, &outcome), EXIT_FAIL);
+		assert_true(outcome.failed > 0);
+		assert_non_null(strstr(said, errors[i].words));
+		assert_non_null(strstr(outcome.reason, "seed 1 call "));
+	}
+}
+
+static void closed_door_is_a_skip_with_its_reason(void **state)
+{
+	struct outcome outcome;
+
+	(void)state;
+	assert_int_equal(run_with(VERSION_REFUSED, &outcome), EXIT_SKIP);
+	assert_non_null(strstr(outcome.reason, "XSA-482"));
+	assert_int_equal(outcome.made, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(honest_xen_passes),
+		cmocka_unit_test(every_error_is_seen),
+		cmocka_unit_test(closed_door_is_a_skip_with_its_reason),
+	};
+
+	arena = aligned_alloc(DOOR_PAGE, ARENA_SIZE);
+	return arena ? cmocka_run_group_tests(tests, NULL, NULL) : 99;
+}
