@@ -255,6 +255,27 @@ static void what_cannot_be_carried(void **state)
 		" is cdata of a function's type; write ffi.C.NAME where it is called");
 }
 
+/* What was begun for a value that could not be carried is not met again half done. */
+static void a_refused_value_leaves_nothing(void **state)
+{
+	struct pair *pair = *state;
+
+	refused(state, "local s, n = {1, 2}, 5 shared = s "
+		"counter = function() n = n + 1 return s, n end "
+		"return {{shared, counter, c = collect(1)}, {io.tmpfile()}}",
+		", [2], [1] is userdata (an open file?), which belongs to one thread");
+	assert_int_equal(values_slots(pair->values), 0);
+	carried(state, "return {shared, counter}",
+		"local s, f = unpack(...) local t, n = f() return s[2] == 2 and t == s and n == 6");
+}
+
+static void cdata_with_a_finalizer(void **state)
+{
+	refused(state, "local ffi = require('ffi') ffi.cdef('struct handle { int fd; };') "
+		"return {ffi.metatype('struct handle', {__gc = function() end})(3)}",
+		", [1] is cdata<struct handle>, which two threads would finalize");
+}
+
 /* A collector is replaced by what is in it, and its slot can be read afterwards. */
 static void collectors(void **state)
 {
@@ -308,7 +329,8 @@ int main(void)
 		TEST(upvalues), TEST(upvalues_are_shared_between_carries),
 		TEST(libraries_are_found_by_name), TEST(the_system_call_library_too),
 		TEST(environments), TEST(cdata), TEST(cdata_of_the_system_call_library),
-		TEST(what_cannot_be_carried), TEST(collectors), TEST(collected_upvalues),
+		TEST(what_cannot_be_carried), TEST(a_refused_value_leaves_nothing),
+		TEST(cdata_with_a_finalizer), TEST(collectors), TEST(collected_upvalues),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
