@@ -1,4 +1,4 @@
-/* Values between two states: script text makes one in the first, script text checks it in the other. */
+/* Values between two states: Lua text makes one in the first, Lua text checks it in the other. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -211,7 +211,8 @@ static void cdata(void **state)
 {
 	carried(state, "return 5LL", "return type(...) == 'cdata' and (...) == 5LL");
 	carried(state, "return 0xffffffffffffffffULL", "return (...) == -1ULL");
-	carried(state, "return require('ffi').new('complex', 1, 2)", "return (...).re == 1 and (...).im == 2");
+	carried(state, "return require('ffi').new('complex', 1, 2)",
+		"return (...).re == 1 and (...).im == 2");
 	carried(state, "return require('ffi').new('int[3]', {1, 2, 3})",
 		"local a = ... return a[2] == 3 and require('ffi').sizeof(a) == 12");
 	carried(state, "return require('ffi').new('uint8_t[?]', 5, {9, 8, 7, 6, 5})",
@@ -262,8 +263,9 @@ static void a_refused_value_leaves_nothing(void **state)
 
 	refused(state, "local s, n = {1, 2}, 5 shared = s "
 		"counter = function() n = n + 1 return s, n end "
-		"return {{shared, counter, c = collect(1)}, {io.tmpfile()}}",
-		", [2], [1] is userdata (an open file?), which belongs to one thread");
+		"return {{shared, counter, c = collect(1)}, {{{io.tmpfile()}}}}",
+		", [2], [1], [1], [1] is userdata (an open file?), "
+		"which belongs to one thread");
 	assert_int_equal(values_slots(pair->values), 0);
 	carried(state, "return {shared, counter}",
 		"local s, f = unpack(...) local t, n = f() return s[2] == 2 and t == s and n == 6");
