@@ -19,6 +19,7 @@ struct tool {
 	const char *domain;
 	struct hypervisor *hypervisor;
 	struct xenstore xenstore;
+	uint32_t number;	/* xl's domain; 0: not known yet */
 	uint64_t last_target;	/* virsh does not tell it */
 };
 
@@ -43,29 +44,42 @@ static int run_tool(char *const argv[], char *output, size_t size, struct why *w
 	return -1;
 }
 
-static int domain_number(struct tool *tool, uint32_t *number, struct why *why)
+/* Does this number still belong to the domain?  A restored domain gets another one. */
+static bool still_named(struct tool *tool)
+{
+	char path[96], name[256];
+
+	snprintf(path, sizeof(path), "/local/domain/%" PRIu32 "/name", tool->number);
+	return tool->number && xenstore_read(&tool->xenstore, path, name, sizeof(name)) > 0 &&
+	       !strcmp(name, tool->domain);
+}
+
+/* Into tool->number.  xl takes long, so it is asked only when xenstore says something new. */
+static int find_number(struct tool *tool, struct why *why)
 {
 	char output[4096];
 	char *const argv[] = { "xl", "domid", (char *)tool->domain, NULL };
 
+	if (still_named(tool))
+		return 0;
 	if (run_tool(argv, output, sizeof(output), why))
 		return -1;
 	if (!isdigit((unsigned char)output[0])) {
 		why_set(why, "xl domid %s said '%.40s' instead of a number", tool->domain, output);
 		return -1;
 	}
-	*number = (uint32_t)strtoul(output, NULL, 10);
+	tool->number = (uint32_t)strtoul(output, NULL, 10);
 	return 0;
 }
 
 /* A number below memory/ in the domain's part of xenstore. */
-static int memory_node(struct tool *tool, uint32_t number, const char *name, uint64_t *kb,
-		       struct why *why)
+static int memory_node(struct tool *tool, const char *name, uint64_t *kb, struct why *why)
 {
 	char path[96], value[64];
 	int error;
 
-	snprintf(path, sizeof(path), "/local/domain/%" PRIu32 "/memory/%s", number, name);
+	snprintf(path, sizeof(path), "/local/domain/%" PRIu32 "/memory/%s", tool->number,
+		 name);
 	error = xenstore_read(&tool->xenstore, path, value, sizeof(value));
 	if (error < 0) {
 		why_errno(why, -error, "cannot read %s in xenstore", path);
@@ -78,22 +92,22 @@ static int memory_node(struct tool *tool, uint32_t number, const char *name, uin
 static int xl_view(struct door *door, struct view *view, struct why *why)
 {
 	struct tool *tool = door->state;
-	uint32_t number;
 	int error;
 
 	memset(view, 0, sizeof(*view));
-	if (domain_number(tool, &number, why))
+	if (find_number(tool, why))
 		return -1;
-	error = hypervisor_count(tool->hypervisor, number, &view->hypervisor, &view->limit);
+	error = hypervisor_count(tool->hypervisor, tool->number, &view->hypervisor, &view->limit);
 	if (error) {
-		why_errno(why, -error, "Xen does not tell the memory of domain %" PRIu32, number);
+		why_errno(why, -error, "Xen does not tell the memory of domain %" PRIu32,
+			  tool->number);
 		return -1;
 	}
 	view->current = view->hypervisor;
-	published_read(&tool->xenstore, number, view);
-	if (memory_node(tool, number, "static-max", &view->ceiling, why))
+	published_read(&tool->xenstore, tool->number, view);
+	if (memory_node(tool, "static-max", &view->ceiling, why))
 		return -1;
-	return memory_node(tool, number, "target", &view->target, why);
+	return memory_node(tool, "target", &view->target, why);
 }
 
 int xl_run(char *const argv[], struct why *why)
