@@ -110,12 +110,17 @@ static int introduce(int fd, const struct exchange_plan *plan, struct why *why)
 }
 
 /* `arrived`: when the messages arrived, by the server's clock. */
-static void fill(const struct exchange *e, const uint64_t *arrived, bool same_clock,
-		 struct batch_result *result, double *one_way, double *round_trip)
+static int fill(const struct exchange *e, const uint64_t *arrived, bool same_clock,
+		struct batch_result *result, double *one_way, double *round_trip, struct why *why)
 {
 	struct offset_bounds b = offset_bound(e->sent, arrived, e->done, e->received, e->done);
 	int64_t offset = same_clock ? 0 : offset_middle(&b);
 
+	if (b.low > b.high) {
+		why_set(why, "the two machines' clocks moved against each other; take more rounds of "
+			"fewer messages");
+		return -1;
+	}
 	result->error = same_clock ? 0 : offset_error(&b);
 	for (size_t i = 0; i < e->done; i++) {
 		double there = (double)((int64_t)(arrived[i] - e->sent[i]) + offset);
@@ -129,6 +134,7 @@ static void fill(const struct exchange *e, const uint64_t *arrived, bool same_cl
 			round_trip[i - 1] = back;
 		}
 	}
+	return 0;
 }
 
 static int exchange_batch(int fd, const struct exchange_plan *plan, struct exchange *e,
@@ -158,7 +164,7 @@ int batch_ask(const struct address *to, const struct exchange_plan *plan, bool s
 		close(fd);
 	}
 	if (!status)
-		fill(&e, arrived, same_clock, result, one_way, round_trip);
+		status = fill(&e, arrived, same_clock, result, one_way, round_trip, why);
 	exchange_free(&e);
 	free(arrived);
 	return status;

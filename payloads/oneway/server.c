@@ -54,32 +54,24 @@ static bool is_open_loop(const struct measure *m, const struct exchange *e)
 }
 
 /* In a closed loop the next message is sent after the answer to this one was heard. */
-static struct offset_bounds bounds_of(const struct exchange *e, size_t from, size_t n)
+static struct offset_bounds bounds_of(const struct exchange *e)
 {
-	return offset_bound(e->sent + from, e->received + from, n, e->sent + from + 1, n - 1);
+	return offset_bound(e->sent, e->received, e->done, e->sent + 1, e->done - 1);
 }
 
 /*
- * Bounds of the first and the last third must overlap: otherwise the client's clock
- * runs at another rate, or was set in mid-run.
+ * Bounds that exclude each other: the client's clock runs at another rate, or was set
+ * in mid-run.
  */
-static int check_steady(const struct measure *m, const struct exchange *e)
+static int check_steady(const struct measure *m, const struct offset_bounds *b)
 {
-	size_t third = e->done / 3;
-	struct offset_bounds begin, end;
-	double apart;
+	double apart = stamp_to_us(&m->clock, -2 * offset_error(b));
 
-	if (third < 2)
-		return EXIT_PASS;
-	begin = bounds_of(e, 0, third);
-	end = bounds_of(e, e->done - third, third);
-	apart = begin.low > end.high ? (double)begin.low - (double)end.high :
-		end.low > begin.high ? (double)end.low - (double)begin.high : 0;
-	if (stamp_to_us(&m->clock, apart) <= TOLERANCE_US)
+	if (apart <= TOLERANCE_US)
 		return EXIT_PASS;
 	return complain("the client's clock moved against ours by at least %.1f us in mid-run "
 			"(migration, suspend, a changed offset, or another rate): no one-way time "
-			"can be told", stamp_to_us(&m->clock, apart));
+			"can be told", apart);
 }
 
 /* Is it possible?  The client's stamps are by our clock already: what is left should be 0. */
@@ -135,9 +127,9 @@ static int translate(const struct measure *m, struct offset *o, struct exchange 
 		return complain("an offset can be estimated only in a closed loop; leave out "
 				"--rate at the client");
 	if (m->source == OFFSET_ESTIMATED) {
-		if (check_steady(m, e))
+		bounds = bounds_of(e);
+		if (check_steady(m, &bounds))
 			return EXIT_ERROR;
-		bounds = bounds_of(e, 0, e->done);
 		*o = (struct offset){.ticks = offset_middle(&bounds)};
 		error_us = stamp_to_us(&m->clock, offset_error(&bounds));
 	}
@@ -147,8 +139,8 @@ static int translate(const struct measure *m, struct offset *o, struct exchange 
 			e->intended[i] = (uint64_t)offset_to_ours(o, e->intended[i]);
 	}
 	if (m->source != OFFSET_ESTIMATED && closed) {
-		bounds = bounds_of(e, 0, e->done);
-		if (check_steady(m, e) || check_possible(m, o, &bounds))
+		bounds = bounds_of(e);
+		if (check_steady(m, &bounds) || check_possible(m, o, &bounds))
 			return EXIT_ERROR;
 	}
 	write_offset(m, o, error_us);

@@ -31,7 +31,7 @@ make_system() {
 		(vsock-test --serve --timeout 120
 		oneway -m vsock -c 2 -n 2000 -p 7001 --trust-tsc --timeout 120
 		oneway -m vsock -c 2 -n 2000 -p 7002 --clock monotonic --timeout 120
-		oneway compare --vsock host -p 7003 -n 1000 --rounds 2 --clock monotonic --timeout 120
+		oneway compare --vsock host -p 7003 -n 1000 --rounds 10 --clock monotonic --timeout 120
 		echo COMPARED) > /dev/ttyS1 2>&1 &
 		exec setsid sh -c 'exec sh -i < /dev/ttyS0 > /dev/ttyS0 2>&1'
 	END
@@ -67,10 +67,19 @@ vsock-perf --console unix:$console --timeout 60 --bytes 1M --repeats 2 --multi-r
 	--packets 200 --packet-timeout 5000 \
 	--command 'vsock-util micro_benchmark --bytes 1M --repeats 2 --multi-repeats 1'
 check vsock-perf $? 0
-oneway -m vsock -s auto -n 2000 -p 7001 --trust-tsc --timeout 60
-check 'oneway -s auto' $? 0
-oneway -m vsock -s estimate -n 2000 -p 7002 --clock monotonic --timeout 60
-check 'oneway -s estimate' $? 0
+# The clocks of an emulated machine and its guest may move against each other: then oneway must
+# refuse, and say so.
+one_way() { # NAME WORDS...
+	name=$1
+	shift
+	oneway -m vsock -n 2000 --timeout 60 "$@" > /tmp/one-way 2>&1
+	status=$?
+	cat /tmp/one-way
+	if [ $status = 99 ] && grep -q 'mid-run' /tmp/one-way; then status=0; fi
+	check "$name" $status 0
+}
+one_way 'oneway -s auto' -s auto -p 7001 --trust-tsc
+one_way 'oneway -s estimate' -s estimate -p 7002 --clock monotonic
 oneway serve -m vsock -p 7003 --idle 20
 check 'oneway serve' $? 0
 cat /tmp/inner2.log

@@ -9,6 +9,7 @@ import socket
 import struct
 import subprocess
 import threading
+import time
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import Callable, Iterator
@@ -286,6 +287,35 @@ def test_comparison_with_another_machines_server(program):
     assert said.returncode == 0, said
     assert {"inet-remote-one-way-median", "unix-local-round-trip-median"} <= names
     assert server.end().returncode == 0
+
+
+def serve_with_a_clock_that_moves(listener: socket.socket) -> None:
+    """The server's half of one batch, whose clock jumps by a second."""
+    connection, _ = listener.accept()
+    with connection:
+        header = connection.recv(24)
+        magic, count, *rest = struct.unpack("<QIIII", header)
+        connection.sendall(struct.pack("<QIIII", magic, count, *rest[:2], 1))
+        arrived = []
+        for number in range(count):
+            connection.recv(8)
+            jump = 10**9 if number > count // 2 else 0
+            arrived.append(time.clock_gettime_ns(time.CLOCK_MONOTONIC) + jump)
+            connection.sendall(b"s")
+        connection.sendall(struct.pack(f"<{count}Q", *arrived))
+        connection.recv(1)
+
+
+def test_comparison_with_a_clock_that_moves(program):
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(1)
+        thread = threading.Thread(target=serve_with_a_clock_that_moves, args=(listener,))
+        thread.start()
+        words = ("--remote", "127.0.0.1", "-p", listener.getsockname()[1])
+        said = run(program, "compare", "-n", 60, "--rounds", 1, *CLOCK, *words)
+        thread.join(LIMIT)
+    assert said.returncode == 99 and "clocks moved against each other" in said.stderr, said
 
 
 def test_comparison_with_a_stranger(program):
