@@ -60,14 +60,18 @@ static void expect_frames(struct call *call)
 			    0 : ERR(EFAULT));
 }
 
-/* Only the question how large it is, and buffers that are too small for any. */
+/*
+ * Only the question how large it is, and buffers that are too small for any: saving a
+ * domain whose processors were not made yet is a page fault in Xen 4.17.
+ */
 static void generate_hvm_context(struct call *call)
 {
 	struct xen_domctl_hvmcontext *c = &domctl_of(call)->u.hvmcontext;
 
+	memset(c, 0, sizeof(*c));
 	if (chance(call, 50))
 		return;
-	c->size = (uint32_t)draw(call, 64);
+	c->size = (uint32_t)draw(call, 16);
 	buffer_take(call, &c->buffer, 64, true, false);
 }
 
@@ -156,6 +160,12 @@ static void generate_vcpu(struct call *call)
 	domctl_of(call)->u.gdbsx_pauseunp_vcpu.vcpu = draw_vcpu(call);
 }
 
+/* Xen may be built without gdbsx. */
+static void may_be_missing(struct call *call)
+{
+	expect_also(call, ERR(ENOSYS));
+}
+
 static bool debugger_refused(struct call *call)
 {
 	if (!call->domain->paused)
@@ -163,14 +173,14 @@ static bool debugger_refused(struct call *call)
 	else if (!vcpu_exists(call, domctl_of(call)->u.gdbsx_pauseunp_vcpu.vcpu))
 		expect_only(call, ERR(EINVAL));
 	else
-		return false;
-	return true;
+		expect_only(call, 0);
+	may_be_missing(call);
+	return !expect_names(&call->expect, 0);
 }
 
 static void expect_pause_vcpu(struct call *call)
 {
-	if (!debugger_refused(call))
-		expect_only(call, 0);
+	debugger_refused(call);
 }
 
 static void after_pause_vcpu(struct call *call)
@@ -191,6 +201,7 @@ static void expect_unpause_vcpu(struct call *call)
 		    call->domain->vcpu_paused[vcpu] ? 0 : ERR(EINVAL));
 	if (vcpu >= COUNT(call->domain->vcpu_paused))
 		expect_also(call, 0);
+	may_be_missing(call);
 }
 
 static void after_unpause_vcpu(struct call *call)
@@ -200,6 +211,12 @@ static void after_unpause_vcpu(struct call *call)
 	if (!call->result && vcpu < COUNT(call->domain->vcpu_paused) &&
 	    call->domain->vcpu_paused[vcpu])
 		call->domain->vcpu_paused[vcpu]--;
+}
+
+static void expect_debug_status(struct call *call)
+{
+	expect_only(call, 0);
+	may_be_missing(call);
 }
 
 static void after_debug_status(struct call *call)
@@ -346,7 +363,7 @@ const struct operation domctl_state[] = {
 	STATE(gdbsx_pausevcpu, 0, vcpu_fields, generate_vcpu, expect_pause_vcpu, after_pause_vcpu),
 	STATE(gdbsx_unpausevcpu, 0, vcpu_fields, generate_vcpu, expect_unpause_vcpu,
 	      after_unpause_vcpu),
-	STATE(gdbsx_domstatus, TRAIT_READS, status_fields, NULL, expect_success,
+	STATE(gdbsx_domstatus, TRAIT_READS, status_fields, NULL, expect_debug_status,
 	      after_debug_status),
 	STATE(scheduler_op, TRAIT_WRITES_ON_ERROR, scheduler_fields, generate_scheduler,
 	      expect_scheduler, NULL),
