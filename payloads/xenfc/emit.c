@@ -69,27 +69,41 @@ static bool offset_of(const struct call *call, uint64_t value, uint64_t *offset)
 	return *offset <= ARENA_BYTES;
 }
 
-static size_t without_zeroes(const struct area *area)
+/* The bytes of an area without its pointers, which are told apart; up to the last that counts. */
+static size_t plain_bytes(const struct call *call, const struct area *area, uint8_t *bytes)
 {
 	size_t size = area->size;
+	uint64_t value, offset;
 
-	while (size && !area->at[size - 1])
+	memcpy(bytes, area->at, size);
+	for (size_t i = 0; i + sizeof(value) <= size; i += sizeof(value)) {
+		memcpy(&value, bytes + i, sizeof(value));
+		if (offset_of(call, value, &offset))
+			memset(bytes + i, 0, sizeof(value));
+	}
+	while (size && !bytes[size - 1])
 		size--;
 	return size;
 }
 
-static void emit_area(const struct call *call, const struct area *area)
+static void emit_bytes(const uint8_t *bytes, size_t at, size_t size)
 {
-	size_t at = (size_t)(area->at - call->run->door->arena), size = without_zeroes(area);
-	uint64_t value, offset;
-
-	printf("\tmemset(arena + %#zx, 0, %u);\n", at, area->size);
 	if (!size)
 		return;
 	printf("\tput(%#zx,", at);
 	for (size_t i = 0; i < size; i++)
-		printf("%s\\x%02x", i % 20 ? "" : i ? "\"\n\t    \"" : " \"", area->at[i]);
+		printf("%s\\x%02x", i % 20 ? "" : i ? "\"\n\t    \"" : " \"", bytes[i]);
 	printf("\", %zu);\n", size);
+}
+
+static void emit_area(const struct call *call, const struct area *area)
+{
+	static uint8_t bytes[ARENA_REGION];
+	size_t at = (size_t)(area->at - call->run->door->arena);
+	uint64_t value, offset;
+
+	printf("\tmemset(arena + %#zx, 0, %u);\n", at, area->size);
+	emit_bytes(bytes, at, plain_bytes(call, area, bytes));
 	for (size_t i = 0; i + sizeof(value) <= area->size; i += sizeof(value)) {
 		memcpy(&value, area->at + i, sizeof(value));
 		if (offset_of(call, value, &offset))

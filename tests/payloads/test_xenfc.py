@@ -130,3 +130,29 @@ def test_without_xen_it_is_a_skip_that_says_why(program):
     told = run(program, "-l", "1", "--i-own-this-machine")
     assert told.returncode == 77, told
     assert "no /dev/xen/privcmd" in told.stdout and "modprobe" in told.stdout
+
+
+def test_chosen_calls_are_those_of_the_sequence(program):
+    whole = calls(program, "-s", "9", "-l", "200")
+    assert calls(program, "-s", "9", "--calls", "3,50-51") == [whole[3], whole[50], whole[51]]
+
+
+def test_calls_as_a_program_that_compiles_the_same_each_time(program, tmp_path):
+    words = ("--emit-c", "-s", "9", "--calls", "0-99")
+    said = run(program, *words)
+    assert said.returncode == 0, said
+    assert said.stdout == run(program, *words).stdout
+    source = tmp_path / "reproducer.c"
+    source.write_text(said.stdout)
+    subprocess.run(
+        ["gcc", "-Wall", "-Wextra", "-Werror", "-o", str(tmp_path / "r"), str(source)], check=True
+    )
+    assert said.stdout.count("\tcall(") == 100
+
+
+@pytest.mark.parametrize("content", ["", "seed 1\ncalls 3\n", "xenfc corpus 1\nseed 1\ncalls 3\n"])
+def test_files_that_are_no_corpus_are_refused(program, tmp_path, content):
+    forged = tmp_path / "forged"
+    forged.write_text(content)
+    told = run(program, "--dry-run", "--replay", str(forged))
+    assert told.returncode == 2 and "nothing was called" in told.stderr, told
