@@ -89,6 +89,16 @@ uint64_t area_sure(const struct area *area)
 	return (uint64_t)(uintptr_t)area->at;
 }
 
+/* An address from which on less of the arena is left than `size`. */
+static uint64_t tear(struct call *call, uint32_t size)
+{
+	uint8_t *torn = call->run->door->arena + ARENA_BYTES - (size ? draw(call, size) : 0);
+
+	if (!call->torn || torn < call->torn)
+		call->torn = torn;
+	return (uint64_t)(uintptr_t)torn;
+}
+
 uint64_t area_address(struct call *call, struct area *area)
 {
 	uint8_t *end = call->run->door->arena + ARENA_BYTES;
@@ -106,8 +116,7 @@ uint64_t area_address(struct call *call, struct area *area)
 		if (call->structure && call->structure != area &&
 		    call->structure->at + call->structure->size == end)
 			return call->run->door->unmapped;
-		call->torn = end - (area->size ? draw(call, area->size) : 0);
-		return (uint64_t)(uintptr_t)call->torn;
+		return tear(call, area->size);
 	case 3:
 		return 0x0000800000000000ull + draw(call, 0x1000);
 	default:

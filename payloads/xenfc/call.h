@@ -86,7 +86,7 @@ struct call {
 	unsigned int n_areas;
 	struct area *structure;	/* the argument structure, if the operation has one */
 	unsigned int pointer;	/* which argument points to it */
-	uint8_t *torn;		/* an address in the arena's last bytes was handed over, or NULL */
+	uint8_t *torn;		/* the lowest address in the arena's last bytes that was handed over */
 	bool in_multicall;
 	bool twice;		/* make it two times over different memory, and compare */
 

@@ -261,7 +261,9 @@ static const struct field tsc_in_fields[] = {
 };
 
 static const struct field frame_fields[] = {
-	DOMCTL_FIELD(getpageframeinfo3.num, FLOW_IN),
+	/* Where it goes on after an interruption is kept here. */
+	DOMCTL_FIELD(getpageframeinfo3.num, FLOW_INOUT),
+	DOMCTL_FIELD(getpageframeinfo3.array, FLOW_INOUT),
 	FIELDS_END,
 };
 

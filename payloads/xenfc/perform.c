@@ -41,12 +41,15 @@ static void seal(struct run *run, const struct call *call)
 		memcpy(shadow_of(run, call->areas[i].at), call->areas[i].at, call->areas[i].size);
 }
 
+/* After a stray write the next call must find everything in order. */
 static void clear(struct run *run, const struct call *call)
 {
 	for (unsigned int i = 0; i < call->n_areas; i++) {
 		memset(call->areas[i].at, ARENA_BACKGROUND, call->areas[i].size);
 		memset(shadow_of(run, call->areas[i].at), ARENA_BACKGROUND, call->areas[i].size);
 	}
+	if (call->wrong[0])
+		memset(run->door->arena, ARENA_BACKGROUND, ARENA_BYTES);
 }
 
 /* The areas as they were before the call, their output filled with a pattern. */
