@@ -71,8 +71,10 @@ const char *domain_info_wrong(const struct xen_domctl_getdomaininfo *info,
 	for (size_t i = 0; i < sizeof(info->pad2); i++)
 		if (info->pad2[i])
 			return "padding that is not zero";
-	if (info->outstanding_pages != domain->claimed || info->max_pages != domain->max_pages)
+	if (info->max_pages != domain->max_pages)
 		return "another limit of memory";
+	if (info->outstanding_pages != domain->claimed)
+		return "another claim";
 	return NULL;
 }
 

@@ -79,9 +79,14 @@ bool housekeep(struct run *run)
 {
 	bool well;
 
-	if (run->plan.dry_run || !run->machine.control)
+	if (run->plan.dry_run)
 		return true;
-	well = destroy_own(run);
+	well = arena_is_clean(run);
+	if (!well)
+		complain(run, "the arguments' memory was written to far from any buffer");
+	if (!run->machine.control)
+		return well;
+	well = destroy_own(run) && well;
 	if (!wait_for(run, own_are_gone)) {
 		complain(run, "a destroyed domain is still there");
 		well = false;

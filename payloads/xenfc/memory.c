@@ -134,6 +134,14 @@ static void expect_decrease(struct call *call)
 		expect_range(call, (long)done_before(call), (long)r->nr_extents);
 }
 
+/* What goes while a claim is open is claimed again. */
+static void follow_decrease(struct domain_model *domain, uint64_t pages)
+{
+	domain->pages -= pages;
+	if (domain->claimed)
+		domain->claimed += pages;
+}
+
 static void after_decrease(struct call *call)
 {
 	long told;
@@ -145,7 +153,7 @@ static void after_decrease(struct call *call)
 		call_wrong(call, "the domain has %ld pages afterwards, not %lu or less", told,
 			   call->domain->pages);
 	else
-		call->domain->pages = (uint64_t)told;
+		follow_decrease(call->domain, call->domain->pages - (uint64_t)told);
 }
 
 static bool spoilt_by_start(struct call *call)

@@ -38,6 +38,9 @@ void tell_verdict(struct run *run, const struct call *call);
 /* perform.c: make the call, check what came back. */
 void perform(struct run *run, struct call *call);
 
+/* Between calls: whether nothing was written far from any buffer; if it was, it is undone. */
+bool arena_is_clean(struct run *run);
+
 /* choose.c: fill the list of choices by the plan; draw one of them. */
 bool choices_make(struct run *run);
 void choose(struct call *call);

@@ -20,6 +20,7 @@ enum error {
 	SUCCEEDS_ALWAYS,
 	WRITES_PAST_THE_END,
 	WRITES_BEFORE_THE_START,
+	WRITES_FAR_AWAY,
 	CHANGES_INPUT,
 	OUTPUT_NOT_WRITTEN,
 	OUTPUT_FROM_THE_STACK,
@@ -50,6 +51,8 @@ static void write_features(struct xen_feature_info *info)
 		info->submap_idx++;
 	if (error == WRITES_PAST_THE_END && (uint8_t *)(info + 1) < arena + ARENA_SIZE)
 		*(uint8_t *)(info + 1) ^= 1;
+	if (error == WRITES_FAR_AWAY)
+		arena[10 * DOOR_PAGE] = 0;
 	if (error == WRITES_BEFORE_THE_START)
 		((uint8_t *)info)[-1] ^= 1;
 }
@@ -193,6 +196,15 @@ static void every_error_is_seen(void **state)
 	}
 }
 
+static void writing_far_away_is_seen_at_the_end(void **state)
+{
+	struct outcome outcome;
+
+	(void)state;
+	assert_int_equal(run_with(WRITES_FAR_AWAY, &outcome), EXIT_FAIL);
+	assert_non_null(strstr(said, "far from any buffer"));
+}
+
 static void closed_door_is_a_skip_with_its_reason(void **state)
 {
 	struct outcome outcome;
@@ -208,6 +220,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(honest_xen_passes),
 		cmocka_unit_test(every_error_is_seen),
+		cmocka_unit_test(writing_far_away_is_seen_at_the_end),
 		cmocka_unit_test(closed_door_is_a_skip_with_its_reason),
 	};
 
