@@ -1,6 +1,7 @@
 /* virtclient: runs in each machine and does what virtbench asks for. */
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,8 +99,9 @@ static int do_setup(int fd, const struct setup *setup, struct why *why)
 			why_set(why, "virtbench does not answer");
 			return -1;
 		}
-		snprintf(text, sizeof(text), "the benchmark was ended by signal %d (%s)",
-			 WTERMSIG(status), strsignal(WTERMSIG(status)));
+		snprintf(text, sizeof(text), "the benchmark was ended by signal %d (%s%s)",
+			 WTERMSIG(status), strsignal(WTERMSIG(status)),
+			 WTERMSIG(status) == SIGALRM ? ": it took too long" : "");
 	}
 	return wire_send(fd, WIRE_FAILED, text, strlen(text), deadline_in_ms(ANSWER_LIMIT_MS), why);
 }

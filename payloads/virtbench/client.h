@@ -5,9 +5,6 @@
 #include "benchmark.h"
 #include "wire.h"
 
-/* What one side of a benchmark may take, set-up apart. */
-#define SESSION_LIMIT_MS 20000
-
 /*
  * In a child: set up and run what `setup` asks for and tell the server how it went.
  * Does not return.

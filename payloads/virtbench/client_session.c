@@ -27,7 +27,7 @@ struct session {
 
 static deadline_t limit(void)
 {
-	return deadline_in_ms(SESSION_LIMIT_MS);
+	return deadline_in_ms(RUN_LIMIT_MS);
 }
 
 _Noreturn static void end_with(struct session *s, enum wire_type type, const char *reason,
@@ -68,8 +68,9 @@ void session_begin(struct session *s)
 	struct why why;
 
 	if (wire_send_number(s->control, WIRE_READY, s->port, limit(), &why) < 0 ||
-	    wire_receive(s->control, &m, deadline_in_ms(3 * SESSION_LIMIT_MS), &why) < 0)
+	    wire_receive(s->control, &m, deadline_in_ms(SETUP_LIMIT_MS), &why) < 0)
 		_exit(1);
+	alarm(RUN_LIMIT_MS / 1000);
 	if (m.type != WIRE_GO) {
 		/* The other side could not; nothing is to be done. */
 		wire_send(s->control, WIRE_DONE, NULL, 0, limit(), &why);
@@ -115,7 +116,7 @@ static void make_plain(struct session *s, int fd)
 	struct why why;
 	int one = 1;
 
-	if (blocking_begin(fd, SESSION_LIMIT_MS, &why) < 0)
+	if (blocking_begin(fd, RUN_LIMIT_MS, &why) < 0)
 		session_fail(s, "%s", why.text);
 	/* Only TCP has it; an echo must not wait for more to send. */
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
@@ -242,7 +243,7 @@ _Noreturn void session_run(int control, const struct setup *setup, const struct 
 	const char *reason;
 
 	/* What hangs is ended; the parent tells the server. */
-	alarm(3 * SESSION_LIMIT_MS / 1000);
+	alarm(SETUP_LIMIT_MS / 1000);
 	if (!benchmark)
 		session_fail(&s, "this virtclient does not know the benchmark %s; take virtbench "
 			     "and virtclient from the same build", setup->name);

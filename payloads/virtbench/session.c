@@ -10,8 +10,9 @@
 #include "clock.h"
 #include "wire.h"
 
-/* Longer than what clients allow themselves: then their reason comes, not ours. */
-#define ANSWER_LIMIT_MS 30000
+/* More than what machines allow themselves: then their reason comes, and they are not lost. */
+#define READY_LIMIT_MS (SETUP_LIMIT_MS + 15000)
+#define ANSWER_LIMIT_MS (RUN_LIMIT_MS + 15000)
 
 int choose_machines(struct chosen *chosen, const struct fleet *fleet, enum benchmark_kind kind,
 		    struct random *random, struct why *why)
@@ -53,7 +54,10 @@ static void lose(struct fleet *fleet, int id, struct why *why)
 static enum sample_end hear(struct fleet *fleet, int id, enum wire_type expected,
 			    struct wire_message *m, struct why *why)
 {
-	if (wire_receive(fleet->machines[id].fd, m, deadline_in_ms(ANSWER_LIMIT_MS), why) < 0) {
+	deadline_t deadline =
+		deadline_in_ms(expected == WIRE_READY ? READY_LIMIT_MS : ANSWER_LIMIT_MS);
+
+	if (wire_receive(fleet->machines[id].fd, m, deadline, why) < 0) {
 		lose(fleet, id, why);
 		return SAMPLE_FAILED;
 	}
