@@ -47,6 +47,12 @@ def test_passes_in_the_place_of_the_control_domain(boot):
     assert figure(facts, "xenfc ring-0 calls") > 0
 
 
+def test_passes_in_a_guest_that_it_builds_itself(boot):
+    facts = boot("guest", "seed=1", "loops=20000", "quiet")
+    assert facts["status"] == 0, facts["console"][-3000:]
+    assert "as PV guest;" in facts["console"]
+
+
 def test_first_call_comes_soon(boot):
     """The best of three: the machine that emulates may be busy."""
     best = min(boot("loops=1", "quiet")["first_call_s"] for _ in range(3))
