@@ -1,8 +1,9 @@
 #!/bin/sh
 # One test in two domains, met through the barrier "ready": the domain whose role is "server"
 # serves, the one whose role is "client" drives each workload of RUSHIT_WORKLOADS for
-# RUSHIT_SECONDS, and leaves figures.json.
-: "${RUSHIT_WORKLOADS:=tcp_rr tcp_crr tcp_stream udp_rr udp_stream}" "${RUSHIT_SECONDS:=5}"
+# RUSHIT_SECONDS, waits RUSHIT_PATIENCE seconds for the other end, and leaves figures.json.
+: "${RUSHIT_WORKLOADS:=tcp_rr tcp_crr tcp_stream udp_rr udp_stream}" "${RUSHIT_SECONDS:=5}" \
+	"${RUSHIT_PATIENCE:=120}"
 fail=0
 
 serve() {
@@ -10,7 +11,7 @@ serve() {
 		> "$XENTEST_SHARED/$XENTEST_DOMAIN/rushit.address"
 	xenruntests --barrier ready || return 99
 	for name in $RUSHIT_WORKLOADS; do
-		./rushit "$name" --json --patience 120 || fail=$?
+		./rushit "$name" --json --patience "$RUSHIT_PATIENCE" || fail=$?
 	done
 }
 
@@ -19,7 +20,7 @@ drive() {
 	server=$(cat "$XENTEST_SHARED"/*/rushit.address)
 	for name in $RUSHIT_WORKLOADS; do
 		./rushit "$name" -c -H "$server" -l "$RUSHIT_SECONDS" --warmup 1 --json \
-			--patience 120 > output || fail=$?
+			--patience "$RUSHIT_PATIENCE" > output || fail=$?
 		cat output
 		cat output >> figures.json
 	done
