@@ -51,7 +51,7 @@ static int fake_set(struct door *door, uint64_t kb, struct why *why)
 	why_set(why, "the fake refuses");
 	if (f->refuses)
 		return -EINVAL;
-	f->target = kb;
+	f->target = kb / 4 * 4;	/* whole pages */
 	if (f->on_set)
 		f->on_set();
 	return 0;

@@ -35,7 +35,7 @@ static int setup(void **state)
 	fake_door_init(&stage->fake, &stage->door, &today);
 	stage->fake.available = 60 << 10;
 	fake_trial_init(&stage->trial, &stage->door, &stage->report);
-	stage->trial.step = 8 << 10;
+	stage->trial.step = (8 << 10) + 4;	/* its half is no whole page */
 	*state = stage;
 	return 0;
 }
