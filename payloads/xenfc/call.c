@@ -34,6 +34,11 @@ uint64_t draw_interesting(struct call *call, unsigned int bits)
 	}
 }
 
+uint32_t draw_mostly(struct call *call, unsigned int percent, uint64_t bound)
+{
+	return (uint32_t)(chance(call, percent) ? draw(call, bound) : draw_interesting(call, 32));
+}
+
 static void draw_field(struct call *call, uint8_t *at, size_t size)
 {
 	uint64_t value;

@@ -86,7 +86,7 @@ struct call {
 	unsigned int n_areas;
 	struct area *structure;	/* the argument structure, if the operation has one */
 	unsigned int pointer;	/* which argument points to it */
-	uint8_t *torn;		/* the lowest address in the arena's last bytes that was handed over */
+	uint8_t *torn;		/* the lowest address handed over in the arena's last bytes */
 	bool in_multicall;
 	bool twice;		/* make it two times over different memory, and compare */
 
@@ -154,6 +154,8 @@ void expect_success(struct call *call);
 uint64_t draw(struct call *call, uint64_t bound);
 bool chance(struct call *call, unsigned int percent);
 uint64_t draw_interesting(struct call *call, unsigned int bits);	/* edges, mostly */
+/* `percent` times in a hundred below `bound`, else any edge of 32 bits. */
+uint32_t draw_mostly(struct call *call, unsigned int percent, uint64_t bound);
 void draw_fields(struct call *call);	/* all input fields of the operation */
 
 /* Memory in the arena, at most 4.9 pages; zeroes, or random bytes. */

@@ -76,8 +76,7 @@ static bool command_exists(const struct family *family, uint32_t command)
 static void draw_unknown_command(struct call *call)
 {
 	do {
-		call->command = chance(call, 70) ? (uint32_t)draw(call, 160) :
-			(uint32_t)draw_interesting(call, 32);
+		call->command = draw_mostly(call, 70, 160);
 	} while (command_exists(call->family, call->command));
 }
 

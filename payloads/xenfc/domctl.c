@@ -89,7 +89,8 @@ static uint16_t draw_domain(struct call *call)
 	if (kind < 80 && refuses_self && call->run->machine.domid != DOMID_SELF)
 		return call->run->machine.domid;
 	if (kind < 90)
-		return (uint16_t)(DOMID_FIRST_RESERVED + draw(call, 0x10000 - DOMID_FIRST_RESERVED));
+		return (uint16_t)(DOMID_FIRST_RESERVED +
+				  draw(call, 0x10000 - DOMID_FIRST_RESERVED));
 	return (uint16_t)(DOMID_NOBODY_FIRST +
 			  draw(call, DOMID_NOBODY_LAST - DOMID_NOBODY_FIRST + 1));
 }

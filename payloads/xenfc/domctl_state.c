@@ -8,7 +8,7 @@
 
 static uint32_t draw_vcpu(struct call *call)
 {
-	return chance(call, 85) ? (uint32_t)draw(call, 5) : (uint32_t)draw_interesting(call, 32);
+	return draw_mostly(call, 85, 5);
 }
 
 static bool vcpu_exists(const struct call *call, uint32_t vcpu)

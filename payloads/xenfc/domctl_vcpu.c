@@ -11,7 +11,7 @@ static uint32_t *vcpu_word(const struct call *call)
 
 static uint32_t draw_vcpu(struct call *call)
 {
-	return chance(call, 85) ? (uint32_t)draw(call, 5) : (uint32_t)draw_interesting(call, 32);
+	return draw_mostly(call, 85, 5);
 }
 
 static bool vcpu_exists(const struct call *call, uint32_t vcpu)
@@ -97,7 +97,7 @@ static void generate_affinity(struct call *call)
 	struct area *map;
 
 	a->vcpu = draw_vcpu(call);
-	a->flags = chance(call, 90) ? (uint32_t)draw(call, 4) : (uint32_t)draw_interesting(call, 32);
+	a->flags = draw_mostly(call, 90, 4);
 	a->cpumap_hard.nr_bits = (uint32_t)draw(call, 130);
 	map = buffer_take(call, &a->cpumap_hard.bitmap, 32, true, true);
 	map->out_size = map->out_size ? (a->cpumap_hard.nr_bits + 7) / 8 : 0;
@@ -197,7 +197,7 @@ static void generate_trigger(struct call *call)
 {
 	struct xen_domctl_sendtrigger *t = &domctl_of(call)->u.sendtrigger;
 
-	t->trigger = chance(call, 80) ? (uint32_t)draw(call, 6) : (uint32_t)draw_interesting(call, 32);
+	t->trigger = draw_mostly(call, 80, 6);
 	t->vcpu = draw_vcpu(call);
 }
 

@@ -94,8 +94,7 @@ static void generate_interdomain(struct call *call)
 	struct evtchn_bind_interdomain *b = (void *)structure(call);
 
 	b->remote_dom = draw_target(call);
-	b->remote_port = chance(call, 90) ? (uint32_t)draw(call, 8) :
-		(uint32_t)draw_interesting(call, 32);
+	b->remote_port = draw_mostly(call, 90, 8);
 }
 
 static bool waits_for_us(const struct call *call, const struct domain_model *domain, uint32_t port)
@@ -133,8 +132,7 @@ static void generate_status(struct call *call)
 	struct evtchn_status *s = (void *)structure(call);
 
 	s->dom = chance(call, 10) ? DOMID_SELF : draw_target(call);
-	s->port = chance(call, 90) ? (uint32_t)draw(call, MODEL_PORTS) :
-		(uint32_t)draw_interesting(call, 32);
+	s->port = draw_mostly(call, 90, MODEL_PORTS);
 }
 
 static void expect_status(struct call *call)
@@ -171,7 +169,7 @@ static void generate_virq(struct call *call)
 {
 	struct evtchn_bind_virq *b = (void *)structure(call);
 
-	b->virq = chance(call, 70) ? (uint32_t)draw(call, VIRQS) : (uint32_t)draw_interesting(call, 32);
+	b->virq = draw_mostly(call, 70, VIRQS);
 	b->vcpu = chance(call, 70) ? 0 : VCPU_BEYOND + (uint32_t)draw(call, 1000);
 }
 

@@ -18,8 +18,7 @@ static struct xen_hvm_param *param_of(const struct call *call)
 static void generate_param(struct call *call)
 {
 	param_of(call)->domid = draw_target(call);
-	param_of(call)->index = chance(call, 80) ? (uint32_t)draw(call, HVM_NR_PARAMS + 1) :
-		(uint32_t)draw_interesting(call, 32);
+	param_of(call)->index = draw_mostly(call, 80, HVM_NR_PARAMS + 1);
 	param_of(call)->value = draw_interesting(call, 64);
 }
 

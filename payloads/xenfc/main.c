@@ -81,7 +81,8 @@ static const struct option_spec option_list[] = {
 	  .help = "say only what failed; much faster" },
 	{ .name = "i-own-this-machine", .flag = &options.own_machine,
 	  .help = "run although " FLAG_FILE " does not exist" },
-	{ .name = "json", .flag = &options.json, .help = "one JSON object a line; implies --quiet" },
+	{ .name = "json", .flag = &options.json,
+	  .help = "one JSON object a line; implies --quiet" },
 	{ .name = "ktap", .flag = &options.ktap, .help = "a KTAP verdict; implies --quiet" },
 	{ .name = NULL },
 };
@@ -92,8 +93,8 @@ static const struct program_spec program = {
 	.summary = "Makes random hypercalls, knows what Xen must answer to each, and checks it.",
 	.epilog = "It makes, pauses and destroys domains with numbers from 30000 on, and may well "
 		  "crash the machine.\n"
-		  "Exit status: 0 all answers were right, 1 some were not, 2 usage, 77 no hypercall "
-		  "gets through here, 99 it could not run.",
+		  "Exit status: 0 all answers were right, 1 some were not, 2 usage, 77 no "
+		  "hypercall gets through here, 99 it could not run.",
 	.options = option_list,
 };
 
@@ -128,7 +129,8 @@ static struct plan make_plan(void)
 	if (options.to >= 0)
 		plan.to = (uint64_t)options.to;
 	if (plan.to < plan.from)
-		options_error(&program, "--to %llu is before --from %llu; write the smaller one first",
+		options_error(&program,
+			      "--to %llu is before --from %llu; write the smaller one first",
 			      (unsigned long long)plan.to, (unsigned long long)plan.from);
 	plan.limit_ns = (uint64_t)options.seconds * 1000000000u;
 	plan.only = options.only;
@@ -155,8 +157,9 @@ static void check_patterns(void)
 	const char *nearest = listing_unmatched(options.only);
 
 	if (nearest)
-		options_error(&program, "no operation matches '%s'; the nearest is %s (--list shows "
-			      "them all)", options.only, nearest);
+		options_error(&program,
+			      "no operation matches '%s'; the nearest is %s (--list shows all)",
+			      options.only, nearest);
 }
 
 static int cannot(int status, const char *why, const char *advice)

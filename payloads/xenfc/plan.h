@@ -12,7 +12,7 @@ struct call;
 
 enum danger {
 	DANGER_SAFE = 1,	/* changes nothing that outlives the call */
-	DANGER_OWN = 2,		/* changes domains that this run created, or the caller's own things */
+	DANGER_OWN = 2,		/* changes domains that this run created */
 	DANGER_HOST = 4,	/* changes the host */
 	DANGER_FATAL = 8,	/* may end the machine or the calling domain */
 };
@@ -44,7 +44,7 @@ struct plan {
 	enum role role;
 	unsigned int release;	/* what the oracle goes by; RELEASE_ASK: ask Xen */
 	enum telling telling;
-	bool dry_run;		/* say what would be called, call nothing; the door needs no hypercall */
+	bool dry_run;		/* call nothing: the door needs no hypercall */
 	void (*show)(const struct call *call);	/* in a dry run: what to do instead of telling it */
 	uint64_t block;		/* calls between marks and leak checks; 0: the default, 4096 */
 };

@@ -36,7 +36,7 @@ static bool platform_expect(struct call *call)
 
 static uint32_t draw_cpu(struct call *call)
 {
-	return chance(call, 80) ? (uint32_t)draw(call, 4) : (uint32_t)draw_interesting(call, 32);
+	return draw_mostly(call, 80, 4);
 }
 
 static void generate_cpuinfo(struct call *call)
@@ -67,7 +67,7 @@ static void generate_firmware(struct call *call)
 	struct xenpf_firmware_info *f = &platform_of(call)->u.firmware_info;
 
 	f->type = kinds[draw(call, COUNT(kinds))];
-	f->index = chance(call, 50) ? (uint32_t)draw(call, 3) : (uint32_t)draw_interesting(call, 32);
+	f->index = draw_mostly(call, 50, 3);
 }
 
 static void expect_firmware(struct call *call)
@@ -105,8 +105,7 @@ static void generate_symbol(struct call *call)
 	struct area *name;
 
 	s->namelen = (uint32_t)draw(call, 128);
-	s->symnum = chance(call, 70) ? (uint32_t)draw(call, 8000) :
-		(uint32_t)draw_interesting(call, 32);
+	s->symnum = draw_mostly(call, 70, 8000);
 	name = buffer_take(call, &s->name, 128, true, true);
 	name->out_size = name->out_size ? s->namelen : 0;
 }

@@ -1,7 +1,7 @@
 /*
  * The small hypercalls: vm_assist, console_io, kexec_op, xenpmu_op, xsm_op, argo_op, mca,
- * set_timer_op.  What they would do to the caller or to the host stays out; how they refuse
- * is checked.
+ * set_timer_op, multicall.  What they would do to the caller or to the host stays out; how
+ * they refuse is checked.
  */
 #include "run.h"
 
@@ -271,3 +271,40 @@ static const struct operation timer_list[] = {
 };
 
 FAMILY(timer, "timer", __HYPERVISOR_set_timer_op, timer_list, 0, generate_timer, always);
+
+/* multicall(entries, count): one inside of another is refused, and the rest goes on. */
+
+#define NESTED_ENTRIES 3u
+
+static void generate_nested(struct call *call)
+{
+	struct area *area = area_take(call, NESTED_ENTRIES * sizeof(multicall_entry_t), false);
+	multicall_entry_t *entries = (void *)area->at;
+
+	entries[0].op = __HYPERVISOR_multicall;
+	entries[0].args[0] = (unsigned long)area_sure(area) + 2 * sizeof(*entries);
+	entries[0].args[1] = 1;
+	entries[1].op = entries[2].op = __HYPERVISOR_xen_version;
+	area->out_size = area->size;
+	call->arguments[0] = area_sure(area);
+	call->arguments[1] = draw(call, NESTED_ENTRIES);
+}
+
+static void after_nested(struct call *call)
+{
+	const multicall_entry_t *entries = (const void *)call->areas[0].at;
+
+	if (call->arguments[1] > 0 && (long)entries[0].result != ERR(EINVAL))
+		call_wrong(call, "a multicall inside of one gave %ld", (long)entries[0].result);
+	if (call->arguments[1] > 1 && (long)entries[1].result <= 0)
+		call_wrong(call, "the call after it gave %ld", (long)entries[1].result);
+	if (entries[2].result)
+		call_wrong(call, "a call beyond the count was made");
+}
+
+static const struct operation nested_list[] = {
+	{ .name = "nested", .danger = DANGER_SAFE, .traits = TRAIT_ALONE, .weight = 4,
+	  .expect = expect_success, .after = after_nested },
+};
+
+FAMILY(multicall, "multicall", __HYPERVISOR_multicall, nested_list, 0, generate_nested, always);

@@ -157,7 +157,7 @@ static void generate_power(struct call *call)
 	p->type = (uint32_t)draw_interesting(call, 8);
 	if ((p->type & 0xf) == 3)
 		p->type &= ~1u;
-	p->cpuid = chance(call, 70) ? (uint32_t)draw(call, 3) : (uint32_t)draw_interesting(call, 32);
+	p->cpuid = draw_mostly(call, 70, 3);
 }
 
 static void expect_power(struct call *call)

@@ -12,8 +12,7 @@ static uint32_t smaller(uint32_t a, uint32_t b)
 /* A count near a limit, or any. */
 static uint32_t draw_count(struct call *call, uint32_t limit)
 {
-	return chance(call, 80) ? (uint32_t)draw(call, limit + 2) :
-		(uint32_t)draw_interesting(call, 32);
+	return draw_mostly(call, 80, limit + 2);
 }
 
 /* EFAULT if a buffer for `count` entries that Xen would fill is out of reach. */
@@ -201,7 +200,7 @@ static void generate_features(struct call *call)
 {
 	struct xen_sysctl_cpu_featureset *f = &sysctl_of(call)->u.cpu_featureset;
 
-	f->index = chance(call, 90) ? (uint32_t)draw(call, 7) : (uint32_t)draw_interesting(call, 32);
+	f->index = draw_mostly(call, 90, 7);
 	f->nr_features = draw_count(call, 24);
 	buffer_take(call, &f->features, 64 * sizeof(uint32_t), true, true);
 }
@@ -236,7 +235,7 @@ static void generate_policy(struct call *call)
 	struct xen_sysctl_cpu_policy *p = &sysctl_of(call)->u.cpu_policy;
 	uint32_t leaves;
 
-	p->index = chance(call, 90) ? (uint32_t)draw(call, 7) : (uint32_t)draw_interesting(call, 32);
+	p->index = draw_mostly(call, 90, 7);
 	p->_rsvd = chance(call, 5);
 	leaves = chance(call, 5) ? MOST_LEAVES : 16;
 	p->nr_leaves = (uint32_t)draw(call, leaves);
@@ -267,7 +266,8 @@ static void after_physinfo(struct call *call)
 	const struct xen_sysctl_physinfo *p = &sysctl_of(call)->u.physinfo;
 	const struct machine *m = &call->run->machine;
 
-	if (!call->result && (p->total_pages != m->total_pages || p->max_cpu_id + 1 != m->processors))
+	if (!call->result &&
+	    (p->total_pages != m->total_pages || p->max_cpu_id + 1 != m->processors))
 		call_wrong(call, "physinfo told another machine than at the start");
 	if (!call->result && p->pad)
 		call_wrong(call, "physinfo has padding that is not zero");

@@ -66,8 +66,7 @@ static void generate_features(struct call *call)
 {
 	struct xen_feature_info *f = (void *)call->structure->at;
 
-	f->submap_idx = chance(call, 50) ? (uint32_t)draw(call, XENFEAT_NR_SUBMAPS + 1) :
-		(uint32_t)draw_interesting(call, 32);
+	f->submap_idx = draw_mostly(call, 50, XENFEAT_NR_SUBMAPS + 1);
 }
 
 static void expect_features(struct call *call)
