@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "benchmark.h"
+#include "environment.h"
 #include "probe.h"
 
 #define PAGE 4096
@@ -80,6 +81,9 @@ static const char *no_kvm(const struct machine *machine)
 	(void)machine;
 	if (access("/dev/kvm", R_OK | W_OK) < 0)
 		return "no /dev/kvm: only where KVM can start machines";
+	/* An emulated processor's nested virtualisation was seen to take the whole machine down. */
+	if (environment_hypervisor())
+		return "only where KVM runs on the hardware itself, not nested in a virtual machine";
 	return survives(halt_once) ? NULL : "/dev/kvm is there, but a machine of it does not run";
 }
 
