@@ -8,6 +8,7 @@
 #define OVERHEAD_FACTOR 100
 /* A sample this long is long enough, if the overhead is a small part of it. */
 #define SAMPLE_LONG_NS 100e6
+#define ROUGH_SAMPLE_LONG_NS 20e6
 #define PRECISION 0.01
 /* Up to here every sample is followed by a look at the interval; then every hundredth part. */
 #define LOOK_EACH 1000
@@ -67,7 +68,8 @@ static uint32_t enough_runs(struct estimator *e)
 	double usual = stats_median(e->overheads, e->n_overheads);
 	double spread = usual - stats_min(e->overheads, e->n_overheads);
 	double typical = stats_median(e->samples, e->n), cost = typical - usual;
-	double wanted = fmin(OVERHEAD_FACTOR * usual, fmax(SAMPLE_LONG_NS, 10 * usual));
+	double enough = e->rules.stop == STOP_ROUGH ? ROUGH_SAMPLE_LONG_NS : SAMPLE_LONG_NS;
+	double wanted = fmin(OVERHEAD_FACTOR * usual, fmax(enough, 10 * usual));
 	uint32_t runs = e->runs;
 
 	if (typical >= wanted)
