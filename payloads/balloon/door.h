@@ -46,6 +46,8 @@ struct door {
 	const char *(*path)(struct door *door);
 	/* Only xl: what `xl mem-max` sets; 0 or -errno. */
 	int (*set_ceiling)(struct door *door, uint64_t kb, struct why *why);
+	/* Only xl: tell the domain a target without xl, which refuses some. */
+	int (*set_unchecked)(struct door *door, uint64_t kb, struct why *why);
 	void (*close)(struct door *door);
 
 	void *state;

@@ -137,6 +137,22 @@ static int xl_set(struct door *door, uint64_t kb, struct why *why)
 	return xl_amount(door, "mem-set", kb, why);
 }
 
+static int xl_set_unchecked(struct door *door, uint64_t kb, struct why *why)
+{
+	struct tool *tool = door->state;
+	char path[96], amount[32];
+	int error;
+
+	if (find_number(tool, why))
+		return -EINVAL;
+	snprintf(path, sizeof(path), "/local/domain/%" PRIu32 "/memory/target", tool->number);
+	snprintf(amount, sizeof(amount), "%" PRIu64, kb);
+	error = xenstore_write(&tool->xenstore, path, amount);
+	if (error)
+		why_errno(why, -error, "cannot write %s in xenstore", path);
+	return error;
+}
+
 /* Lines of `dommemstat` are "actual 1048576". */
 static bool statistic(const char *text, const char *label, uint64_t *number)
 {
@@ -219,6 +235,7 @@ int door_open_xl(struct door *door, const char *domain, struct why *why)
 		return -1;
 	*door = (struct door){ .name = "xl", .view = xl_view, .set = xl_set,
 			       .set_ceiling = xl_set_ceiling,
+			       .set_unchecked = xl_set_unchecked,
 			       .close = tool_close, .state = tool };
 	tool->hypervisor = hypervisor_open();
 	if (!tool->hypervisor) {
