@@ -2,6 +2,8 @@
 #   PROGRAMS       what is built here; NAME is linked from NAME_SOURCES
 #   NAME_SOURCES   its C files; NAME_LIBS what else it is linked with
 #   LIB_PARTS      the parts of payloads/lib that are used here
+#   NAMES          other names under which the first program is called
+#   ALSO           files and folders that are installed beside the programs
 #   TESTS          cmocka programs: tests/NAME.c each, linked with TEST_SOURCES
 #                  and, when there are any, NAME_TEST_SOURCES
 # Everything goes to BUILD; `make check` builds with sanitizers into BUILD-check.
@@ -24,7 +26,10 @@ TEST_LIMIT ?= 120
 LIB_OBJECTS = $(LIB_PARTS:%=$(BUILD)/lib-%.o)
 COMPILE = $(CC) $(CPPFLAGS) $(CFLAGS)
 
-.PHONY: all check run-tests clean FORCE
+PREFIX ?= /usr/local
+INSTALLED = $(DESTDIR)$(PREFIX)/lib/xentest/payloads
+
+.PHONY: all check install run-tests clean FORCE
 all: $(PROGRAMS:%=$(BUILD)/%)
 
 $(BUILD):
@@ -53,6 +58,14 @@ $(BUILD)/tests/$(1): $(BUILD)/tests/$(1).o $$(TEST_SOURCES:%.c=$(BUILD)/%.o) \
 	$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$^ $$(TEST_LIBS) -lcmocka -lm
 endef
 $(foreach test,$(TESTS),$(eval $(call test_rule,$(test))))
+
+# With STRIP=1 without what only a debugger reads.
+install: all
+	install -d $(INSTALLED)
+	$(if $(PROGRAMS),install $(if $(STRIP),-s) -m 755 $(PROGRAMS:%=$(BUILD)/%) $(INSTALLED))
+	$(if $(NAMES),cd $(INSTALLED) && for name in $(NAMES); do \
+		ln -sf $(firstword $(PROGRAMS)) $$name || exit 1; done)
+	$(if $(ALSO),cp -R $(ALSO) $(INSTALLED))
 
 check:
 	$(MAKE) BUILD=$(BUILD)-check STATIC= CFLAGS="$(CFLAGS) $(SANITIZE)" run-tests
