@@ -1,6 +1,6 @@
 /*
  * Requests and responses in datagrams.  The first byte tells which request an answer is
- * for: one that comes after it was given up is not taken for the next one's.
+ * for: a second one, after the request was repeated, is not taken for the next one's.
  */
 #include <sys/epoll.h>
 
@@ -9,13 +9,13 @@
 #include "worker.h"
 #include "workload.h"
 
-#define GIVE_UP_NS NS_PER_S
+#define REPEAT_NS NS_PER_S
 
 static void ask(struct flow *flow)
 {
 	struct worker *w = flow->worker;
 
-	w->buffer[0] = (char)++flow->sequence;
+	w->buffer[0] = (char)flow->sequence;
 	flow->next_ns = clock_ns();
 	/* What cannot be sent now is as good as lost on the way. */
 	if (flow_send(flow, (size_t)w->settings->request_size, 0) == FLOW_ENDED)
@@ -26,6 +26,7 @@ static void launch(struct flow *flow, uint64_t due_ns)
 {
 	flow->busy = true;
 	flow->start_ns = due_ns;
+	flow->sequence++;
 	ask(flow);
 }
 
@@ -73,10 +74,10 @@ static void client_ready(struct flow *flow, uint32_t events)
 		schedule_done(w->schedule, flow, now);
 }
 
-/* The transaction goes on, and its latency from the first request. */
+/* The same request once more: an answer to the first, however late, ends the transaction. */
 static void client_check(struct flow *flow, uint64_t now_ns)
 {
-	if (!flow->busy || now_ns < flow->next_ns + GIVE_UP_NS)
+	if (!flow->busy || now_ns < flow->next_ns + REPEAT_NS)
 		return;
 	count(&flow->worker->counters.lost, 1);
 	ask(flow);

@@ -250,11 +250,14 @@ def test_interrupt_keeps_results(pair, victim):
     assert ends[0].lines("result")[0]["interrupted"]
 
 
-def test_no_datagram_arrives_is_a_failure(pair):
+@pytest.mark.parametrize(
+    "name, words", [("udp_stream", "no datagram"), ("udp_rr", "no transactions")]
+)
+def test_no_datagram_arrives_is_a_failure(pair, name, words):
     """The server's data port is another than the client's."""
-    both = pair("udp_stream")
+    both = pair(name)
     server = both.server()
     both.data = free_ports(1)[0]
     ended = Ended(both.client())
-    assert ended.status == 1 and "no datagram" in ended.err, ended
+    assert ended.status == 1 and words in ended.err, ended
     assert Ended(server).status == 1
