@@ -22,7 +22,7 @@ figures=json:figures.json
 timeout=4m
 [bridge]
 run_command=./between-domains.sh
-env=RUSHIT_SECONDS=1
+env=RUSHIT_SECONDS=4
 [vsock]
 run_command=./vsock-loopback.sh
 env=RUSHIT_SECONDS=1
