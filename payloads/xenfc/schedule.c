@@ -39,6 +39,9 @@ static void after_remote(struct call *call)
 	call->domain->shut = true;
 	info = domain_read(call->run, call->domain->id);
 	code = info ? info->flags >> XEN_DOMINF_shutdownshift & XEN_DOMINF_shutdownmask : 0;
+	/* Xen itself crashes HVM domains that run out of memory for paging. */
+	if (info && call->domain->hvm && code == SHUTDOWN_crash)
+		return;
 	if (!info || !(info->flags & XEN_DOMINF_shutdown) || code != call->domain->shut_code)
 		call_wrong(call, "the domain is not shut down with %u", call->domain->shut_code);
 }
