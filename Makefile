@@ -13,7 +13,7 @@ LAB_PACKAGES = qemu-system-x86 qemu-utils mmdebstrap grub-common grub-pc-bin xor
 PAYLOAD_PACKAGES = libxen-dev libluajit-5.1-dev lua-ljsyscall
 CHECK_PACKAGES = libcmocka-dev python3-pytest python3-pytest-xdist python3-hypothesis mypy black flake8 shellcheck groff-base
 
-.PHONY: all deps check check-unit check-lab lint nightly install clean
+.PHONY: all deps check check-mutants fuzz lint nightly install clean
 
 all:
 
@@ -21,17 +21,34 @@ deps:
 	tools/install-packages $(RUN_PACKAGES) $(XEN_PACKAGES) $(LAB_PACKAGES) \
 		$(PAYLOAD_PACKAGES) $(CHECK_PACKAGES)
 
+# Whether xenfc sees the planted bugs of tests/mutants: builds Xen twenty times.
+check-mutants: deps
+	tools/check-mutants
+
+# Strangers' bytes for rushit: needs clang.  RUNS=N for a short look.
+fuzz:
+	$(MAKE) -C payloads/rushit fuzz
+
 nightly: deps
 	./xenlab run controls/nightly.cfg
 
 check: deps lint
 	tools/check
 
+# Python and shell that have no ending of their own.
+PYTHON_TOOLS = $(addprefix tools/,check bench-night make-man check-mutants) \
+	$(addprefix payloads/,xenfc/ring0/boot xenfc/ring0/minimise xenfc/coverage/report \
+		rushit/bench oneway/bench/harness-cost virtbench/tests/agreement/agree)
+SHELL_TOOLS = $(addprefix payloads/,xenfc/ring0/run-guest vsock/bench/rates rushit/between-domains.sh \
+		rushit/vsock-loopback.sh) tests/lab/*.sh \
+	payloads/virtbench/backends/guest payloads/virtbench/backends/qemu-guest \
+	payloads/virtbench/backends/stop-process payloads/virtbench/backends/*/st*
+
 lint:
-	black -q -l 100 --check xentest tests tools/check tools/bench-night tools/make-man
+	black -q -l 100 --check xentest tests $(PYTHON_TOOLS)
 	mypy --strict xentest
 	flake8 --max-line-length 100 --extend-ignore=E203,W503 xentest tests
-	shellcheck -S warning -s sh init.d/xentest controls/tests/*.sh tools/install-packages \
+	shellcheck -S warning -s sh init.d/xentest controls/tests/*.sh tools/install-packages $(SHELL_TOOLS) \
 		$(addprefix xentest/lab/files/,init start start-host start-control-domain start-guest \
 		shared-folders services stop vif-lab block-lab)
 

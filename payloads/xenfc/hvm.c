@@ -147,6 +147,12 @@ static const xen_dm_op_buf_t *first_buffer(const struct call *call)
 	return (const xen_dm_op_buf_t *)(const void *)call->areas[0].at;
 }
 
+/* dm_op looks domains up by number: oneself is refused, but DOMID_SELF is nobody. */
+static long who_is_no_target(const struct call *call, uint16_t id)
+{
+	return id == call->run->machine.domid && id != DOMID_SELF ? ERR(EPERM) : ERR(ESRCH);
+}
+
 /* A list in the arena's last bytes names a buffer that is out of reach. */
 static void expect_elsewhere(struct call *call, uint16_t id)
 {
@@ -154,7 +160,7 @@ static void expect_elsewhere(struct call *call, uint16_t id)
 	if (!reachable(call, call->arguments[2], sizeof(xen_dm_op_buf_t)))
 		return;
 	if (!call->domain)
-		expect_only(call, id == call->run->machine.domid ? ERR(EPERM) : ERR(ESRCH));
+		expect_only(call, who_is_no_target(call, id));
 	else if (!call->domain->hvm)
 		expect_only(call, ERR(EINVAL));
 }
@@ -169,10 +175,8 @@ static bool dm_expect(struct call *call)
 		expect_only(call, ERR(E2BIG));
 	else if (call->arguments[2] != area_sure(&call->areas[0]))
 		expect_elsewhere(call, id);
-	else if (id == call->run->machine.domid)
-		expect_only(call, id == DOMID_SELF ? ERR(ESRCH) : ERR(EPERM));
 	else if (!call->domain)
-		expect_only(call, ERR(ESRCH));
+		expect_only(call, who_is_no_target(call, id));
 	else if (!call->domain->hvm)
 		expect_only(call, ERR(EINVAL));
 	else if (buffer->size < offsetof(struct xen_dm_op, u) ||

@@ -245,6 +245,7 @@ def _configure(root: Path) -> None:
         _install(root / "etc/xenlab" / name, (FILES / name).read_text(), 0o755)
     for name in ("vif-lab", "block-lab"):
         _install(root / "etc/xen/scripts" / name, (FILES / name).read_text(), 0o755)
+    _install(root / "etc/xentest/fuzzing-allowed", "This machine is made to be broken.\n")
     _install(root / "etc/inittab", (FILES / "inittab").read_text())
     _install(root / "etc/exports", (FILES / "exports").read_text())
     _install(root / "etc/fstab", (FILES / "fstab-guest").read_text())
