@@ -163,7 +163,7 @@ def _keep_snapshot(running: machine.Running, kept: Path) -> None:
 
 def _tar(files: Sequence[Path]) -> bytes:
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
+    with tarfile.open(fileobj=buffer, mode="w", dereference=True) as archive:
         for path in files:
             if not path.exists():
                 raise UsageError(f"--file {path}: there is no such file")
