@@ -11,7 +11,7 @@ from xentest import control
 
 pytestmark = pytest.mark.lab
 CONTROL = nights.SOURCE / "controls/nightly.cfg"
-LIMIT = 600.0  # the image may have to be made first
+LIMIT = 900.0  # the image may have to be made first
 PHASES = ("reboot", "prepare", "tests", "shut down", "check", "xentest itself")
 
 
@@ -36,9 +36,9 @@ def test_nightly(tmp_path):
         for domain in wanted.domains
         for number, test in wanted.plan(domain)
     }
-    assert len(planned) == 10
+    assert len(planned) == 16
     assert planned <= set(found), str(night)
-    assert "dom0 7-leak-check" in found, found
+    assert "dom0 10-leak-check" in found, found
     assert set(found.values()) == {"pass"}, str(night)
     for name in found:
         assert re.search(rf"^{name.split()[0]} +{name.split()[1]} +pass", night.summary, re.M), name
@@ -46,7 +46,7 @@ def test_nightly(tmp_path):
     for name in planned:
         domain, folder = name.split()
         output = night.folder / "domains" / domain / folder / "output"
-        assert output.read_text().startswith("KTAP version 1"), name
+        assert "KTAP version 1\n" in output.read_text(errors="replace").replace("\r", ""), name
         assert night.result(domain, folder)["subtests"], name
     for phase in PHASES:
         assert phase in night.text, f"{phase} is not in the table of phases:\n{night.text}"
