@@ -1,10 +1,16 @@
 """Fixtures that several test modules use."""
 
+import signal
 from pathlib import Path
 
 import pytest
 
 from runner_box import Box
+
+
+# Whoever runs the tests in the background may have had this ignored; what is tested here
+# would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
