@@ -263,8 +263,10 @@ def test_strangers_and_liars_are_refused_and_the_run_goes_on(toy):
         "start_machine",
         f"""(/usr/bin/python3 -c "{stranger}" "$2" "$3"
         "$VIRTBENCH_CLIENT" 99 "$2" "$3" 2> "$HERE/liar"
-        "$VIRTBENCH_CLIENT" 0 "$2" "$3" &
-        "$VIRTBENCH_CLIENT" 0 "$2" "$3" &
+        for twin in 1 2; do
+            ("$VIRTBENCH_CLIENT" 0 "$2" "$3"; echo ended > "$HERE/refused") &
+        done
+        until [ -e "$HERE/refused" ]; do sleep 0.05; done
         "$VIRTBENCH_CLIENT" 1 "$2" "$3" & wait
         ) < /dev/null > /dev/null 2>&1 &
         [ "$1" = 0 ] || kill $!
