@@ -26,7 +26,7 @@ WANTED = {
     "guest2 1-hostile": ("pass", "refused"),
     "guest2 2-good": ("pass", ""),
     "guest3 1-good": ("blocked", "panic"),
-    "scratch 2-boot": ("timeout", "120 s"),
+    "scratch 2-boot": ("timeout", "never came up"),
     "scratch 1-good": ("blocked", "last console line"),
 }
 
