@@ -46,9 +46,7 @@ def guarded_main(name: str, main: Callable[[Sequence[str]], int], argv: Sequence
     """Run a command so that no traceback reaches its user (`--debug` shows it)."""
     debug = "--debug" in argv
     try:
-        status = main([word for word in argv if word != "--debug"])
-        sys.stdout.flush()
-        return status
+        return _to_the_last_word(main, [word for word in argv if word != "--debug"])
     except XentestError as error:
         return _report(name, error, str(error), error.exit_status, debug)
     except KeyboardInterrupt:
@@ -66,6 +64,17 @@ def guarded_main(name: str, main: Callable[[Sequence[str]], int], argv: Sequence
             "  This is a fault of xentest; run again with --debug and report what it prints."
         )
         return _report(name, error, what, EXIT_BROKEN, debug)
+
+
+def _to_the_last_word(main: Callable[[Sequence[str]], int], words: Sequence[str]) -> int:
+    """Run `main`; a reader that went away is noticed here, not while the interpreter ends."""
+    try:
+        status = main(words)
+    except SystemExit:
+        sys.stdout.flush()
+        raise
+    sys.stdout.flush()
+    return status
 
 
 def _report(name: str, error: BaseException, what: str, status: int, debug: bool) -> int:

@@ -11,10 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Optional, Sequence
 
+import pytest
+
 SOURCE = Path(__file__).resolve().parents[2]
 CONTROLS = Path(__file__).resolve().parent / "controls"
 CACHE = Path(os.environ.get("XENLAB_CACHE", "/var/cache/xentest"))
 TAIL = 4000
+
+
+def needs_time(minutes: int) -> None:
+    """Skip, aloud, what would make every check much longer."""
+    if not os.environ.get("XENTEST_ALL"):
+        pytest.skip(f"takes about {minutes} minutes: XENTEST_ALL=1 runs it")
 
 
 class TooLong(AssertionError):

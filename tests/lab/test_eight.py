@@ -8,6 +8,7 @@ LIMIT = 600.0
 
 
 def test_eight_guests_meet(tmp_path):
+    nights.needs_time(5)
     night = nights.run(nights.CONTROLS / "eight.cfg", tmp_path / "results", LIMIT)
     assert night.status == 0, str(night)
     found = night.statuses()

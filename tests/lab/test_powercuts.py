@@ -37,6 +37,7 @@ def finished(results: Path) -> dict[str, str]:
 
 
 def test_ten_power_cuts(tmp_path):
+    nights.needs_time(7)
     seed = int(os.environ.get("XENTEST_SEED") or random.SystemRandom().randrange(1 << 32))
     print(f"seed: {seed} (XENTEST_SEED={seed} repeats the moments)")
     source, results = random.Random(seed), tmp_path / "results"
