@@ -4,6 +4,7 @@
 #define PATIENCE_NS 3000000000ull
 /* Xen's allocator of small objects keeps some pages for later. */
 #define SPARE_PAGES 48u
+#define MISSES 64u	/* numbers in a row without a domain end the search for others */
 
 static bool destroy_own(struct run *run)
 {
@@ -39,16 +40,53 @@ static bool own_are_gone(struct run *run)
 	return gone;
 }
 
+/* What belongs to domains that are not ours, and a number that stands for which they are. */
+struct others {
+	uint64_t pages;
+	uint64_t who;
+};
+
+static struct others others_read(struct run *run)
+{
+	struct others others = { 0, 0 };
+	const struct xen_domctl *d = domctl_aside_structure(run);
+	unsigned int misses = 0;
+
+	for (uint32_t id = 0; id < DOMID_OWN_FIRST && misses < MISSES; id++) {
+		if (domctl_aside(run, XEN_DOMCTL_getdomaininfo, (uint16_t)id)) {
+			misses++;
+			continue;
+		}
+		misses = 0;
+		id = d->domain;	/* before Xen 4.19 this may be a later one */
+		if (id >= DOMID_OWN_FIRST)
+			break;
+		others.pages += d->u.getdomaininfo.tot_pages;
+		others.who = others.who * 31 + id + 1;
+	}
+	return others;
+}
+
+/* Memory may move between Xen and other domains (their balloons) while we run: both count. */
 static bool pages_are_back(struct run *run)
 {
 	const struct xen_sysctl_physinfo *info = physinfo_read(run);
+	struct others others;
 
 	if (!info)
 		return false;
 	run->machine.free_pages = info->free_pages + info->scrub_pages;
 	run->machine.claimed_pages = info->outstanding_pages;
+	others = others_read(run);
+	run->machine.free_pages += others.pages;
+	if (run->free_at_start && others.who != run->others_at_start) {
+		/* A domain came or went, with pages that are in no count: begin anew. */
+		run->free_at_start = run->machine.free_pages;
+		run->claimed_at_start = run->machine.claimed_pages;
+	}
+	run->others_at_start = others.who;
 	return run->machine.free_pages + SPARE_PAGES >= run->free_at_start &&
-	       info->outstanding_pages <= run->claimed_at_start;
+	       run->machine.claimed_pages <= run->claimed_at_start;
 }
 
 static bool wait_for(struct run *run, bool (*condition)(struct run *run))

@@ -26,6 +26,7 @@ struct run {
 	struct call call;
 	uint8_t shadow[ARENA_BYTES];	/* what the arena must hold */
 	uint64_t free_at_start, claimed_at_start;	/* 0: not known yet */
+	uint64_t others_at_start;	/* which domains of others there were */
 	uint8_t first_output[5 * DOOR_PAGE];
 };
 
