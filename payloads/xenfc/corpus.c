@@ -12,6 +12,7 @@
 
 static uint64_t calls[CORPUS_MOST_CALLS];
 static char content[LARGEST + 1];
+static char only[4096];
 
 static const char *add(struct plan *plan, uint64_t first, uint64_t last)
 {
@@ -113,8 +114,15 @@ static const char *read_line(struct plan *plan, char *line)
 
 	if (!strncmp(line, "calls ", 6))
 		return corpus_parse_calls(line + 6, plan);
+	if (!strncmp(line, "only ", 5)) {
+		if (strlen(line + 5) >= sizeof(only))
+			return "its patterns are longer than any";
+		plan->only = strcpy(only, line + 5);
+		return NULL;
+	}
+	/* What is allowed is no part of a file: a file must not open the fences. */
 	if (strncmp(line, "seed ", 5) && strncmp(line, "release ", 8))
-		return "it has a line that is neither seed, release nor calls";
+		return "it has a line that is neither seed, release, only nor calls";
 	snprintf(word, sizeof(word), "%s", line);
 	*strchr(word, ' ') = '=';
 	return plan_word(plan, word);
@@ -152,9 +160,10 @@ int corpus_write(const char *path, const struct plan *plan, const char *list)
 	char temporary[4096];
 	int size, error;
 
-	size = snprintf(content, sizeof(content), MAGIC "release %u.%u\nseed %llu\ncalls %s\n",
+	size = snprintf(content, sizeof(content), MAGIC "release %u.%u\nseed %llu\n%s%s%scalls %s\n",
 			plan->release >> 16, plan->release & 0xffff,
-			(unsigned long long)plan->seed, list);
+			(unsigned long long)plan->seed, plan->only ? "only " : "",
+			plan->only ? plan->only : "", plan->only ? "\n" : "", list);
 	if (size < 0 || size > (int)LARGEST - 32)
 		return -E2BIG;
 	size += sprintf(content + size, "sum %016llx\n",

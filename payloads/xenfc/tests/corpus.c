@@ -55,6 +55,7 @@ static int make_file(void **state)
 	plan_default(&plan);
 	plan.seed = 77;
 	plan.release = RELEASE(4, 17);
+	plan.only = "domctl.*pause*";
 	if (corpus_write(path, &plan, "3,7-9"))
 		return -1;
 	file = fopen(path, "r");
@@ -77,6 +78,7 @@ static void what_was_written_is_read(void **state)
 	assert_null(corpus_read(path, &plan));
 	assert_int_equal(plan.seed, 77);
 	assert_int_equal(plan.release, RELEASE(4, 17));
+	assert_string_equal(plan.only, "domctl.*pause*");
 	assert_int_equal(plan.n_calls, 4);
 }
 
