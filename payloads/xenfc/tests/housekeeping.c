@@ -1,0 +1,127 @@
+/* What a burst leaves behind: a stand-in for Xen that keeps pages, claims, or only lends them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "run.h"
+#include "xenabi.h"
+
+#define GUEST 5u
+
+static uint8_t arena[ARENA_BYTES + DOOR_PAGE] __attribute__((aligned(DOOR_PAGE)));
+static struct run run;
+static struct door door;
+static uint64_t free_pages, claimed, guest_pages, moment;
+static uint32_t guest;
+
+static long told_of_domain(struct xen_domctl *d)
+{
+	if (d->cmd != XEN_DOMCTL_getdomaininfo || d->domain > guest)
+		return -XEN_ESRCH;
+	d->domain = (uint16_t)guest;
+	d->u.getdomaininfo.tot_pages = guest_pages;
+	return 0;
+}
+
+static long hypercall(struct door *unused, unsigned int number, const uint64_t a[5])
+{
+	(void)unused;
+	if (number == __HYPERVISOR_domctl)
+		return told_of_domain((void *)(uintptr_t)a[0]);
+	if (number == __HYPERVISOR_sysctl) {
+		struct xen_sysctl *s = (void *)(uintptr_t)a[0];
+
+		s->u.physinfo.free_pages = free_pages;
+		s->u.physinfo.outstanding_pages = claimed;
+		return 0;
+	}
+	return -XEN_ENOSYS;
+}
+
+static void say(struct door *unused, const char *text, size_t size)
+{
+	(void)unused;
+	(void)text;
+	(void)size;
+}
+
+static uint64_t now(struct door *unused)
+{
+	(void)unused;
+	return moment += 100000000;
+}
+
+static int begin(void **state)
+{
+	(void)state;
+	memset(&run, 0, sizeof(run));
+	memset(arena, ARENA_BACKGROUND, sizeof(arena));
+	door = (struct door){ .name = "stand-in", .hypercall = hypercall, .write = say,
+			      .mark = say, .now_ns = now, .arena = arena };
+	run.door = &door;
+	run.machine.control = true;
+	free_pages = 100000;
+	claimed = 0;
+	guest = GUEST;
+	guest_pages = 5000;
+	assert_true(housekeep(&run));
+	return 0;
+}
+
+static void nothing_left_is_well(void **state)
+{
+	(void)state;
+	assert_true(housekeep(&run));
+}
+
+static void lost_pages_are_seen(void **state)
+{
+	(void)state;
+	free_pages -= 100;
+	assert_false(housekeep(&run));
+	assert_non_null(strstr(run.outcome.reason, "Xen has 100 free pages less"));
+}
+
+static void a_claim_is_seen(void **state)
+{
+	(void)state;
+	claimed = 7;
+	assert_false(housekeep(&run));
+	assert_non_null(strstr(run.outcome.reason, "7 more are claimed"));
+}
+
+static void a_balloon_of_another_domain_is_no_leak(void **state)
+{
+	(void)state;
+	free_pages -= 3000;
+	guest_pages += 3000;
+	assert_true(housekeep(&run));
+	free_pages -= 100;
+	assert_false(housekeep(&run));
+}
+
+static void after_another_domain_came_the_count_begins_anew(void **state)
+{
+	(void)state;
+	guest++;
+	free_pages -= 500;
+	assert_true(housekeep(&run));
+	free_pages -= 100;
+	assert_false(housekeep(&run));
+}
+
+int main(void)
+{
+	const struct CMUnitTest housekeeping[] = {
+		cmocka_unit_test_setup(nothing_left_is_well, begin),
+		cmocka_unit_test_setup(lost_pages_are_seen, begin),
+		cmocka_unit_test_setup(a_claim_is_seen, begin),
+		cmocka_unit_test_setup(a_balloon_of_another_domain_is_no_leak, begin),
+		cmocka_unit_test_setup(after_another_domain_came_the_count_begins_anew, begin),
+	};
+
+	return cmocka_run_group_tests(housekeeping, NULL, NULL);
+}
