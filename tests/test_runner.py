@@ -43,6 +43,22 @@ def test_whole_way_of_a_test(box: Box) -> None:
     assert not (box.home / "xentests.conf").exists()
 
 
+def test_figures_of_the_programs_own(box: Box) -> None:
+    told = [
+        '# {"type":"figure","name":"up","value":5.5,"unit":"MB/s","better":"higher"}',
+        '{"type":"figure","name":"calls","value":7}',
+        '{"type":"result","name":"other","value":9}',
+        'x {"type":"figure","name":"inside","value":9}',
+        '{"type":"figure","name":"cut","value":9',
+        '["type"]',
+    ]
+    found = box.one(0, run_command="".join(f"echo '{line}';" for line in told), figures="json")
+    assert [(f.name, f.value, f.unit, f.better) for f in found.figures] == [
+        ("up", 5.5, "MB/s", "higher"),
+        ("calls", 7.0, "", ""),
+    ]
+
+
 def test_an_outer_make_is_not_felt(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAKEFLAGS", "s -j8 --jobserver-auth=3,4")
     monkeypatch.setenv("MAKELEVEL", "1")

@@ -271,15 +271,17 @@ def result_format(value: str) -> str:
 
 
 def figures(value: str) -> str:
-    """`json:FILE`, or a regular expression with the groups name and value, and unit if known."""
+    """`json`, `json:FILE`, or a regular expression with the groups name and value (and unit)."""
     one_line(value)
+    if value == "json":
+        return value
     if value.startswith("json:"):
         return "json:" + inner_path(value[5:].strip())
     try:
         pattern = re.compile(value)
     except (re.error, OverflowError, RecursionError) as error:
         what = f"is no regular expression ({shown(str(error))})"
-        raise Wrong(what, "write a Python regular expression, or json:FILE") from None
+        raise Wrong(what, "write a Python regular expression, json or json:FILE") from None
     groups = set(pattern.groupindex)
     if not {"name", "value"} <= groups <= set(FIGURE_GROUPS):
         what = "does not name the groups that are read"

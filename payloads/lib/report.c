@@ -60,7 +60,9 @@ void report_verdict(struct report *r, const char *name, const struct verdict *ve
 void report_figure(struct report *r, const char *name, double value, const char *unit,
 		   const char *better)
 {
-	if (r->form == REPORT_JSON)
+	if (r->form == REPORT_KTAP)
+		fputs("# ", r->out); /* a note, and yet read: `figures=json` */
+	if (r->form != REPORT_PLAIN)
 		json_figure(r->out, name, value, unit, better);
 	else
 		ktap_note(&r->ktap, "%s: %.3f %s", name, value, unit);

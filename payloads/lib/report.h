@@ -26,7 +26,7 @@ void report_begin(struct report *r, enum report_form form, FILE *out, const char
 
 void report_verdict(struct report *r, const char *name, const struct verdict *verdict);
 
-/* A figure line in JSON, a note otherwise; `better` is "higher" or "lower". */
+/* A figure line (behind "# " in KTAP), a sentence if plain; `better` is "higher" or "lower". */
 void report_figure(struct report *r, const char *name, double value, const char *unit,
 		   const char *better);
 

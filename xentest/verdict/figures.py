@@ -16,29 +16,54 @@ MAX_LINE = 1000  # a pattern that tries many ways must not meet a long line
 
 
 def read(source: str, output: Path, work: Path) -> list[Figure]:
-    """The figures that `source` names: "" none, "json:FILE" below `work`, or a pattern
-    with the groups name, value and unit that is looked for in each line of the output.
+    """The figures that `source` names: "" none, "json" JSON lines of the output, "json:FILE" a
+    file below `work`, or a pattern with the groups name, value and unit that is looked for in
+    each line of the output.
     """
     found: list[Figure] = []
-    if not source:
-        return found
-    numbers = _of_file(work / source[5:]) if source.startswith("json:") else _of(output, source)
-    for figure in numbers:
+    for figure in _named_by(source, output, work):
         if len(found) == MAX_FIGURES:
             break
         found.append(figure)
     return found
 
 
+def _named_by(source: str, output: Path, work: Path) -> Iterator[Figure]:
+    if not source:
+        return
+    if source == "json":
+        yield from _of_json_lines(output)
+    elif source.startswith("json:"):
+        yield from _of_file(work / source[5:])
+    else:
+        yield from _of(output, source)
+
+
 def _of(output: Path, pattern: str) -> Iterator[Figure]:
     import re
 
     wanted = re.compile(pattern)
+    for line in _lines(output):
+        if match := wanted.search(text.words(line[:MAX_LINE])):
+            yield from _figure(match.groupdict())
+
+
+def _of_json_lines(output: Path) -> Iterator[Figure]:
+    """Objects that call themselves figures; in KTAP they stand behind a "# "."""
+    for line in _lines(output):
+        line = line.lstrip(b"# ")
+        if not line.startswith(b"{"):
+            continue
+        item = _json(line.decode("utf-8", "replace"))
+        if isinstance(item, dict) and item.get("type") == "figure":
+            yield from _figure(item)
+
+
+def _lines(output: Path) -> Iterator[bytes]:
     try:
         with text.open_regular(output) as stream:
             for _, line in text.lines(stream):
-                if match := wanted.search(text.words(line[:MAX_LINE])):
-                    yield from _figure(match.groupdict())
+                yield line
     except text.NotReadable:
         return
 

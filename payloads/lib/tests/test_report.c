@@ -45,7 +45,8 @@ static void test_ktap(void **state)
 	assert_int_equal(report(REPORT_KTAP, 2, &failed), EXIT_FAIL);
 	assert_non_null(strstr(text, "KTAP version 1\n1..2\nok 1 first # found 1\n"));
 	assert_non_null(strstr(text, "not ok 2 second # broken\n"));
-	assert_non_null(strstr(text, "# speed: 12345678.250 MB/s\n# seed: 7\n"));
+	assert_non_null(strstr(text, "\n# {\"type\":\"figure\",\"name\":\"speed\",\"value\":12345678.25,"));
+	assert_non_null(strstr(text, "\n# seed: 7\n"));
 }
 
 static void test_sentences(void **state)
