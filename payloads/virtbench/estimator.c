@@ -10,8 +10,6 @@
 #define SAMPLE_LONG_NS 100e6
 #define ROUGH_SAMPLE_LONG_NS 20e6
 #define PRECISION 0.01
-/* Up to here every sample is followed by a look at the interval; then every hundredth part. */
-#define LOOK_EACH 1000
 
 struct estimator {
 	struct estimator_rules rules;
@@ -112,8 +110,6 @@ static bool is_precise(const struct estimator *e)
 	struct interval wanted = { median * (1 - PRECISION), median * (1 + PRECISION) };
 	struct interval interval = likely_median(e);
 
-	if (e->n > LOOK_EACH && e->n % (e->n / 100))
-		return false;
 	if (interval.low < wanted.low || interval.high > wanted.high)
 		return false;
 	interval = stats_median_interval(e->samples, e->n, e->rules.seed);
@@ -130,7 +126,7 @@ static bool rule_is_met(struct estimator *e)
 	case STOP_AT_PEAKS:
 		return peaks_are_full(e, false);
 	default:
-		return peaks_are_full(e, false) || is_precise(e);
+		return is_precise(e);
 	}
 }
 

@@ -14,7 +14,7 @@
 #define MINIMUM_SAMPLES 10
 
 enum stop_rule {
-	STOP_PRECISE,	/* interval of the median within 1 % of it, or STOP_AT_PEAKS */
+	STOP_PRECISE,	/* the interval of the median lies within 1 % of it */
 	STOP_AT_PEAKS,	/* every peak has MINIMUM_SAMPLES */
 	STOP_ROUGH,	/* one peak has them */
 	STOP_FORCED,	/* `forced_runs`, no overhead, MINIMUM_SAMPLES */

@@ -225,43 +225,6 @@ static void lucky_overhead_does_not_end_the_search(void **state)
 	estimator_free(e);
 }
 
-static double noisy(uint32_t runs, unsigned int number)
-{
-	double factor = 1 + ((double)random_below(&noise, 2001) - 1000) / 10000;
-
-	(void)number;
-	return 100 + runs * 1000 * factor;
-}
-
-/*
- * The same times, to a loop that takes samples until the plain bootstrap interval of their
- * median is within 1 %.
- */
-static void no_more_samples_than_a_plain_bootstrap(void **state)
-{
-	(void)state;
-	for (uint64_t seed = 1; seed <= 2; seed++) {
-		struct estimator *e = estimator(STOP_PRECISE, NO_LIMIT);
-		double samples[2000];
-		struct interval interval;
-		size_t n = 0;
-
-		random_seed(&noise, seed);
-		feed(e, noisy);
-		random_seed(&noise, seed);
-		for (int i = 0; i < 20; i++)
-			noisy(1, 0);
-		do {
-			samples[n++] = noisy(16, 0);
-			interval = stats_median_interval(samples, n, 1);
-		} while (n < MINIMUM_SAMPLES ||
-			 interval.high > 1.01 * stats_median(samples, n) ||
-			 interval.low < 0.99 * stats_median(samples, n));
-		assert_true(estimator_result(e).samples <= n);
-		estimator_free(e);
-	}
-}
-
 static double shaky_overhead(uint32_t runs, unsigned int number)
 {
 	return 100 + (number < 10 ? number : 0) + runs * 1000.0;
@@ -304,7 +267,6 @@ int main(void)
 		cmocka_unit_test(no_cost_comes_to_an_end),
 		cmocka_unit_test(wild_times_come_to_an_end),
 		cmocka_unit_test(lucky_overhead_does_not_end_the_search),
-		cmocka_unit_test(no_more_samples_than_a_plain_bootstrap),
 		cmocka_unit_test(interval_covers_the_spread_of_the_overhead),
 		cmocka_unit_test(forced_runs_are_raw),
 	};
