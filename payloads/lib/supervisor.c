@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "keeper.h"
 
 static const int interrupts[] = {SIGINT, SIGTERM, SIGHUP};
 
@@ -38,10 +39,12 @@ static sigset_t block_signals(sigset_t *before)
 }
 
 _Noreturn static void be_child(const struct supervised *what, pid_t supervisor,
-			       const sigset_t *mask)
+			       const sigset_t *mask, const struct keeper *keeper)
 {
 	int status;
 
+	if (what->undo)
+		keeper_forget(keeper);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != supervisor)
 		_exit(EXIT_FAILURE);
@@ -94,33 +97,51 @@ static void end_group(pid_t group, bool reaped)
 		;
 }
 
-struct supervised_result supervise(const struct supervised *what)
+/* Fork the work and wait for its end; all signals of `signals` are blocked. */
+static struct supervised_result watch(const struct supervised *what, const sigset_t *signals,
+				      const sigset_t *before, const struct keeper *keeper)
 {
-	const struct sigaction keep_children = {.sa_handler = SIG_DFL};
 	struct supervised_result result;
-	struct sigaction child_action;
-	int was_subreaper = 0;
-	sigset_t before, signals;
-	bool reaped = false;
 	pid_t self = getpid(), child;
+	bool reaped = false;
 
-	sigaction(SIGCHLD, &keep_children, &child_action);
-	signals = block_signals(&before);
-	prctl(PR_GET_CHILD_SUBREAPER, &was_subreaper);
-	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	fflush(NULL);
 	child = fork();
 	if (!child)
-		be_child(what, self, &before);
-	if (child < 0) {
-		result = (struct supervised_result){SUPERVISED_FAILED, errno};
-	} else {
-		setpgid(child, child);	/* whoever of the two comes first */
-		result = wait_for_end(child, &signals, deadline_in_ms(what->limit_ms), &reaped);
-		end_group(child, reaped);
-	}
+		be_child(what, self, before, keeper);
+	if (child < 0)
+		return (struct supervised_result){SUPERVISED_FAILED, errno};
+	setpgid(child, child);	/* whoever of the two comes first */
 	if (what->undo)
+		keeper_watch(keeper, child);
+	result = wait_for_end(child, signals, deadline_in_ms(what->limit_ms), &reaped);
+	end_group(child, reaped);
+	return result;
+}
+
+struct supervised_result supervise(const struct supervised *what)
+{
+	const struct sigaction keep_children = {.sa_handler = SIG_DFL};
+	struct keeper keeper;
+	struct supervised_result result;
+	struct sigaction child_action;
+	int was_subreaper = 0, error = 0;
+	sigset_t before, signals;
+
+	sigaction(SIGCHLD, &keep_children, &child_action);
+	/* While signals are as the caller has them: so they must be for what it undoes. */
+	if (what->undo)
+		error = keeper_begin(&keeper, what->undo, what->context);
+	if (error)
+		return (struct supervised_result){SUPERVISED_FAILED, -error};
+	signals = block_signals(&before);
+	prctl(PR_GET_CHILD_SUBREAPER, &was_subreaper);
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	result = watch(what, &signals, &before, &keeper);
+	if (what->undo) {
 		what->undo(what->context);
+		keeper_end(&keeper);
+	}
 	prctl(PR_SET_CHILD_SUBREAPER, was_subreaper);
 	sigaction(SIGCHLD, &child_action, NULL);
 	sigprocmask(SIG_SETMASK, &before, NULL);

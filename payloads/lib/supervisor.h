@@ -1,7 +1,7 @@
 /*
  * Runs dangerous work in a child and undoes it in a parent that signals and crashes
- * of the work do not reach: what was changed is put back whatever happens, short of
- * kill -9 of the supervisor itself or a dead machine.
+ * of the work do not reach.  Should the parent be killed itself, a keeper undoes: what was
+ * changed is put back whatever happens, short of kill -9 of both or a dead machine.
  */
 #ifndef XENTEST_SUPERVISOR_H
 #define XENTEST_SUPERVISOR_H
@@ -11,7 +11,8 @@
 
 struct supervised {
 	int (*work)(void *context);	/* in a child and a process group of its own; its exit status */
-	void (*undo)(void *context);	/* in the parent after the child's whole group has ended */
+	/* In the parent, or its keeper, after the child's whole group has ended; NULL: nothing. */
+	void (*undo)(void *context);
 	void *context;			/* shared with the child only if the caller made it so (mmap) */
 	uint64_t limit_ms;
 };

@@ -157,21 +157,53 @@ static void test_interrupt_undoes_and_is_told(void **state)
 	assert_int_not_equal(kill(shared->worker, 0), 0);
 }
 
-static void test_worker_dies_with_the_supervisor(void **state)
+static void wait_until(bool (*come)(void))
+{
+	uint64_t limit = deadline_in_ms(10000);
+
+	while (!come() && !deadline_passed(limit))
+		usleep(1000);
+	assert_true(come());
+}
+
+static bool worker_ended(void)
+{
+	waitpid(shared->worker, NULL, WNOHANG);
+	return kill(shared->worker, 0) != 0;
+}
+
+static bool undone(void)
+{
+	return shared->undone;
+}
+
+/* What the supervisor had no time for, its keeper does. */
+static void test_killed_supervisor(void **state)
 {
 	pid_t supervisor = fork_supervisor();
-	uint64_t limit = deadline_in_ms(10000);
 
 	(void)state;
 	while (!shared->worker)
 		usleep(1000);
 	kill(supervisor, SIGKILL);
 	waitpid(supervisor, NULL, 0);
-	while (!kill(shared->worker, 0) && !deadline_passed(limit)) {
-		waitpid(shared->worker, NULL, WNOHANG);
+	wait_until(undone);
+	wait_until(worker_ended);
+	assert_int_equal(shared->undone, 1);
+}
+
+/* The whole session, as a runner ends a test that has run out of time. */
+static void test_killed_group(void **state)
+{
+	pid_t supervisor = fork_supervisor();
+
+	(void)state;
+	while (!shared->worker)
 		usleep(1000);
-	}
-	assert_int_not_equal(kill(shared->worker, 0), 0);
+	assert_int_equal(setpgid(supervisor, supervisor), 0);
+	kill(-supervisor, SIGKILL);
+	waitpid(supervisor, NULL, 0);
+	wait_until(undone);
 }
 
 static void test_ignored_hangup_stays_ignored(void **state)
@@ -218,8 +250,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_undo_comes_after_the_whole_group, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_interrupt_undoes_and_is_told, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_worker_dies_with_the_supervisor, setup,
-						teardown),
+		cmocka_unit_test_setup_teardown(test_killed_supervisor, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_killed_group, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ignored_hangup_stays_ignored, setup, teardown),
 		cmocka_unit_test(test_programs_run_without_a_shell),
 	};
