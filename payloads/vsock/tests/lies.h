@@ -1,0 +1,44 @@
+/*
+ * Sockets that lie.  The suite is linked with these in the place of the C library's calls, to
+ * see that each of its cases can fail.  Unix sockets stay true: the control connection is one.
+ */
+#ifndef VSOCK_TESTS_LIES_H
+#define VSOCK_TESTS_LIES_H
+
+enum lie {
+	NO_LIE,
+	ACCEPT_FAILS,
+	BIND_SHARES_PORTS,
+	BUFFER_SIZE_IS_IGNORED,
+	CLOSE_LEAKS,
+	CLOSE_TAKES_LONG,
+	COMPLETION_IS_LOST,
+	CONNECT_ALWAYS,
+	CONNECT_NEVER_AGAIN,
+	CONNECT_SAYS_SOMETHING_ELSE,
+	CUT_REST_STAYS,
+	CUT_SIZE_IS_TOLD,
+	CUT_IS_HIDDEN,
+	DIAG_HIDES_SOCKETS,
+	FULL_IS_ANOTHER_ERROR,
+	FULL_IS_NOT_TOLD,
+	LISTEN_IGNORES_BACKLOG,
+	MESSAGES_ARE_MERGED,
+	OUTQ_NEVER_EMPTY,
+	POLL_IGNORES_LOWAT,
+	POLL_SEES_NOTHING,
+	RECV_CHANGES_DATA,
+	RECV_FORGETS_PEEK,
+	RECV_IGNORES_TIME,
+	RECV_SEES_DATA_AT_THE_END,
+	SEND_BREAKS_ON_BAD_POINTERS,
+	SEND_IGNORES_CLOSE,
+	SEND_TAKES_BAD_POINTERS,
+	SEND_TAKES_TOO_MUCH,
+	SHUTDOWN_IS_LOST,
+};
+
+/* Lie from now on.  What the lie before left open is closed. */
+void lies_begin(enum lie which);
+
+#endif
