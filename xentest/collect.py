@@ -53,7 +53,10 @@ def collect_finished(
 
 def is_stored(run: Run, domain: str, number: int, test: str) -> bool:
     """Whether that result is in the run's own folder."""
-    return _stored_file(run, domain, number, test).exists()
+    path = _stored_file(run, domain, number, test)
+    if path not in run.stored and path.exists():
+        run.stored.add(path)
+    return path in run.stored
 
 
 def _stored_file(run: Run, domain: str, number: int, test: str) -> Path:

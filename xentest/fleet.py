@@ -28,7 +28,11 @@ if TYPE_CHECKING:
     from xentest.control import Control, Domain
 
 POLL = 1.0
-LIST_EVERY = 2.0  # asking the toolstack is dear; a console that ends makes us ask at once
+# Asking the toolstack is dear: it may take a twentieth of the time, no more; never too seldom.
+# A console that ends makes us ask at once.
+LIST_EVERY = 2.0
+LIST_SHARE = 20
+LIST_SELDOM = 6.0
 OWN_STARTS = 2
 CONSOLE_LIMIT = 2.0
 PREPARED = "prepared"  # in the run's folder: the shared folder is this run's
@@ -57,7 +61,7 @@ class Fleet:
     _waiting: list[Domain] = field(default_factory=list)
     _watched: dict[str, DomainWatch] = field(default_factory=dict)
     _listed: dict[str, DomainInfo] = field(default_factory=dict)
-    _listed_at: float = -LIST_EVERY
+    _list_next: float = 0.0
     _ended: int = 0
     _begun: dict[str, float] = field(default_factory=dict)  # creation of guests without a test yet
 
@@ -98,8 +102,15 @@ class Fleet:
         self.progress.say(f"{line} ({result.duration:.1f} s){reason}")
 
     def _is_done(self, domain: Domain) -> bool:
-        missing = self._missing(domain)
-        return not missing or not shared.glance(self.folder, domain.name, ()).has_work
+        if self._is_complete(domain):
+            return True
+        return not shared.glance(self.folder, domain.name, ()).has_work
+
+    def _is_complete(self, domain: Domain) -> bool:
+        return all(
+            collect.is_stored(self.run, domain.name, number, test.name)
+            for number, test in self.control.plan(domain)
+        )
 
     def _missing(self, domain: Domain) -> list[tuple[int, str]]:
         return [
@@ -127,11 +138,12 @@ class Fleet:
         if domain.start != "boot":
             return True  # something else starts it; it is only watched
         self._begun[domain.name] = time.monotonic()
-        self._listed_at = -LIST_EVERY
         try:
             if self.guests is None:
                 raise XentestError("there is no toolstack to start it with (hypervisor is not xen)")
-            self.guests.start(domain)
+            made = self.guests.start(domain)
+            if made is not None:
+                self._listed[domain.name] = made
             watch.seen = True
             watch.since = time.monotonic()
         except XentestError as error:
@@ -171,10 +183,12 @@ class Fleet:
         """The domains as the toolstack shows them, asked no more often than need be."""
         if self.guests is None or all(name == self._own_name for name in self._watched):
             return {}
-        now = time.monotonic()
+        begun = time.monotonic()
         ended = self.consoles.ended()
-        if now - self._listed_at >= LIST_EVERY or ended != self._ended:
-            self._listed, self._listed_at, self._ended = self.guests.all(), now, ended
+        if begun >= self._list_next or ended != self._ended:
+            self._listed, self._ended = self.guests.all(), ended
+            now = time.monotonic()
+            self._list_next = now + min(max(LIST_EVERY, LIST_SHARE * (now - begun)), LIST_SELDOM)
         return self._listed
 
     def _note_first_test(self, domain: Domain, glance: shared.Glance) -> None:
@@ -192,7 +206,7 @@ class Fleet:
             return False
         if not glance.has_work:
             self.collect()  # what it wrote between our looking and its finishing
-        return not glance.has_work or not self._missing(domain)
+        return not glance.has_work or self._is_complete(domain)
 
     def _close(self, domain: Domain) -> None:
         del self._watched[domain.name]

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import time
 import uuid
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING, Callable, Optional
 
 from xentest import durable, runs
 from xentest.domains import DomainInfo, Toolstack
@@ -24,6 +25,7 @@ CREATED = "created.json"
 SHUTDOWN_LIMIT = 20.0
 CONSOLE_LIMIT = 5.0
 POLL = 0.5
+UNKNOWN = "------"  # a state as nobody has asked since
 
 
 class Guests:
@@ -36,19 +38,20 @@ class Guests:
         self._uuids = _read(run.folder / CREATED)
         self._followed: dict[str, int] = {}
 
-    def start(self, domain: Domain) -> None:
-        """Make the guest, or go on with the one that this run has made before."""
-        current = self.ours().get(domain.name)
+    def start(self, domain: Domain) -> Optional[DomainInfo]:
+        """Make the guest, or go on with the one that this run has made before; shows it."""
+        current = self.ours().get(domain.name) if domain.name in self._uuids else None
         if domain.config is None or (current is not None and not current.paused):
-            return
+            return current
         if current is not None:  # the run was killed before it could let the guest go
             self._toolstack.unpause(current)
-            return
+            return replace(current, state=UNKNOWN)
         self._uuids[domain.name] = str(uuid.uuid4())
         durable.write_json(self._run.folder / CREATED, self._uuids)
         created = self._toolstack.create(domain.config, domain.name, self._uuids[domain.name])
         self._wait_console(created)
         self._toolstack.unpause(created)
+        return replace(created, state=UNKNOWN)
 
     def _wait_console(self, domain: DomainInfo) -> None:
         deadline = time.monotonic() + CONSOLE_LIMIT

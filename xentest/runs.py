@@ -33,6 +33,7 @@ class Run:
 
     folder: Path
     facts: dict[str, Any] = field(default_factory=dict)
+    stored: set[Path] = field(default_factory=set)  # results seen in the folder: they stay there
 
     @property
     def id(self) -> str:

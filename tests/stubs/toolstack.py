@@ -72,6 +72,8 @@ def add(name, uuid, text, begins="--p---"):
         sys.exit("xl: libxl_create.c:123: cannot make domain: -3")
     master, slave = os.openpty()
     with State() as state:
+        if name in state["domains"]:
+            sys.exit(f'libxl: error: domain with name "{name}" already exists.')
         domid, state["next"] = state["next"], state["next"] + 1
         memory = 64
         state["free"] -= memory

@@ -76,12 +76,17 @@ class Xl:
         return {domain.name: domain for domain in self.domains()}
 
     def create(self, config: str, name: str, uuid: str) -> DomainInfo:
-        if name in self.by_name():
+        words = ["create", "-p", config, f'name="{name}"', f'uuid="{uuid}"']
+        try:
+            self._xl(*words, limit=CREATE_LIMIT)
+        except CommandFailed:
+            other = self.by_name().get(name)
+            if other is None or other.uuid == uuid:
+                raise
             raise BrokenError(
                 f"a domain named {name} runs already, and this run did not make it",
                 f"End it (xl destroy {name}) or give the domain another name.",
-            )
-        self._xl("create", "-p", config, f'name="{name}"', f'uuid="{uuid}"', limit=CREATE_LIMIT)
+            ) from None
         created = self.by_name().get(name)
         if created is None or created.uuid != uuid:
             raise BrokenError(
