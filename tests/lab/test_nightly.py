@@ -48,6 +48,8 @@ def test_nightly(tmp_path):
         output = night.folder / "domains" / domain / folder / "output"
         assert "KTAP version 1\n" in output.read_text(errors="replace").replace("\r", ""), name
         assert night.result(domain, folder)["subtests"], name
+    figures = {figure["name"] for figure in night.result("guest1", "5-balloon")["figures"]}
+    assert {"balloon-down", "balloon-up"} <= figures, figures
     for phase in PHASES:
         assert phase in night.text, f"{phase} is not in the table of phases:\n{night.text}"
     for line in (
