@@ -10,9 +10,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "cases.h"
 #include "clock.h"
 #include "exits.h"
-#include "options.h"
 #include "plan.h"
 #include "published.h"
 #include "scenarios.h"
@@ -23,14 +23,15 @@
 
 struct call {
 	struct plan plan;
-	bool ktap, json, list;
+	struct cases_choice choice;
 	int64_t publish_seconds;
 	int64_t limit_seconds;
 	char **argv;
-	char *const *names;	/* of scenarios; empty: all that fit */
-	int names_count;
 	struct view before;
+	bool not_put_back;
 };
+
+static const struct cases cases = { "scenario", scenarios, sizeof(scenarios[0]) };
 
 static const char *const interfaces[] = { "auto", "proc", "sysfs", "virtio", "xl", "virsh", NULL };
 
@@ -43,17 +44,7 @@ static unsigned int place_of(const struct door *door)
 
 static bool wanted(const struct call *call, const struct scenario *scenario, unsigned int place)
 {
-	if (!call->names_count)
-		return scenario->places & place;
-	for (int i = 0; i < call->names_count; i++)
-		if (!strcmp(call->names[i], scenario->name))
-			return true;
-	return false;
-}
-
-static enum report_form form_of(const struct call *call)
-{
-	return call->json ? REPORT_JSON : call->ktap ? REPORT_KTAP : REPORT_PLAIN;
+	return cases_chosen(&call->choice, scenario->name, scenario->places & place);
 }
 
 static int planned(const struct call *call, unsigned int place)
@@ -113,7 +104,7 @@ static int run_scenarios(void *context)
 	place = place_of(&door);
 	plan_measure(&call->plan, &trial);
 	random_seed(&trial.random, (uint64_t)call->plan.seed);
-	report_begin(&report, form_of(call), stdout, "balloon", call->argv, planned(call, place));
+	report_begin(&report, cases_form(&call->choice), stdout, "balloon", call->argv, planned(call, place));
 	report_note(&report, "seed: %" PRId64, call->plan.seed);
 	report_note(&report, "interface: %s; floor %" PRIu64 " kB, step %" PRIu64 " kB", door.name,
 		    trial.floor, trial.step);
@@ -130,53 +121,31 @@ static int run_scenarios(void *context)
 	return report_end(&report);
 }
 
-/* In the parent.  Its own failure must not hide behind a good status. */
-static int put_back(struct call *call)
+/* In the parent or its keeper.  Its own failure must not hide behind a good status. */
+static void put_back(void *context)
 {
+	struct call *call = context;
 	struct why why;
 
 	if (!plan_put_back(&call->plan, &call->before, &why))
-		return 0;
+		return;
 	fprintf(stderr, "balloon: the memory could not be put back to %" PRIu64 " kB: %s\n",
 		call->before.target, why.text);
-	return -1;
-}
-
-static int supervised_status(const struct call *call, struct supervised_result end)
-{
-	switch (end.end) {
-	case SUPERVISED_EXITED:
-		return end.status;
-	case SUPERVISED_KILLED:
-		fprintf(stderr, "balloon: the scenarios were killed by signal %d (%s); the old "
-			"target was put back\n", end.status, strsignal(end.status));
-		return EXIT_ERROR;
-	case SUPERVISED_TIMED_OUT:
-		fprintf(stderr, "balloon: not done after %" PRId64 " s; the old target was put "
-			"back. --limit gives more time\n", call->limit_seconds);
-		return EXIT_ERROR;
-	case SUPERVISED_INTERRUPTED:
-		fprintf(stderr, "balloon: interrupted; the old target was put back\n");
-		return EXIT_ERROR;
-	case SUPERVISED_FAILED:
-		break;
-	}
-	fprintf(stderr, "balloon: cannot start a child: %s\n", strerror(end.status));
-	return EXIT_ERROR;
+	call->not_put_back = true;
 }
 
 static int run(struct call *call)
 {
-	const struct supervised work = { .work = run_scenarios, .context = call,
+	const struct supervised work = { .work = run_scenarios, .undo = put_back, .context = call,
 					 .limit_ms = (uint64_t)call->limit_seconds * 1000 };
 	struct supervised_result end;
 
 	/* The supervisor must get its words out when the domain has no free page left. */
 	mlockall(MCL_CURRENT | MCL_FUTURE);
 	end = supervise(&work);
-	if (put_back(call))
+	if (call->not_put_back)
 		return EXIT_ERROR;
-	return supervised_status(call, end);
+	return cases_status("balloon", end, work.limit_ms, "the old target was put back");
 }
 
 static int no_door(const struct call *call, const struct why *why)
@@ -184,39 +153,8 @@ static int no_door(const struct call *call, const struct why *why)
 	bool asked = call->plan.domain || call->plan.qmp || strcmp(call->plan.interface, "auto");
 	struct verdict verdict = asked ? verdict_error("%s", why->text)
 				       : verdict_skip("%s", why->text);
-	struct report report;
 
-	report_begin(&report, form_of(call), stdout, "balloon", call->argv, 1);
-	report_verdict(&report, "interface", &verdict);
-	return report_end(&report);
-}
-
-static void check_names(const struct program_spec *program, const struct call *call)
-{
-	const char *known[32];
-	size_t count = 0;
-
-	for (const struct scenario *s = scenarios; s->name; s++)
-		known[count++] = s->name;
-	known[count] = NULL;
-	for (int i = 0; i < call->names_count; i++) {
-		const char *near = nearest_name(call->names[i], known);
-		bool found = false;
-
-		for (size_t k = 0; k < count; k++)
-			found |= !strcmp(call->names[i], known[k]);
-		if (!found)
-			options_error(program, "there is no scenario '%s'%s%s; see --list",
-				      call->names[i], near ? "; did you mean " : "",
-				      near ? near : "");
-	}
-}
-
-static int list_scenarios(void)
-{
-	for (const struct scenario *s = scenarios; s->name; s++)
-		printf("%-13s %s\n", s->name, s->what);
-	return EXIT_PASS;
+	return cases_none(&call->choice, call->argv, "balloon", "interface", &verdict);
 }
 
 static int watch(struct call *call, struct door *door)
@@ -259,9 +197,7 @@ static void parse(struct call *call, int argc, char **argv)
 		  .help = "where save-restore keeps the domain" },
 		{ .name = "root", .argument = "DIR", .text = &plan->root,
 		  .help = "look for /proc and /sys below this folder" },
-		{ .name = "list", .flag = &call->list, .help = "name the scenarios" },
-		{ .name = "ktap", .flag = &call->ktap, .help = "verdicts as KTAP" },
-		{ .name = "json", .flag = &call->json, .help = "a JSON object a line" },
+		CASES_OPTIONS(&call->choice),
 		{ .name = NULL },
 	};
 	const struct program_spec program = {
@@ -272,13 +208,8 @@ static void parse(struct call *call, int argc, char **argv)
 			  "What was changed is put back, also when balloon is killed.",
 		.options = options,
 	};
-	int first = options_parse(&program, argc, argv);
 
-	call->names = argv + first;
-	call->names_count = argc - first;
-	check_names(&program, call);
-	if (call->ktap && call->json)
-		options_error(&program, "--ktap and --json exclude each other; choose one");
+	cases_parse(&cases, &call->choice, &program, argc, argv);
 }
 
 int main(int argc, char **argv)
@@ -295,8 +226,8 @@ int main(int argc, char **argv)
 	int status = 0;
 
 	parse(&call, argc, argv);
-	if (call.list)
-		return list_scenarios();
+	if (call.choice.list)
+		return cases_list(&cases);
 	if (call.plan.seed < 0)
 		call.plan.seed = (int64_t)seed_choose();
 	if (plan_open_door(&call.plan, &door, &why) || door.view(&door, &call.before, &why))

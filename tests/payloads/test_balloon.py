@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
+import re
 import signal
 import subprocess
 import threading
 import time
 from pathlib import Path
-from typing import Iterator
+from typing import Callable, Iterator
 
 import pytest
 
@@ -32,6 +34,7 @@ class Tree:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.folder = root / FOLDER
+        self.available, self.unmanaged = 60000, 8000
         (self.folder / "info").mkdir(parents=True)
         (root / "proc").mkdir()
         (self.folder / "target_kb").write_text(f"{START_KB}\n")
@@ -41,7 +44,7 @@ class Tree:
 
     def allocate(self, kb: int) -> None:
         """As the kernel does: its own books first, then the driver's."""
-        words = f"MemTotal: {kb - 8000} kB\nMemAvailable: 60000 kB\n"
+        words = f"MemTotal: {kb - self.unmanaged} kB\nMemAvailable: {self.available} kB\n"
         self.replace(self.root / "proc/meminfo", words)
         self.replace(self.folder / "info/current_kb", f"{kb}\n")
 
@@ -101,6 +104,39 @@ def test_moves_with_a_driver(program, tree):
     assert tree.target == START_KB
 
 
+def told(form: str, output: str) -> dict[str, str]:
+    """Names and statuses, from any of the three forms."""
+    if form == "--json":
+        lines = [json.loads(line) for line in output.splitlines()]
+        return {line["name"]: line["status"] for line in lines if line["type"] == "result"}
+    if form == "--ktap":
+        rows = re.findall(r"^(ok|not ok) \d+ (\S+)(?: # (SKIP|ERROR))?", output, re.M)
+        return {
+            name: {"SKIP": "skip", "ERROR": "error"}.get(mark, "pass" if ok == "ok" else "fail")
+            for ok, name, mark in rows
+        }
+    words = {"passed": "pass", "FAILED": "fail", "skipped": "skip", "ERROR": "error"}
+    rows = re.findall(r"^(\S+): (passed|FAILED|skipped|ERROR)\b", output, re.M)
+    return {name: words[word] for name, word in rows}
+
+
+def test_three_forms_tell_the_same(program, tree):
+    """A run with all four verdicts: a MemTotal that cannot be, another door's limit, no memory."""
+    names = ["read", "lower", "limit", "fill", "random"]
+    tree.available, tree.unmanaged = 39000, -4
+    tree.allocate(START_KB)
+    found = {}
+    for form in ("", "--ktap", "--json"):
+        with tree.driver():
+            said = run(program, "--root", tree.root, *form.split(), "-s", 3, *names)
+        assert said.returncode == 99, said
+        found[form] = told(form, said.stdout)
+    assert set(found[""].values()) == {"pass", "fail", "skip", "error"}, found
+    assert sorted(found[""]) == sorted(names)
+    assert found[""] == found["--ktap"] == found["--json"]
+    assert said.stdout.count('"type":"figure"') == said.stdout.count("balloon-down") == 1
+
+
 def test_prints_what_the_old_file_said(program, tree):
     said = run(program, "--root", tree.root, "read")
     assert "Current allocation:   131072 kB\nRequested target:     131072 kB\n" in said.stdout
@@ -113,29 +149,73 @@ def test_driver_that_does_not_move_fails(program, tree):
     assert tree.target == START_KB
 
 
-def started_to_move(program: str, tree: Tree) -> subprocess.Popen[str]:
-    words = [program, "--root", str(tree.root), "--settle", "50", "lower"]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def start(program: str, tree: Tree, *words: str) -> subprocess.Popen[str]:
+    words = (program, "--root", str(tree.root), "--settle", "50", *words)
+    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def until(true: Callable[[], bool], what: str) -> None:
     end = time.monotonic() + LIMIT
-    while tree.target == START_KB:
-        assert time.monotonic() < end and process.poll() is None, "it did not write a target"
-        time.sleep(0.005)
+    while not true():
+        assert time.monotonic() < end, what
+        time.sleep(0.002)
+
+
+def started_to_move(program: str, tree: Tree) -> subprocess.Popen[str]:
+    process = start(program, tree, "lower")
+    until(lambda: tree.target != START_KB, "it did not write a target")
     return process
 
 
-def test_interrupted_run_puts_the_target_back(program, tree):
+def children(process: subprocess.Popen[str]) -> dict[str, int]:
+    """The keeper and the scenarios, by name."""
+    numbers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return {Path(f"/proc/{n}/comm").read_text().strip(): int(n) for n in numbers}
+
+
+@pytest.mark.parametrize("word", ["TERM", "HUP", "INT"])
+def test_interrupted_run_puts_the_target_back(program, tree, word):
     process = started_to_move(program, tree)
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(getattr(signal, f"SIG{word}"))
     assert "interrupted; the old target was put back" in process.communicate(timeout=LIMIT)[1]
     assert (process.returncode, tree.target) == (99, START_KB)
 
 
 def test_killed_scenario_puts_the_target_back(program, tree):
     process = started_to_move(program, tree)
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    os.kill(int(children[0]), signal.SIGKILL)
+    os.kill(children(process)["balloon"], signal.SIGKILL)
     assert "killed by signal 9" in process.communicate(timeout=LIMIT)[1]
     assert (process.returncode, tree.target) == (99, START_KB)
+
+
+def test_killed_supervisor_is_replaced(program, tree):
+    process = started_to_move(program, tree)
+    process.kill()
+    process.communicate(timeout=LIMIT)  # until the keeper has closed them too
+    assert (process.returncode, tree.target) == (-signal.SIGKILL, START_KB)
+
+
+def test_killed_keeper_is_not_missed(program, tree):
+    process = started_to_move(program, tree)
+    os.kill(children(process)["keeper"], signal.SIGKILL)
+    process.terminate()
+    assert "the old target was put back" in process.communicate(timeout=LIMIT)[1]
+    assert (process.returncode, tree.target) == (99, START_KB)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_killed_at_any_moment(program, tree, seed):
+    """Whoever of the two is killed, and wherever in a run."""
+    chance = random.Random(seed)
+    with tree.driver():
+        process = start(program, tree, "--cycles", "1000000", "lower", "random", "cycles")
+        for _ in range(chance.randrange(1, 30)):
+            now = tree.target
+            until(lambda: tree.target != now, "it does not move")
+        victim = chance.choice([process.pid, children(process)["balloon"]])
+        os.kill(victim, signal.SIGKILL)
+        process.communicate(timeout=LIMIT)
+    assert process.returncode in (-signal.SIGKILL, 99) and tree.target == START_KB, seed
 
 
 def test_no_balloon_is_a_skip_that_says_why(program, tmp_path):
