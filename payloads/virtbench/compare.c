@@ -35,7 +35,8 @@ static const char *read_per_cent(const char *text, void *into)
 static const struct option_spec options[] = {
 	{ .name = "fail-over", .argument = "PERCENT", .parse = read_per_cent,
 	  .into = &given.fail_over,
-	  .help = "fail when a benchmark is slower and by more than that" },
+	  .help = "status 1 when a benchmark is slower and by more than that, 77 when that "
+		  "cannot be told of one" },
 	{ .name = "svg", .argument = "FILE", .text = &given.svg, .help = "draw the ratios" },
 	{ .name = "json", .flag = &given.json, .help = "one JSON object a line" },
 	{ 0 },
@@ -44,8 +45,8 @@ static const struct option_spec options[] = {
 static const struct program_spec program = {
 	.name = "virtbench compare",
 	.usage = "[options] A B",
-	.summary = "Compares two files that virtbench --csv or --json wrote: for each benchmark "
-		   "the time in B to that in A.",
+	.summary = "Compares two files that virtbench --csv or --json wrote, each with three runs "
+		   "at least: for each benchmark the time in B to that in A.",
 	.options = options,
 };
 
@@ -103,19 +104,19 @@ static void write_json(const struct comparison *c)
 	json_end_line(&j);
 }
 
-static bool fails(const struct comparison *c)
+/* How many are in one file only. */
+static int say_missing(const struct sample_file *in, const struct sample_file *other,
+		       const char *path)
 {
-	return given.fail_over >= 0 && c->verdict == SLOWER &&
-	       c->ratio > 1 + given.fail_over / 100;
-}
+	int missing = 0;
 
-static void say_missing(const struct sample_file *in, const struct sample_file *other,
-			const char *path)
-{
-	for (size_t i = 0; i < in->n; i++)
-		if (!samples_of(other, in->all[i].name))
-			fprintf(stderr, "virtbench compare: %s is only in %s\n",
-				in->all[i].name, path);
+	for (size_t i = 0; i < in->n; i++) {
+		if (samples_of(other, in->all[i].name))
+			continue;
+		fprintf(stderr, "virtbench compare: %s is only in %s\n", in->all[i].name, path);
+		missing++;
+	}
+	return missing;
 }
 
 static void write_svg(const struct comparison *all, size_t n)
@@ -144,10 +145,8 @@ static size_t compare_all(const struct sample_file *a, const struct sample_file 
 	return n;
 }
 
-static int report(const struct comparison *all, size_t n)
+static void write_all(const struct comparison *all, size_t n)
 {
-	int failed = 0;
-
 	if (!given.json)
 		printf("%-18s %12s %12s %7s %-15s %-11s 1/2%*s1%*s2\n", "benchmark", "A ns", "B ns",
 		       "ratio", "95 % interval", "B is", PLOT_WIDTH / 2 - 3, "",
@@ -157,18 +156,55 @@ static int report(const struct comparison *all, size_t n)
 			write_json(&all[i]);
 		else
 			write_text(&all[i]);
-		if (fails(&all[i])) {
-			fprintf(stderr, "virtbench compare: %s takes %.1f %% longer\n", all[i].name,
-				(all[i].ratio - 1) * 100);
-			failed++;
-		}
 	}
-	return failed ? EXIT_FAIL : EXIT_PASS;
+}
+
+/* One run says nothing about how far it differs from the next. */
+static void say_too_few(const struct comparison *all, size_t n)
+{
+	int too_few = 0;
+
+	for (size_t i = 0; i < n; i++)
+		too_few += !all[i].known;
+	if (!too_few)
+		return;
+	fflush(stdout);
+	fprintf(stderr, "virtbench compare: no verdict for %d benchmarks that were not measured in "
+		"%d runs of virtbench a side; append more to both files, in turns\n", too_few,
+		FEWEST_RUNS);
+}
+
+/* What --fail-over asks for; a benchmark that one file lacks cannot be judged either. */
+static int judge(const struct comparison *all, size_t n, int missing)
+{
+	double limit = 1 + given.fail_over / 100;
+	int slower = 0, unknown = missing;
+
+	if (given.fail_over < 0)
+		return EXIT_PASS;
+	fflush(stdout);
+	for (size_t i = 0; i < n; i++) {
+		enum slowdown s = slowdown(&all[i], limit);
+
+		if (s == SLOWDOWN_SEEN)
+			fprintf(stderr, "virtbench compare: %s takes %.1f %% longer\n",
+				all[i].name, (all[i].ratio - 1) * 100);
+		slower += s == SLOWDOWN_SEEN;
+		unknown += s == SLOWDOWN_UNKNOWN;
+	}
+	if (slower)
+		return EXIT_FAIL;
+	if (!unknown)
+		return EXIT_PASS;
+	fprintf(stderr, "virtbench compare: of %d benchmarks it cannot be told whether they take "
+		"more than %g %% longer; measure more runs\n", unknown,
+		given.fail_over);
+	return EXIT_SKIP;
 }
 
 int compare_main(int argc, char **argv)
 {
-	int first = options_parse(&program, argc, argv), status;
+	int first = options_parse(&program, argc, argv), missing, status;
 	struct sample_file a, b;
 	struct comparison *all;
 	size_t n;
@@ -184,9 +220,10 @@ int compare_main(int argc, char **argv)
 			      argv[first + 1]);
 	if (given.json)
 		environment_write(stdout, "virtbench", argv);
-	say_missing(&a, &b, argv[first]);
-	say_missing(&b, &a, argv[first + 1]);
-	status = report(all, n);
+	missing = say_missing(&a, &b, argv[first]) + say_missing(&b, &a, argv[first + 1]);
+	write_all(all, n);
+	say_too_few(all, n);
+	status = judge(all, n, missing);
 	if (given.svg)
 		write_svg(all, n);
 	free(all);

@@ -1,11 +1,12 @@
 #include "comparison.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 #include "summary.h"
 
 #define SAME_WITHIN 0.02
-/* The bootstrap's seed: the same files always give the same verdict. */
+/* The bootstrap's seed: the same files always give the same interval. */
 #define SEED 1
 
 static enum comparison_verdict verdict(struct interval interval)
@@ -19,21 +20,72 @@ static enum comparison_verdict verdict(struct interval interval)
 	return CANNOT_TELL;
 }
 
+/* Of the logarithms of the runs' medians: ratios become differences. */
+struct spread {
+	double mean;
+	double variance;	/* of the mean */
+	double degrees;		/* of freedom */
+};
+
+static struct spread spread_of(const struct samples *samples)
+{
+	struct spread spread = { NAN, NAN, NAN };
+	size_t n = samples->n_lines;
+	double *logs = malloc(n * sizeof(*logs)), deviation;
+
+	for (size_t i = 0; logs && i < n; i++)
+		logs[i] = log(samples->medians[i]);
+	if (logs) {
+		deviation = stats_stddev(logs, n);
+		spread = (struct spread){ stats_mean(logs, n), deviation * deviation / (double)n,
+					  (double)n - 1 };
+	}
+	free(logs);
+	return spread;
+}
+
+/* Welch's t interval: the two sides may vary differently. */
+static void compare_runs(struct comparison *c, const struct samples *a, const struct samples *b)
+{
+	struct spread x = spread_of(a), y = spread_of(b);
+	double variance = x.variance + y.variance, half = 0;
+
+	if (variance > 0) {
+		double degrees = variance * variance / (x.variance * x.variance / x.degrees +
+							y.variance * y.variance / y.degrees);
+
+		half = stats_student_t((size_t)fmax(degrees, 1)) * sqrt(variance);
+	}
+	c->a = exp(x.mean);
+	c->b = exp(y.mean);
+	c->ratio = exp(y.mean - x.mean);
+	c->interval = (struct interval){ exp(y.mean - x.mean - half), exp(y.mean - x.mean + half) };
+	/* What took no time, or less, has no ratio. */
+	c->known = isfinite(c->interval.high) && c->interval.low > 0;
+}
+
 struct comparison compare_samples(const struct samples *a, const struct samples *b)
 {
-	struct comparison c = {
-		.name = a->name,
-		.a = stats_median(a->values, a->n),
-		.b = stats_median(b->values, b->n),
-		.interval = stats_median_ratio_interval(a->values, a->n, b->values, b->n, SEED),
-		.verdict = CANNOT_TELL,
-	};
+	struct comparison c = { .name = a->name, .verdict = CANNOT_TELL };
 
-	c.ratio = c.b / c.a;
-	/* Something that took no time, or less, has no ratio. */
-	if (c.a > 0 && c.b > 0 && isfinite(c.interval.low) && c.interval.low > 0)
+	if (a->n_lines >= FEWEST_RUNS && b->n_lines >= FEWEST_RUNS)
+		compare_runs(&c, a, b);
+	if (c.known) {
 		c.verdict = verdict(c.interval);
+		return c;
+	}
+	c.a = stats_median(a->values, a->n);
+	c.b = stats_median(b->values, b->n);
+	c.ratio = c.b / c.a;
+	c.interval = stats_median_ratio_interval(a->values, a->n, b->values, b->n, SEED);
 	return c;
+}
+
+enum slowdown slowdown(const struct comparison *c, double limit)
+{
+	if (c->verdict == SLOWER && c->ratio > limit)
+		return SLOWDOWN_SEEN;
+	return c->known && c->interval.high <= limit ? SLOWDOWN_NONE : SLOWDOWN_UNKNOWN;
 }
 
 const char *comparison_name(enum comparison_verdict v)

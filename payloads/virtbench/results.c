@@ -87,18 +87,21 @@ static void write_json(const struct result *result)
 }
 
 /* The name, then what each run took in each sample, in ns. */
-static void write_csv(FILE *csv, const struct result *result)
+static bool write_csv(FILE *csv, const struct result *result)
 {
 	fprintf(csv, "%s", result->benchmark->name);
 	for (size_t i = 0; i < result->estimate->samples; i++)
 		fprintf(csv, ",%.6g", result->estimate->values[i]);
 	fputc('\n', csv);
-	if (fflush(csv) == EOF)
-		fprintf(stderr, "virtbench: the CSV file lacks %s: %s\n", result->benchmark->name,
-			strerror(errno));
+	if (fflush(csv) == 0)
+		return true;
+	fprintf(stderr, "virtbench: the CSV file lacks %s: %s\n", result->benchmark->name,
+		strerror(errno));
+	clearerr(csv);
+	return false;
 }
 
-static void write_svg(const char *folder, const struct result *result)
+static bool write_svg(const char *folder, const struct result *result)
 {
 	char path[PATH_MAX];
 	FILE *out;
@@ -107,21 +110,35 @@ static void write_svg(const char *folder, const struct result *result)
 	out = fopen(path, "we");
 	if (out)
 		svg_write_distribution(out, result->benchmark->pretty_name, result->estimate);
-	if (!out || fclose(out) == EOF)
-		fprintf(stderr, "virtbench: no picture %s: %s\n", path, strerror(errno));
+	if (out && fclose(out) == 0)
+		return true;
+	fprintf(stderr, "virtbench: no picture %s: %s\n", path, strerror(errno));
+	return false;
 }
 
-void results_write(const struct results_form *form, const struct result *result)
+static bool write_screen(const struct results_form *form, const struct result *result)
 {
 	if (form->json)
 		write_json(result);
 	else
 		write_text(form, result);
-	fflush(stdout);
+	if (fflush(stdout) == 0)
+		return true;
+	fprintf(stderr, "virtbench: the result of %s could not be written: %s\n",
+		result->benchmark->name, strerror(errno));
+	clearerr(stdout);
+	return false;
+}
+
+bool results_write(const struct results_form *form, const struct result *result)
+{
+	bool written = write_screen(form, result);
+
 	if (result->kind != RESULT_MEASURED)
-		return;
+		return written;
 	if (form->csv)
-		write_csv(form->csv, result);
+		written &= write_csv(form->csv, result);
 	if (form->svg_folder)
-		write_svg(form->svg_folder, result);
+		written &= write_svg(form->svg_folder, result);
+	return written;
 }

@@ -26,8 +26,11 @@ struct results_form {
 	const char *svg_folder;		/* may be NULL */
 };
 
-/* Everything at once, so that it is kept if what follows goes wrong. */
-void results_write(const struct results_form *form, const struct result *result);
+/*
+ * Everything at once, so that it is kept if what follows goes wrong.  False when some of it
+ * could not be written; that is said.
+ */
+bool results_write(const struct results_form *form, const struct result *result);
 
 /* The distribution of one benchmark, as a picture. */
 void svg_write_distribution(FILE *out, const char *title, const struct estimate *estimate);

@@ -13,6 +13,7 @@
 
 struct tally {
 	int measured, disabled, failed;
+	int unwritten;
 };
 
 static int address_of(const char *interface, char *address, size_t size, struct why *why)
@@ -154,7 +155,7 @@ static void run_one(const struct settings *settings, struct fleet *fleet,
 		else
 			tally->failed++;
 	}
-	results_write(&settings->form, &result);
+	tally->unwritten += !results_write(&settings->form, &result);
 	estimator_free(estimator);
 }
 
@@ -177,6 +178,11 @@ int run_benchmarks(struct settings *settings)
 	fleet_disconnect(&fleet);
 	fprintf(stderr, "%d measured, %d disabled, %d failed\n", tally.measured, tally.disabled,
 		tally.failed);
+	if (tally.unwritten)
+		fprintf(stderr, "virtbench: results of %d benchmarks were not all written; make "
+			"room for them and measure again\n", tally.unwritten);
+	if (tally.unwritten)
+		return EXIT_ERROR;
 	if (tally.failed)
 		return EXIT_FAIL;
 	return tally.measured ? EXIT_PASS : EXIT_SKIP;

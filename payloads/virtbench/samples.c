@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "statistics.h"
+
 const struct samples *samples_of(const struct sample_file *file, const char *name)
 {
 	for (size_t i = 0; i < file->n; i++)
@@ -34,9 +36,22 @@ static struct samples *find_or_add(struct sample_file *file, const char *name, s
 	return &all[file->n++];
 }
 
+static const char *add_median(struct samples *samples, size_t first)
+{
+	double *medians = realloc(samples->medians, (samples->n_lines + 1) * sizeof(*medians));
+
+	if (!medians)
+		return "no memory";
+	samples->medians = medians;
+	medians[samples->n_lines++] = stats_median(samples->values + first, samples->n - first);
+	return NULL;
+}
+
 /* Numbers between commas up to the end of the line or a bracket. */
 static const char *add_values(struct samples *samples, const char *text)
 {
+	size_t first = samples->n;
+
 	for (;;) {
 		double *values, value;
 		char *end;
@@ -50,7 +65,7 @@ static const char *add_values(struct samples *samples, const char *text)
 		samples->values = values;
 		values[samples->n++] = value;
 		if (*end == ']' || *end == '\n' || !*end)
-			return NULL;
+			return add_median(samples, first);
 		if (*end != ',')
 			return "samples must be numbers with commas between them";
 		text = end + 1;
@@ -124,7 +139,9 @@ int samples_read(struct sample_file *file, const char *path, struct why *why)
 
 void samples_free(struct sample_file *file)
 {
-	for (size_t i = 0; i < file->n; i++)
+	for (size_t i = 0; i < file->n; i++) {
 		free(file->all[i].values);
+		free(file->all[i].medians);
+	}
 	free(file->all);
 }

@@ -8,8 +8,10 @@
 
 struct samples {
 	char name[64];
-	double *values;		/* ns a run */
+	double *values;		/* ns a run; those of all lines */
 	size_t n;
+	double *medians;	/* one a line: each virtbench that was run wrote one */
+	size_t n_lines;
 };
 
 struct sample_file {
@@ -17,7 +19,7 @@ struct sample_file {
 	size_t n;
 };
 
-/* Several lines of one benchmark are taken together.  0 or -1. */
+/* 0 or -1. */
 int samples_read(struct sample_file *file, const char *path, struct why *why);
 void samples_free(struct sample_file *file);
 

@@ -215,6 +215,20 @@ def test_csv_that_cannot_be_written_is_found_before_the_run(toy):
     assert toy.logged() == []
 
 
+def test_results_that_get_lost_are_an_error(toy):
+    """The disk may become full in mid-run."""
+    said = toy.run("-n", "1", "--csv=/dev/full", "libc-syscall")
+    assert said.returncode == 99, said
+    assert "the CSV file lacks libc-syscall" in said.stderr
+    with open("/dev/full", "w") as full:
+        said = subprocess.run(
+            toy.words("-n", "1", "libc-syscall"), stdout=full, stderr=subprocess.PIPE, text=True,
+            timeout=LIMIT,
+        )  # fmt: skip
+    assert said.returncode == 99 and "could not be written" in said.stderr, said
+    assert toy.logged()[-1] == "stopped all"
+
+
 def test_lguest_says_where_it_went(program):
     said = run(program, "lguest", "fork")
     assert said.returncode == 77, said
@@ -320,21 +334,61 @@ def test_interrupted_run_stops_everything(toy, tmp_path):
     assert toy.logged()[-1] == "stopped all" and len(toy.logged()) == 4
 
 
+def runs_of(**times: float) -> str:
+    """A CSV file of four runs, each with the benchmarks' times give or take 0.1 %."""
+    lines = [
+        ",".join([name.replace("_", "-"), *(str(time * (1 + luck / 1000)) for _ in range(10))])
+        for luck in (0, 1, -1, 0)
+        for name, time in times.items()
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def compare(program: str, folder: Path, before: str, after: str, *words: str):
+    """virtbench compare, and its table's row of each benchmark."""
+    (folder / "a.csv").write_text(before)
+    (folder / "b.csv").write_text(after)
+    said = run(program, "compare", str(folder / "a.csv"), str(folder / "b.csv"), *words)
+    return said, {line.split()[0]: line for line in said.stdout.splitlines()}
+
+
 def test_compare_names_what_got_slower(program, tmp_path):
-    before, after = tmp_path / "a.csv", tmp_path / "b.csv"
-    before.write_text("cow,100,101,99,100,100\nfork,50,50,51,50\nexec,1,1\n")
-    after.write_text("cow,120,121,119,120,120\nfork,50,50,51,50\n")
+    before, after = runs_of(cow=100, fork=50), runs_of(cow=120, fork=50)
     svg = tmp_path / "ratio.svg"
-    said = run(program, "compare", str(before), str(after), f"--svg={svg}")
+    said, rows = compare(program, tmp_path, before, after, f"--svg={svg}")
     assert said.returncode == 0, said
-    rows = {line.split()[0]: line for line in said.stdout.splitlines()}
-    assert "slower" in rows["cow"] and "1.200" in rows["cow"] and "same" in rows["fork"]
-    assert "exec is only in" in said.stderr
+    assert " slower " in rows["cow"] and "1.200" in rows["cow"] and " same " in rows["fork"]
     assert xml.parse(svg).getroot().tag.endswith("svg")
-    assert run(program, "compare", str(before), str(after), "--fail-over", "5%").returncode == 1
-    assert run(program, "compare", str(before), str(after), "--fail-over=25%").returncode == 0
-    assert run(program, "compare", str(after), str(before), "--fail-over=5%").returncode == 0
-    said = run(program, "compare", str(before), "/nonexistent")
+    said, rows = compare(program, tmp_path, before, after, "--fail-over", "5%")
+    assert said.returncode == 1 and "cow takes 20.0 % longer" in said.stderr
+    assert compare(program, tmp_path, before, after, "--fail-over=25%")[0].returncode == 0
+    said, rows = compare(program, tmp_path, after, before, "--fail-over=5%")
+    assert said.returncode == 0 and " faster " in rows["cow"]
+
+
+@pytest.mark.parametrize(
+    "before, after, words",
+    [
+        # One run each, however clear: the next may be as far off.
+        ("cow,100,100,100\n" * 2, "cow,200,200,200\n" * 9, "no verdict for 1 benchmarks"),
+        # Runs that differ more than the two sides.
+        (runs_of(cow=100) + "cow,500\n", runs_of(cow=104), "cannot be told"),
+        # No longer measured.
+        (runs_of(cow=100, fork=50), runs_of(cow=100), "fork is only in"),
+        (runs_of(cow=100), runs_of(cow=0), "cannot be told"),
+    ],
+)
+def test_compare_passes_nothing_that_it_cannot_tell(program, tmp_path, before, after, words):
+    said, rows = compare(program, tmp_path, before, after, "--fail-over=5%")
+    assert said.returncode == 77, said
+    assert words in said.stderr and " slower " not in rows["cow"]
+    assert said.stderr.splitlines()[-1].startswith("virtbench compare: of 1 benchmarks it cannot")
+
+
+def test_compare_of_what_is_no_file(program, tmp_path):
+    said, _ = compare(program, tmp_path, runs_of(cow=1), "prose\n")
+    assert said.returncode == 2 and "b.csv:1: no comma" in said.stderr
+    said = run(program, "compare", str(tmp_path / "a.csv"), "/nonexistent")
     assert said.returncode == 2 and "/nonexistent" in said.stderr
 
 

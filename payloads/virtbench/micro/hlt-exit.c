@@ -1,6 +1,7 @@
 /*
- * The exit itself, measured from outside: a virtual machine of one page whose only
- * processor executes HLT again and again.
+ * The exit itself, measured from outside: a virtual machine of four pages whose only
+ * processor executes HLT again and again, in long mode.  (One in real mode took an
+ * emulated host down.)
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,48 +17,85 @@
 #include "probe.h"
 
 #define PAGE 4096
-/* Away from address 0 and from what KVM uses for itself. */
-#define CODE 0x10000
+/* Away from address 0 and from what KVM uses for itself, in the first 2 MB, which are mapped. */
+#define START 0x10000
+
+/* The machine's memory. */
+struct memory {
+	uint8_t code[PAGE];
+	uint64_t level4[PAGE / 8], level3[PAGE / 8], level2[PAGE / 8];
+};
+
+#define EMULATOR "TCGTCGTCGTCG"	/* QEMU's name for itself */
 
 struct tiny {
 	int processor;
 	struct kvm_run *run;
 };
 
-/* 1: hlt; jmp 1b, in real mode. */
-static const unsigned char code[] = { 0xf4, 0xeb, 0xfd };
+#define PRESENT_WRITABLE 3
+#define LARGE_PAGE (1 << 7)
+#define CR0_LONG_MODE 0x80000011	/* paging, protected mode */
+#define CR4_PAE (1 << 5)
+#define EFER_LONG_MODE 0x500
+
+/* 1: hlt; jmp 1b */
+static const uint8_t code[] = { 0xf4, 0xeb, 0xfd };
+
+static void fill(struct memory *memory)
+{
+	memcpy(memory->code, code, sizeof(code));
+	memory->level4[0] = (START + offsetof(struct memory, level3)) | PRESENT_WRITABLE;
+	memory->level3[0] = (START + offsetof(struct memory, level2)) | PRESENT_WRITABLE;
+	memory->level2[0] = PRESENT_WRITABLE | LARGE_PAGE;
+}
+
+static bool enter_long_mode(int processor)
+{
+	const struct kvm_segment cs = { .limit = 0xffffffff, .selector = 8, .type = 11,
+					.present = 1, .s = 1, .l = 1, .g = 1 };
+	const struct kvm_segment data = { .limit = 0xffffffff, .selector = 16, .type = 3,
+					  .present = 1, .s = 1, .db = 1, .g = 1 };
+	const struct kvm_regs registers = { .rip = START, .rflags = 2 };
+	struct kvm_sregs system;
+
+	if (ioctl(processor, KVM_GET_SREGS, &system) < 0)
+		return false;
+	system.cs = cs;
+	system.ds = system.es = system.ss = data;
+	system.cr3 = START + offsetof(struct memory, level4);
+	system.cr4 = CR4_PAE;
+	system.cr0 = CR0_LONG_MODE;
+	system.efer = EFER_LONG_MODE;
+	return ioctl(processor, KVM_SET_SREGS, &system) == 0 &&
+	       ioctl(processor, KVM_SET_REGS, &registers) == 0;
+}
 
 /* NULL, or what could not be done. */
 static const char *make_machine(struct tiny *tiny)
 {
-	struct kvm_userspace_memory_region memory = {
-		.guest_phys_addr = CODE, .memory_size = PAGE,
+	struct kvm_userspace_memory_region region = {
+		.guest_phys_addr = START, .memory_size = sizeof(struct memory),
 	};
-	struct kvm_regs registers = { .rip = 0, .rflags = 2 };
-	struct kvm_sregs system;
 	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC), machine, size;
-	void *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct memory *memory = mmap(NULL, sizeof(*memory), PROT_READ | PROT_WRITE,
+				     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	if (kvm < 0)
 		return "/dev/kvm cannot be opened: no KVM here, or nothing nested";
 	machine = ioctl(kvm, KVM_CREATE_VM, 0);
-	if (machine < 0 || page == MAP_FAILED)
+	if (machine < 0 || memory == MAP_FAILED)
 		return "KVM makes no machine";
-	memcpy(page, code, sizeof(code));
-	memory.userspace_addr = (uint64_t)page;
+	fill(memory);
+	region.userspace_addr = (uint64_t)memory;
 	size = ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
-	tiny->processor = ioctl(machine, KVM_SET_USER_MEMORY_REGION, &memory) < 0 || size < 0 ?
+	tiny->processor = ioctl(machine, KVM_SET_USER_MEMORY_REGION, &region) < 0 || size < 0 ?
 				  -1 : ioctl(machine, KVM_CREATE_VCPU, 0);
 	if (tiny->processor < 0)
 		return "KVM makes no processor";
 	tiny->run = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, tiny->processor,
 			 0);
-	if (tiny->run == MAP_FAILED || ioctl(tiny->processor, KVM_GET_SREGS, &system) < 0)
-		return "KVM's processor cannot be set up";
-	system.cs.base = CODE;
-	system.cs.selector = CODE >> 4;
-	if (ioctl(tiny->processor, KVM_SET_SREGS, &system) < 0 ||
-	    ioctl(tiny->processor, KVM_SET_REGS, &registers) < 0)
+	if (tiny->run == MAP_FAILED || !enter_long_mode(tiny->processor))
 		return "KVM's processor cannot be set up";
 	return NULL;
 }
@@ -78,12 +116,15 @@ static void halt_once(void)
 
 static const char *no_kvm(const struct machine *machine)
 {
+	const char *below = environment_hypervisor();
+
 	(void)machine;
 	if (access("/dev/kvm", R_OK | W_OK) < 0)
 		return "no /dev/kvm: only where KVM can start machines";
-	/* An emulated processor's nested virtualisation was seen to take the whole machine down. */
-	if (environment_hypervisor())
-		return "only where KVM runs on the hardware itself, not nested in a virtual machine";
+	/* Where /dev/kvm is another hypervisor's favour, a machine of it may never come back. */
+	if (below && strcmp(below, EMULATOR))
+		return "only where KVM runs on the hardware itself or is emulated by QEMU, not nested "
+		       "in another hypervisor";
 	return survives(halt_once) ? NULL : "/dev/kvm is there, but a machine of it does not run";
 }
 

@@ -14,38 +14,108 @@
 #include "comparison.h"
 #include "random.h"
 
-#define N 40
+#define SAMPLES 12
+#define RUNS_MAX 8
 
-static double values_a[N], values_b[N];
+/* One file: so many runs of one benchmark. */
+struct made {
+	double values[RUNS_MAX * SAMPLES], medians[RUNS_MAX];
+};
 
-/* Around `mean`, up to `noise` (a part of it) either way. */
-static void make_up(double *values, double mean, double noise, uint64_t seed)
+/* Evenly from -1 to 1. */
+static double chance(struct random *r)
+{
+	return (double)random_below(r, 200001) / 100000 - 1;
+}
+
+/*
+ * Samples lie up to 1 % around their run's own time, and that up to `luck` (a part of it)
+ * around `mean`.
+ */
+static struct samples make_up(struct made *made, int runs, double mean, double luck, uint64_t seed)
 {
 	struct random r;
 
 	random_seed(&r, seed);
-	for (int i = 0; i < N; i++)
-		values[i] = mean * (1 + noise * ((double)random_below(&r, 2001) / 1000 - 1));
+	for (int i = 0; i < runs; i++) {
+		double own = mean * (1 + luck * chance(&r));
+
+		for (int k = 0; k < SAMPLES; k++)
+			made->values[i * SAMPLES + k] = own * (1 + 0.01 * chance(&r));
+		made->medians[i] = stats_median(made->values + i * SAMPLES, SAMPLES);
+	}
+	return (struct samples){ "x", made->values, (size_t)runs * SAMPLES, made->medians,
+				 (size_t)runs };
 }
 
-static struct comparison compare(double mean_b, double noise)
+static struct comparison compare(int runs, double mean_b, double luck, uint64_t seed)
 {
-	const struct samples a = { "x", values_a, N }, b = { "x", values_b, N };
+	struct made a, b;
+	struct samples in_a = make_up(&a, runs, 1000, luck, 2 * seed);
+	struct samples in_b = make_up(&b, runs, mean_b, luck, 2 * seed + 1);
 
-	make_up(values_a, 1000, noise, 1);
-	make_up(values_b, mean_b, noise, 2);
-	return compare_samples(&a, &b);
+	return compare_samples(&in_a, &in_b);
 }
 
 static void verdicts(void **state)
 {
 	(void)state;
-	assert_int_equal(compare(1000, 0.01).verdict, SAME);
-	assert_int_equal(compare(1100, 0.01).verdict, SLOWER);
-	assert_int_equal(compare(900, 0.01).verdict, FASTER);
-	assert_int_equal(compare(1000, 0.9).verdict, CANNOT_TELL);
-	assert_int_equal(compare(0, 0).verdict, CANNOT_TELL);
-	assert_true(fabs(compare(1100, 0.01).ratio - 1.1) < 0.02);
+	assert_int_equal(compare(5, 1000, 0.002, 1).verdict, SAME);
+	assert_int_equal(compare(5, 1100, 0.01, 1).verdict, SLOWER);
+	assert_int_equal(compare(5, 900, 0.01, 1).verdict, FASTER);
+	assert_int_equal(compare(5, 1000, 0.5, 1).verdict, CANNOT_TELL);
+	assert_int_equal(compare(5, 0, 0, 1).verdict, CANNOT_TELL);
+	assert_true(fabs(compare(5, 1100, 0.01, 1).ratio - 1.1) < 0.02);
+}
+
+/* However clear it seems. */
+static void too_few_runs_give_no_verdict(void **state)
+{
+	(void)state;
+	for (int runs = 1; runs < FEWEST_RUNS; runs++) {
+		struct comparison c;
+
+		assert_int_equal(compare(runs, 2000, 0, 1).verdict, CANNOT_TELL);
+		c = compare(runs, 1000, 0, 1);
+		assert_int_equal(c.verdict, CANNOT_TELL);
+		assert_int_equal(slowdown(&c, 1.05), SLOWDOWN_UNKNOWN);
+	}
+}
+
+/*
+ * Of many comparisons of a thing with itself, and with one that takes 5 % longer, at most
+ * the promised 5 % may say what is not so; a little more for this sample's own luck.
+ */
+static void false_verdicts_are_seldom(void **state)
+{
+	const int n = 2000;
+
+	(void)state;
+	for (int runs = FEWEST_RUNS; runs <= RUNS_MAX; runs++) {
+		int false_alarms = 0, false_same = 0;
+
+		for (int seed = 0; seed < n; seed++) {
+			enum comparison_verdict v = compare(runs, 1000, 0.05, (uint64_t)seed).verdict;
+
+			false_alarms += v == FASTER || v == SLOWER;
+			v = compare(runs, 1050, 0.05, (uint64_t)seed).verdict;
+			false_same += v == SAME || v == FASTER;
+		}
+		assert_in_range(false_alarms, 0, n * 7 / 100);
+		assert_in_range(false_same, 0, n * 3 / 100);
+	}
+}
+
+static void slowdown_over_a_limit(void **state)
+{
+	struct comparison slower = compare(5, 1100, 0.005, 1), same = compare(5, 1000, 0.002, 1);
+	struct comparison unclear = compare(5, 1000, 0.5, 1);
+
+	(void)state;
+	assert_int_equal(slowdown(&slower, 1.05), SLOWDOWN_SEEN);
+	assert_int_equal(slowdown(&slower, 1.2), SLOWDOWN_NONE);
+	assert_int_equal(slowdown(&same, 1.05), SLOWDOWN_NONE);
+	assert_int_equal(slowdown(&unclear, 1.05), SLOWDOWN_UNKNOWN);
 }
 
 static int read_text(const char *text, struct sample_file *file, struct why *why)
@@ -70,6 +140,8 @@ static void reads_csv_and_json(void **state)
 	assert_int_equal(read_text("cow,1,2.5\nfork,7\ncow,3\n", &file, &why), 0);
 	assert_int_equal(file.n, 2);
 	assert_int_equal(samples_of(&file, "cow")->n, 3);
+	assert_int_equal(samples_of(&file, "cow")->n_lines, 2);
+	assert_true(samples_of(&file, "cow")->medians[0] == 1.75);
 	assert_true(samples_of(&file, "cow")->values[1] == 2.5);
 	assert_null(samples_of(&file, "exec"));
 	samples_free(&file);
@@ -101,6 +173,9 @@ int main(void)
 {
 	const struct CMUnitTest comparisons[] = {
 		cmocka_unit_test(verdicts),
+		cmocka_unit_test(too_few_runs_give_no_verdict),
+		cmocka_unit_test(false_verdicts_are_seldom),
+		cmocka_unit_test(slowdown_over_a_limit),
 		cmocka_unit_test(reads_csv_and_json),
 		cmocka_unit_test(refuses_what_is_no_result),
 	};
