@@ -45,6 +45,7 @@ const char *role_name(enum role role)
 		[ROLE_CONTROL] = "control domain",
 		[ROLE_PV_GUEST] = "PV guest",
 		[ROLE_HVM_GUEST] = "HVM guest",
+		[ROLE_PVH_GUEST] = "PVH guest",
 		[ROLE_KVM_GUEST] = "KVM guest",
 		[ROLE_COUNT] = "none",
 		[ROLE_NONE] = "no known guest",
@@ -55,10 +56,8 @@ const char *role_name(enum role role)
 
 static bool right_error(const struct check *check, int error)
 {
-	if (!check->errors[0] || !error)
-		return true;
 	for (int i = 0; i < ERRORS_MAX && check->errors[i]; i++)
-		if (check->errors[i] == error)
+		if (check->errors[i] == (error ? error : OR_SHOWN))
 			return true;
 	return false;
 }
@@ -73,12 +72,14 @@ static struct verdict judge_refusal(const struct check *check, enum role role,
 	if (check->must[role] == MUST_ALLOW)
 		return verdict_fail("refused (%s%s%s), but a %s may do this", error, gap,
 				    answer->words, role_name(role));
-	if (!right_error(check, answer->error))
-		return verdict_fail("refused with %s instead of %s: it was not privilege that "
-				    "stopped it (%s)", error, strerrorname_np(check->errors[0]),
-				    answer->words);
-	return verdict_pass("refused (%s%s%s), which is right in a %s", error, gap, answer->words,
-			    role_name(role));
+	if (right_error(check, answer->error))
+		return verdict_pass("refused (%s%s%s), which is right in a %s", error, gap,
+				    answer->words, role_name(role));
+	if (!answer->error)
+		return verdict_error("%s: it is refused with an error, so this try went wrong",
+				     answer->words);
+	return verdict_fail("refused with %s instead of %s: it was not privilege that stopped it "
+			    "(%s)", error, strerrorname_np(check->errors[0]), answer->words);
 }
 
 struct verdict judge(const struct check *check, enum role role, const struct answer *answer)

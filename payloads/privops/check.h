@@ -10,7 +10,8 @@
 enum role {
 	ROLE_CONTROL,	/* Xen's control domain */
 	ROLE_PV_GUEST,
-	ROLE_HVM_GUEST,	/* and PVH: it has virtual devices of its own */
+	ROLE_HVM_GUEST,	/* it has virtual devices of its own */
+	ROLE_PVH_GUEST,	/* it has none */
 	ROLE_KVM_GUEST,
 	ROLE_COUNT,
 	ROLE_NONE,	/* bare metal or another hypervisor */
@@ -47,7 +48,9 @@ struct scene {
 	enum role role;
 	uint32_t domain;	/* our own number */
 	int64_t victim;		/* another running domain, or -1 */
+	const char *root;	/* stands before the kernel's files */
 	volatile uint32_t scratch;	/* a created domain, not yet destroyed; 0: none */
+	volatile bool paused;	/* the victim, by us */
 	struct answer answer;
 };
 
@@ -60,6 +63,8 @@ struct door {
 };
 
 #define ERRORS_MAX 6
+/* Among the errors: a refusal may show in what happens (a fault, what is read) as well. */
+#define OR_SHOWN (-1)
 
 struct check {
 	const char *name;
@@ -67,7 +72,7 @@ struct check {
 	const struct door *door;
 	try_function attempt;
 	enum must must[ROLE_COUNT];
-	int errors[ERRORS_MAX];	/* the right ways to refuse; none: any */
+	int errors[ERRORS_MAX];	/* the right ways to refuse */
 };
 
 /* Judge a try by what must become of it in this role; the canary was DONE. */

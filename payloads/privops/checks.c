@@ -6,17 +6,22 @@
 #include "tries.h"
 #include "xenop.h"
 
-/* In the order of enum role: control domain, PV guest, HVM guest, KVM guest. */
-#define XEN_PRIVILEGED { MUST_ALLOW, MUST_REFUSE, MUST_REFUSE, MUST_NOT_APPLY }
-#define XEN_NOBODY { MUST_REFUSE, MUST_REFUSE, MUST_REFUSE, MUST_NOT_APPLY }
+/* What must become of it in the control domain, in PV, HVM, PVH and KVM guests. */
+#define RULES(control, pv, hvm, pvh, kvm) \
+	{ MUST_##control, MUST_##pv, MUST_##hvm, MUST_##pvh, MUST_##kvm }
+#define XEN_PRIVILEGED RULES(ALLOW, REFUSE, REFUSE, REFUSE, NOT_APPLY)
+#define XEN_NOBODY RULES(REFUSE, REFUSE, REFUSE, REFUSE, NOT_APPLY)
 /* Who has virtual devices reaches those. */
-#define PORTS { MUST_ALLOW, MUST_REFUSE, MUST_ALLOW, MUST_ALLOW }
-#define REAL_HARDWARE { MUST_ALLOW, MUST_REFUSE, MUST_NOT_APPLY, MUST_NOT_APPLY }
-#define CONTROL_ONLY { MUST_ALLOW, MUST_NOT_APPLY, MUST_NOT_APPLY, MUST_NOT_APPLY }
-#define GUESTS_NEVER { MUST_NOT_APPLY, MUST_REFUSE, MUST_REFUSE, MUST_NOT_APPLY }
-#define EVERYBODY { MUST_ALLOW, MUST_ALLOW, MUST_ALLOW, MUST_ALLOW }
-#define NOBODY { MUST_REFUSE, MUST_REFUSE, MUST_REFUSE, MUST_REFUSE }
-#define KVM_NEVER { MUST_NOT_APPLY, MUST_NOT_APPLY, MUST_NOT_APPLY, MUST_REFUSE }
+#define PORTS RULES(ALLOW, REFUSE, ALLOW, REFUSE, ALLOW)
+#define REAL_HARDWARE RULES(ALLOW, REFUSE, NOT_APPLY, NOT_APPLY, NOT_APPLY)
+#define REAL_PCI RULES(ALLOW, REFUSE, REFUSE, REFUSE, REFUSE)
+#define XENS_OWN RULES(REFUSE, REFUSE, NOT_APPLY, NOT_APPLY, NOT_APPLY)
+#define CONTROL_ONLY RULES(ALLOW, NOT_APPLY, NOT_APPLY, NOT_APPLY, NOT_APPLY)
+#define GUESTS_NEVER RULES(NOT_APPLY, REFUSE, REFUSE, REFUSE, NOT_APPLY)
+#define EVERYBODY RULES(ALLOW, ALLOW, ALLOW, ALLOW, ALLOW)
+#define NOBODY RULES(REFUSE, REFUSE, REFUSE, REFUSE, REFUSE)
+#define KVM_NEVER RULES(NOT_APPLY, NOT_APPLY, NOT_APPLY, NOT_APPLY, REFUSE)
+#define KVM_MAY RULES(NOT_APPLY, NOT_APPLY, NOT_APPLY, NOT_APPLY, ALLOW)
 
 const struct check checks[] = {
 	{ "createdomain", "create a domain (domctl)", &door_privcmd, try_create, XEN_PRIVILEGED,
@@ -27,8 +32,9 @@ const struct check checks[] = {
 	  XEN_PRIVILEGED, { EPERM } },
 	{ "destroydomain", "destroy a domain (domctl)", &door_privcmd, try_destroy, XEN_PRIVILEGED,
 	  { EPERM } },
-	{ "iopl", "iopl(3), then read a port", &door_ports, try_iopl, PORTS, { EPERM } },
-	{ "ioperm", "ioperm, then read a port", &door_ports, try_ioperm, PORTS, { EPERM } },
+	{ "iopl", "iopl(3), then read a port", &door_ports, try_iopl, PORTS, { EPERM, OR_SHOWN } },
+	{ "ioperm", "ioperm, then read a port", &door_ports, try_ioperm, PORTS,
+	  { EPERM, OR_SHOWN } },
 	{ "settime", "set Xen's clock (platform_op)", &door_privcmd, try_platform_settime,
 	  XEN_PRIVILEGED, { EPERM } },
 	{ "clock-settime", "set this domain's clock", &door_system, try_clock_settime, EVERYBODY,
@@ -52,22 +58,21 @@ const struct check checks[] = {
 	{ "event-not-offered", "bind to an event channel that was not offered", &door_event,
 	  try_event_not_offered, XEN_NOBODY, { EINVAL, EPERM, ENOENT } },
 	{ "msr-read", "read a register that no processor has", &door_msr, try_unknown_msr_read,
-	  NOBODY, { EIO } },
+	  NOBODY, { EIO, OR_SHOWN } },
 	{ "msr-write", "write a register that no processor has", &door_msr, try_unknown_msr_write,
-	  NOBODY, { EIO, EPERM } },
+	  NOBODY, { EIO, EPERM, OR_SHOWN } },
 	{ "pci-config", "read the host bridge's configuration", &door_port_access, try_pci_config,
-	  { MUST_ALLOW, MUST_REFUSE, MUST_REFUSE, MUST_REFUSE }, { EPERM } },
+	  REAL_PCI, { EPERM, OR_SHOWN } },
 	{ "dev-mem", "find the machine's firmware in /dev/mem", &door_memory, try_firmware,
-	  REAL_HARDWARE, { EPERM, EFAULT } },
+	  REAL_HARDWARE, { EPERM, EFAULT, OR_SHOWN } },
 	{ "mmio", "read the interrupt controller's registers", &door_memory,
-	  try_interrupt_controller, { MUST_REFUSE, MUST_REFUSE, MUST_NOT_APPLY, MUST_NOT_APPLY },
-	  { EPERM, EINVAL, EFAULT, EIO } },
+	  try_interrupt_controller, XENS_OWN, { EPERM, EINVAL, EFAULT, EIO, OR_SHOWN } },
 	{ "user-hypercall", "a KVM hypercall from user mode", &door_kvm, try_user_hypercall,
 	  KVM_NEVER, { EPERM } },
 	{ "kernel-hypercall", "a KVM hypercall from kernel mode", &door_kvm, try_kernel_hypercall,
-	  { MUST_NOT_APPLY, MUST_NOT_APPLY, MUST_NOT_APPLY, MUST_ALLOW }, { 0 } },
+	  KVM_MAY, { 0 } },
 	{ "host-sockets", "reach the host's libvirt over vsock", &door_unix, try_host_sockets,
-	  KVM_NEVER, { 0 } },
+	  KVM_NEVER, { 0, OR_SHOWN } },
 	{ "host-files", "see the host's libvirt files", &door_unix, try_host_files, KVM_NEVER,
 	  { ENOENT } },
 	{ .name = NULL },

@@ -26,8 +26,8 @@ struct call {
 };
 
 static const struct cases cases = { "operation", checks, sizeof(checks[0]) };
-static const char *const role_words[] = { "auto", "control", "pv-guest", "hvm-guest", "kvm-guest",
-					  NULL };
+static const char *const role_words[] = { "auto", "control", "pv-guest", "hvm-guest", "pvh-guest",
+					  "kvm-guest", NULL };
 
 static enum role role_of(const struct call *call)
 {
@@ -79,6 +79,7 @@ static void undo(void *context)
 	struct call *call = context;
 
 	destroy_scratch(call->scene);
+	unpause_victim(call->scene);
 }
 
 static int run(struct call *call)
@@ -103,7 +104,7 @@ static void parse(struct call *call, int argc, char **argv)
 		{ .name = "role", .argument = "ROLE", .text = &call->role_text,
 		  .choices = role_words,
 		  .help = "whose rules hold: auto (default), control, pv-guest, hvm-guest, "
-			  "kvm-guest" },
+			  "pvh-guest, kvm-guest" },
 		{ .name = "victim", .argument = "DOMID", .number = &call->victim, .low = 1,
 		  .high = 32751, .help = "the other domain (default: the first that runs)" },
 		{ .name = "root", .argument = "DIR", .text = &call->root,
@@ -141,6 +142,7 @@ int main(int argc, char **argv)
 		return EXIT_ERROR;
 	}
 	call.scene->role = role;
+	call.scene->root = call.root;
 	call.scene->domain = role_domain();
 	call.scene->victim = call.victim >= 0 ? call.victim : role_victim(call.scene->domain);
 	return run(&call);

@@ -42,7 +42,9 @@ enum role role_find(const char *root)
 		/* Linux before 4.13 does not tell the kind, and had little but PV. */
 		if (!first_line(root, "/sys/hypervisor/guest_type", line, sizeof(line)))
 			return ROLE_PV_GUEST;
-		return strcmp(line, "PV") ? ROLE_HVM_GUEST : ROLE_PV_GUEST;
+		if (!strcmp(line, "PV"))
+			return ROLE_PV_GUEST;
+		return strcmp(line, "PVH") ? ROLE_HVM_GUEST : ROLE_PVH_GUEST;
 	}
 	if (hypervisor && !strcmp(hypervisor, "kvm"))
 		return ROLE_KVM_GUEST;

@@ -27,12 +27,16 @@ extern const struct door door_ports, door_port_access;
 struct answer try_iopl(struct scene *scene);
 struct answer try_ioperm(struct scene *scene);
 struct answer try_pci_config(struct scene *scene);
+/* An emulated machine's own host bridge is no secret, another one is. */
+struct answer pci_answer(enum role role, unsigned int id, unsigned int subsystem);
 
 /* tries_xenstore.c */
 extern const struct door door_xenstore;
 struct answer try_foreign_node(struct scene *scene);
 struct answer try_foreign_sysrq(struct scene *scene);
 struct answer try_sysrq(struct scene *scene);
+/* What a killed try left paused goes on; in the supervisor. */
+void unpause_victim(struct scene *scene);
 
 /* tries_sharing.c: memory and events between domains */
 extern const struct door door_foreign, door_grant, door_event;
@@ -50,6 +54,7 @@ struct answer try_interrupt_controller(struct scene *scene);
 /* tries_kvm.c */
 extern const struct door door_kvm, door_unix;
 struct answer try_user_hypercall(struct scene *scene);
+struct answer hypercall_answer(long result);
 struct answer try_kernel_hypercall(struct scene *scene);
 struct answer try_host_sockets(struct scene *scene);
 struct answer try_host_files(struct scene *scene);

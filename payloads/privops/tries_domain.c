@@ -2,9 +2,17 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tries.h"
 #include "xenop.h"
+
+/* Numbers from the end, which the toolstack reaches last. */
+#define SCRATCH_LAST (DOMID_FIRST_RESERVED - 1)
+#define SCRATCH_COUNT 512
+
+/* A domain's handle; whatever bears it is ours to destroy. */
+static const xen_domain_handle_t mark = "xentest-privops";
 
 /*
  * Who may create gets a bare domain: no memory, no running processor.  If Xen's
@@ -16,9 +24,12 @@ static struct answer create(struct xenop *x, struct scene *scene)
 	struct xen_domctl *op = &x->op->domctl;
 	struct answer answer;
 
+	/* Known before it exists: a try may be killed between Xen's answer and our next step. */
+	scene->scratch = (uint32_t)(SCRATCH_LAST - getppid() % SCRATCH_COUNT);
 	memset(op, 0, sizeof(*op));
 	op->cmd = XEN_DOMCTL_createdomain;
-	op->domain = DOMID_INVALID;	/* Xen chooses; Xen 4.22 takes 0 for domain 0 */
+	op->domain = (domid_t)scene->scratch;
+	memcpy(op->u.createdomain.handle, mark, sizeof(mark));
 	op->u.createdomain.max_vcpus = 1;
 	op->u.createdomain.max_evtchn_port = 1023;
 	op->u.createdomain.max_grant_frames = 4;
@@ -27,9 +38,11 @@ static struct answer create(struct xenop *x, struct scene *scene)
 	op->u.createdomain.arch.emulation_flags = 0;
 	answer = xenop_call(x, PRIVCMD_DOMCTL, "createdomain");
 	if (answer.became == BECAME_DONE) {
-		scene->scratch = op->domain;
 		snprintf(answer.words, sizeof(answer.words), "created domain %u", op->domain);
-	} else if (answer.error == EINVAL && x->version != XEN_DOMCTL_INTERFACE_VERSION) {
+		return answer;
+	}
+	scene->scratch = 0;
+	if (answer.error == EINVAL && x->version != XEN_DOMCTL_INTERFACE_VERSION) {
 		return answer_unreached("Xen's domctl version is %lx, this program was built for "
 					"%x: build it with XEN_HEADERS of that tree", x->version,
 					XEN_DOMCTL_INTERFACE_VERSION);
@@ -116,12 +129,21 @@ struct answer try_destroy(struct scene *scene)
 	return on_a_domain(scene, XEN_DOMCTL_destroydomain, "destroydomain");
 }
 
+static bool is_ours(struct xenop *x, uint32_t domain)
+{
+	struct answer answer = command(x, XEN_DOMCTL_getdomaininfo, domain, "getdomaininfo");
+
+	return answer.became == BECAME_DONE && x->op->domctl.domain == domain &&
+	       !memcmp(x->op->domctl.u.getdomaininfo.handle, mark, sizeof(mark));
+}
+
 void destroy_scratch(struct scene *scene)
 {
 	struct xenop x;
 	struct answer answer;
 
-	if (!scene->scratch || !xenop_open(&x, PRIVCMD_DOMCTL, &answer))
+	if (!scene->scratch || !xenop_open(&x, PRIVCMD_DOMCTL, &answer) ||
+	    !is_ours(&x, scene->scratch))
 		return;
 	answer = destroy(&x, scene->scratch);
 	if (answer.became == BECAME_DONE)

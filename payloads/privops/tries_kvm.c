@@ -1,6 +1,9 @@
 /* What a KVM guest may not do, and what of its host it must not see. */
 #include <cpuid.h>
 #include <errno.h>
+#include <limits.h>
+#include <mntent.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -43,15 +46,18 @@ static long hypercall(unsigned long number)
 	return result;
 }
 
-/* From user mode KVM must not even look at the number. */
-struct answer try_user_hypercall(struct scene *scene)
+struct answer hypercall_answer(long result)
 {
-	long result = hypercall(FEATURES);
-
-	(void)scene;
 	if (result == -EPERM)
 		return answer_refused(EPERM, "KVM_HC_FEATURES from user mode");
 	return answer_done("KVM_HC_FEATURES from user mode returned %ld", result);
+}
+
+/* From user mode KVM must not even look at the number. */
+struct answer try_user_hypercall(struct scene *scene)
+{
+	(void)scene;
+	return hypercall_answer(hypercall(FEATURES));
 }
 
 /* Linux has no call with which a program could have its kernel make one. */
@@ -100,22 +106,53 @@ struct answer try_host_sockets(struct scene *scene)
 	return answer;
 }
 
-/* A guest that runs libvirt itself has these too, and then they are its own. */
-struct answer try_host_files(struct scene *scene)
+static const char *const host_paths[] = {
+	"/run/libvirt/libvirt-sock", "/run/libvirt/virtqemud-sock", "/etc/libvirt/qemu",
+	"/var/lib/libvirt/images",
+};
+
+/* Below a folder that the host shares with us. */
+static struct answer look_below(const char *folder)
 {
-	static const char *const paths[] = {
-		"/run/libvirt/libvirt-sock", "/run/libvirt/virtqemud-sock", "/etc/libvirt/qemu",
-		"/var/lib/libvirt/images",
-	};
+	struct answer answer = answer_refused(ENOENT, "%s and others", host_paths[0]);
+	char path[PATH_MAX];
 	struct stat found;
 
-	(void)scene;
-	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
-		if (!stat(paths[i], &found))
-			return answer_unreached("%s is here: this guest runs libvirt itself, so "
-						"whose it is cannot be told", paths[i]);
-		if (errno != ENOENT)
-			return answer_broken("%s: %s", paths[i], strerror(errno));
+	for (size_t i = 0; i < sizeof(host_paths) / sizeof(host_paths[0]); i++) {
+		snprintf(path, sizeof(path), "%s%s", strcmp(folder, "/") ? folder : "",
+			 host_paths[i]);
+		if (!stat(path, &found))
+			return answer_done("%s is shared by the host", path);
+		if (errno != ENOENT && errno != ENOTDIR)
+			answer = answer_broken("%s: %s", path, strerror(errno));
 	}
-	return answer_refused(ENOENT, "%s and others", paths[0]);
+	return answer;
+}
+
+/* All that the host shares: 9p and virtiofs. */
+static struct answer look_at_shares(FILE *mounts)
+{
+	struct answer answer = answer_refused(ENOENT, "the host shares nothing");
+	struct mntent *mount;
+
+	while (answer.became == BECAME_REFUSED && (mount = getmntent(mounts)))
+		if (!strcmp(mount->mnt_type, "9p") || !strcmp(mount->mnt_type, "virtiofs"))
+			answer = look_below(mount->mnt_dir);
+	return answer;
+}
+
+/* The host's libvirt in what it shares; a guest that runs libvirt has such files of its own. */
+struct answer try_host_files(struct scene *scene)
+{
+	char path[PATH_MAX];
+	struct answer answer;
+	FILE *mounts;
+
+	snprintf(path, sizeof(path), "%s/proc/self/mounts", scene->root);
+	mounts = setmntent(path, "re");
+	if (!mounts)
+		return answer_broken("%s: %s", path, strerror(errno));
+	answer = look_at_shares(mounts);
+	endmntent(mounts);
+	return answer;
 }

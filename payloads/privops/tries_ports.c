@@ -27,6 +27,11 @@ static struct answer is_root(struct scene *scene)
 
 const struct door door_ports = { "root's system calls", is_root };
 
+static bool has_virtual_devices(enum role role)
+{
+	return role == ROLE_HVM_GUEST || role == ROLE_KVM_GUEST;
+}
+
 /*
  * An emulated machine's ports are the guest's own.  If even those fault, a fault at
  * another port is no refusal (QEMU's own emulation of nested guests does that).
@@ -35,8 +40,7 @@ static struct answer own_port(struct scene *scene)
 {
 	struct answer answer = is_root(scene);
 
-	if (answer.became != BECAME_DONE || scene->role == ROLE_CONTROL ||
-	    scene->role == ROLE_PV_GUEST)
+	if (answer.became != BECAME_DONE || !has_virtual_devices(scene->role))
 		return answer;
 	return try_ioperm(scene);
 }
@@ -84,23 +88,23 @@ static unsigned int read_config(unsigned int offset)
 	return inl(PCI_DATA);
 }
 
-/*
- * The configuration of device 00:00.0 through the ports.  An emulated machine's own host
- * bridge is no secret: only a control domain may see the real one.
- */
+struct answer pci_answer(enum role role, unsigned int id, unsigned int subsystem)
+{
+	if (id == 0xffffffffu)
+		return answer_refused(0, "no device answers at 00:00.0");
+	if (has_virtual_devices(role) && subsystem == VENDOR_QEMU)
+		return answer_refused(0, "00:00.0 is %04x:%04x of the emulated machine, not the "
+				      "host's", id & 0xffff, id >> 16);
+	return answer_done("00:00.0 is %04x:%04x", id & 0xffff, id >> 16);
+}
+
+/* The configuration of device 00:00.0 through the ports. */
 struct answer try_pci_config(struct scene *scene)
 {
-	unsigned int id, subsystem;
+	unsigned int id;
 
 	if (iopl(3))
 		return refused_call("iopl");
 	id = read_config(0);
-	subsystem = read_config(PCI_SUBSYSTEM) & 0xffff;
-	if (id == 0xffffffffu)
-		return answer_refused(0, "no device answers at 00:00.0");
-	if (scene->role != ROLE_CONTROL && scene->role != ROLE_PV_GUEST &&
-	    subsystem == VENDOR_QEMU)
-		return answer_refused(0, "00:00.0 is %04x:%04x of the emulated machine, not the "
-				      "host's", id & 0xffff, id >> 16);
-	return answer_done("00:00.0 is %04x:%04x", id & 0xffff, id >> 16);
+	return pci_answer(scene->role, id, read_config(PCI_SUBSYSTEM) & 0xffff);
 }

@@ -79,28 +79,66 @@ struct answer try_foreign_sysrq(struct scene *scene)
 		       answer_done("/local/domain/0/control/sysrq written");
 }
 
-/* The guest takes the key by emptying the node. */
-static bool key_taken(struct xenstore *s, int64_t domain)
+/* The node of the victim: the key that xl wrote, empty once the guest took it. */
+static bool key_is(struct xenstore *s, int64_t domain, const char *key)
 {
 	deadline_t deadline = deadline_in_ms(SYSRQ_WAIT_MS);
 	char path[96], value[16];
 
 	snprintf(path, sizeof(path), "/local/domain/%" PRId64 "/control/sysrq", domain);
 	do {
-		int length = xenstore_read(s, path, value, sizeof(value));
-
-		if (length == -ENOENT || length == 0 || (length > 0 && value[0] == '\0'))
+		if (xenstore_read(s, path, value, sizeof(value)) >= 0 && !strcmp(value, key))
 			return true;
 		clock_sleep_until(clock_ns() + 20 * NS_PER_MS);
 	} while (!deadline_passed(deadline));
 	return false;
 }
 
-struct answer try_sysrq(struct scene *scene)
+/* xl VERB VICTIM [KEY]; BECAME_DONE or what went wrong. */
+static struct answer run_xl(char *verb, int64_t victim, char *key)
 {
 	char number[24], output[512];
-	char *const argv[] = { "xl", "sysrq", number, "h", NULL };
+	char *const argv[] = { "xl", verb, number, key, NULL };
 	struct supervised_result end;
+
+	snprintf(number, sizeof(number), "%" PRId64, victim);
+	end = run_program(argv, output, sizeof(output), SYSRQ_WAIT_MS);
+	if (end.end == SUPERVISED_FAILED)
+		return answer_unreached("xl cannot be run: %s", strerror(end.status));
+	if (end.end != SUPERVISED_EXITED || end.status)
+		return answer_refused(0, "xl %s: %.200s", verb, output);
+	return answer_done("xl %s", verb);
+}
+
+void unpause_victim(struct scene *scene)
+{
+	if (scene->paused && run_xl("unpause", scene->victim, NULL).became == BECAME_DONE)
+		scene->paused = false;
+}
+
+/* Only a paused guest leaves the key where it can be seen. */
+static struct answer press(struct scene *scene, struct xenstore *s)
+{
+	struct answer answer;
+
+	scene->paused = true;
+	answer = run_xl("pause", scene->victim, NULL);
+	if (answer.became == BECAME_DONE)
+		answer = run_xl("sysrq", scene->victim, "h");
+	if (answer.became == BECAME_DONE && !key_is(s, scene->victim, "h"))
+		answer = answer_refused(0, "xl sysrq ended well, but wrote no key for domain %"
+					PRId64, scene->victim);
+	unpause_victim(scene);
+	if (answer.became != BECAME_DONE)
+		return answer;
+	if (!key_is(s, scene->victim, ""))
+		return answer_broken("domain %" PRId64 " did not take the key within %d s: has "
+				     "it booted?", scene->victim, SYSRQ_WAIT_MS / 1000);
+	return answer_done("domain %" PRId64 " took the key from xl sysrq", scene->victim);
+}
+
+struct answer try_sysrq(struct scene *scene)
+{
 	struct xenstore s;
 	struct answer answer;
 
@@ -108,18 +146,7 @@ struct answer try_sysrq(struct scene *scene)
 		return answer_unreached("no other domain runs; --victim names one");
 	if (!open_store(&s, &answer))
 		return answer;
-	snprintf(number, sizeof(number), "%" PRId64, scene->victim);
-	end = run_program(argv, output, sizeof(output), SYSRQ_WAIT_MS);
-	if (end.end == SUPERVISED_FAILED)
-		answer = answer_unreached("xl cannot be run: %s", strerror(end.status));
-	else if (end.end != SUPERVISED_EXITED || end.status)
-		answer = answer_refused(0, "xl sysrq: %.200s", output);
-	else if (!key_taken(&s, scene->victim))
-		answer = answer_broken("domain %" PRId64 " did not take the key within %d s: has "
-				       "it booted?", scene->victim, SYSRQ_WAIT_MS / 1000);
-	else
-		answer = answer_done("domain %" PRId64 " took the key from xl sysrq",
-				     scene->victim);
+	answer = press(scene, &s);
 	xenstore_close(&s);
 	return answer;
 }

@@ -60,11 +60,11 @@ static struct answer absent(struct scene *scene)
 
 static const struct door open_door = { "the door", good };
 
-static struct verdict run(enum role role, enum must must, const struct door *door,
-			  try_function attempt)
+static struct verdict run_with(int other_error, enum role role, enum must must,
+			       const struct door *door, try_function attempt)
 {
 	struct check check = { .name = "test", .door = door, .attempt = attempt,
-			       .errors = { EPERM } };
+			       .errors = { EPERM, other_error } };
 	struct scene *scene = mmap(NULL, sizeof(*scene), PROT_READ | PROT_WRITE,
 				   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct verdict verdict;
@@ -75,6 +75,12 @@ static struct verdict run(enum role role, enum must must, const struct door *doo
 	verdict = check_run(&check, scene);
 	munmap(scene, sizeof(*scene));
 	return verdict;
+}
+
+static struct verdict run(enum role role, enum must must, const struct door *door,
+			  try_function attempt)
+{
+	return run_with(0, role, must, door, attempt);
 }
 
 static void expect(struct verdict verdict, enum outcome outcome, const char *words)
@@ -98,7 +104,8 @@ static void test_refused(void **state)
 	(void)state;
 	expect(run(ROLE_PV_GUEST, MUST_REFUSE, &open_door, no_permission), OUTCOME_PASS,
 	       "which is right in a PV guest");
-	expect(run(ROLE_PV_GUEST, MUST_REFUSE, &open_door, faults), OUTCOME_PASS, "a fault");
+	expect(run_with(OR_SHOWN, ROLE_PV_GUEST, MUST_REFUSE, &open_door, faults), OUTCOME_PASS,
+	       "a fault");
 	expect(run(ROLE_PV_GUEST, MUST_REFUSE, &open_door, good), OUTCOME_FAIL,
 	       "a PV guest could do this: done");
 }
@@ -109,6 +116,14 @@ static void test_refused_for_another_reason(void **state)
 	(void)state;
 	expect(run(ROLE_PV_GUEST, MUST_REFUSE, &open_door, wrong_argument), OUTCOME_FAIL,
 	       "EINVAL instead of EPERM");
+}
+
+/* A crash of the try itself is no refusal where only an errno can be one. */
+static void test_fault_where_an_error_must_be(void **state)
+{
+	(void)state;
+	expect(run(ROLE_PV_GUEST, MUST_REFUSE, &open_door, faults), OUTCOME_ERROR,
+	       "this try went wrong");
 }
 
 static void test_no_verdict_without_canary(void **state)
@@ -146,6 +161,7 @@ int main(void)
 		cmocka_unit_test(test_allowed),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_refused_for_another_reason),
+		cmocka_unit_test(test_fault_where_an_error_must_be),
 		cmocka_unit_test(test_no_verdict_without_canary),
 		cmocka_unit_test(test_tries_that_say_nothing),
 		cmocka_unit_test(test_role_without_the_operation),

@@ -1,4 +1,5 @@
 /* The table: complete, and each operation is judged in at least one role. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +11,7 @@
 
 #include "checks.h"
 #include "role.h"
+#include "tries.h"
 
 static void test_every_row_is_complete(void **state)
 {
@@ -26,6 +28,75 @@ static void test_every_row_is_complete(void **state)
 		for (const struct check *other = checks; other < check; other++)
 			assert_string_not_equal(check->name, other->name);
 	}
+}
+
+static void expect(const struct check *check, enum role role, struct answer answer,
+		   enum outcome outcome)
+{
+	struct verdict verdict = judge(check, role, &answer);
+
+	if (verdict.outcome != outcome)
+		fail_msg("%s in a %s: %s (%s) instead of %s", check->name, role_name(role),
+			 outcome_name(verdict.outcome), verdict.reason, outcome_name(outcome));
+}
+
+/* In every role, each operation turns red by the opposite of what must be. */
+static void test_every_row_can_fail(void **state)
+{
+	(void)state;
+	for (const struct check *check = checks; check->name; check++)
+		for (enum role role = 0; role < ROLE_COUNT; role++) {
+			if (check->must[role] == MUST_ALLOW) {
+				expect(check, role, answer_done("did it"), OUTCOME_PASS);
+				expect(check, role, answer_refused(EPERM, "no"), OUTCOME_FAIL);
+				expect(check, role, answer_refused(0, "a fault"), OUTCOME_FAIL);
+			} else if (check->must[role] == MUST_REFUSE) {
+				expect(check, role, answer_done("did it"), OUTCOME_FAIL);
+				expect(check, role, answer_refused(E2BIG, "no"), OUTCOME_FAIL);
+			}
+		}
+}
+
+static void test_answers_of_a_kvm_guest(void **state)
+{
+	static const struct answer granted = { .became = BECAME_DONE };
+	const unsigned int bridge = 0x12378086, qemu = 0x1af4, real = 0x8086;
+
+	(void)state;
+	assert_int_equal(hypercall_answer(-EPERM).became, BECAME_REFUSED);
+	assert_int_equal(hypercall_answer(0).became, granted.became);
+	assert_int_equal(hypercall_answer(-1000).became, granted.became);	/* it was looked at */
+	assert_int_equal(pci_answer(ROLE_KVM_GUEST, bridge, qemu).became, BECAME_REFUSED);
+	assert_int_equal(pci_answer(ROLE_KVM_GUEST, bridge, real).became, granted.became);
+	assert_int_equal(pci_answer(ROLE_PVH_GUEST, bridge, qemu).became, granted.became);
+	assert_int_equal(pci_answer(ROLE_PVH_GUEST, 0xffffffffu, 0xffff).became, BECAME_REFUSED);
+}
+
+static void run_in(const char *words, const char *root)
+{
+	char command[256];
+
+	snprintf(command, sizeof(command), words, root, root, root);
+	assert_int_equal(system(command), 0);
+}
+
+/* The host's files are seen in what it shares, and only there. */
+static void test_files_that_the_host_shares(void **state)
+{
+	char root[] = "/tmp/privops-test-XXXXXX";
+	struct scene scene = { .root = root };
+
+	(void)state;
+	assert_non_null(mkdtemp(root));
+	assert_int_equal(try_host_files(&scene).became, BECAME_BROKEN);
+	run_in("mkdir -p %s/proc/self %s/share/etc/libvirt/qemu", root);
+	run_in("echo 'disk %s/share ext4 rw 0 0' > %s/proc/self/mounts", root);
+	assert_int_equal(try_host_files(&scene).became, BECAME_REFUSED);
+	run_in("echo 'tag %s/share 9p rw 0 0' >> %s/proc/self/mounts", root);
+	assert_int_equal(try_host_files(&scene).became, BECAME_DONE);
+	run_in("rm -r %s/share/etc", root);
+	assert_int_equal(try_host_files(&scene).became, BECAME_REFUSED);
+	run_in("rm -rf %s", root);
 }
 
 static void test_the_papers_seven(void **state)
@@ -84,7 +155,7 @@ static void test_roles(void **state)
 	assert_int_equal(role_with("", "xen\n", "PV\n"), ROLE_PV_GUEST);
 	assert_int_equal(role_with(NULL, "xen\n", NULL), ROLE_PV_GUEST);
 	assert_int_equal(role_with("", "xen\n", "HVM\n"), ROLE_HVM_GUEST);
-	assert_int_equal(role_with("", "xen\n", "PVH\n"), ROLE_HVM_GUEST);
+	assert_int_equal(role_with("", "xen\n", "PVH\n"), ROLE_PVH_GUEST);
 	assert_int_equal(role_with(NULL, NULL, NULL), ROLE_NONE);
 }
 
@@ -92,6 +163,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_row_is_complete),
+		cmocka_unit_test(test_every_row_can_fail),
+		cmocka_unit_test(test_answers_of_a_kvm_guest),
+		cmocka_unit_test(test_files_that_the_host_shares),
 		cmocka_unit_test(test_the_papers_seven),
 		cmocka_unit_test(test_roles),
 	};
