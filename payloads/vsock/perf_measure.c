@@ -121,7 +121,8 @@ static int await_magics(struct perf_run *p, unsigned char first, unsigned int n,
 		unsigned char magic;
 
 		if (blocking_read(fd, &magic, 1, why) <= 0)
-			return failed(why, "wait for the guest's magic %u", first);
+			return failed(why, "wait for the guest's magic %u",
+				      first + __builtin_ctz(~seen));
 		if (magic < first || magic >= first + n || seen & 1u << (magic - first)) {
 			why_set(why, "the guest said %u on the control socket, expected %u to %u",
 				magic, first, first + n - 1);

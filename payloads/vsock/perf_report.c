@@ -84,14 +84,20 @@ static void print_latency(FILE *out, struct series *s)
 	}
 }
 
+static const char *corruption_word(const struct perf_results *r)
+{
+	if (r->corrupted)
+		return "FAILED";
+	return r->corruption_checked ? "PASSED" : "NOT RUN";
+}
+
 void perf_print(FILE *out, struct perf_results *r, const struct volume *v)
 {
 	char amount[40];
 
 	size_text(v->bytes, amount, sizeof(amount));
 	fputs("Microbenchmark Results\n", out);
-	fprintf(out, "* Data corruption check: %s\n",
-		!r->corruption_checked ? "NOT RUN" : r->corrupted ? "FAILED" : "PASSED");
+	fprintf(out, "* Data corruption check: %s\n", corruption_word(r));
 	print_latency(out, &r->latency);
 	print_rates(out, "TX (guest -> host, unreliable)", amount, &r->tx);
 	print_rates(out, "RX (host -> guest, unreliable)", amount, &r->rx);
@@ -143,8 +149,7 @@ void perf_write_json(FILE *out, struct perf_results *r, const struct volume *v)
 
 	json_begin_line(&j, out);
 	json_string(&j, "type", "vsock-perf");
-	json_string(&j, "data_corruption", !r->corruption_checked ? "NOT RUN" :
-		    r->corrupted ? "FAILED" : "PASSED");
+	json_string(&j, "data_corruption", corruption_word(r));
 	json_int(&j, "transfer_bytes", v->bytes);
 	json_int(&j, "segment_bytes", v->segment);
 	write_record(&j, "round_trip_page", &r->latency, "ns");

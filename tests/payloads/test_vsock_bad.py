@@ -1,0 +1,363 @@
+"""The vsock payloads against peers that stall, reset, leave or talk rubbish at each step."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Iterator
+
+import pytest
+import vsock_stranger
+from vsock_box import SMALL, Half, against, an_address, build, sibling
+from vsock_stranger import Stranger
+
+
+@pytest.fixture(scope="session")
+def programs() -> Path:
+    return build()
+
+
+@pytest.fixture
+def host() -> Iterator[str]:
+    with an_address() as address:
+        yield address
+
+
+def wrong(rows, trial) -> list[str]:
+    """What is not as it should be, of rows that are tried all at once: most of them wait."""
+
+    def judge(number: int) -> str:
+        step, how, status, words = rows[number]
+        said = trial(number, (step, how))
+        text = said.stdout + said.stderr
+        if said.returncode == status and words in text and "PASS\n" not in text:
+            return ""
+        return f"{how} at {step}: {said}"
+
+    with ThreadPoolExecutor(len(rows)) as all_at_once:
+        return [fault for fault in all_at_once.map(judge, range(len(rows))) if fault]
+
+
+SENT = "not ok 2 240000 bytes from the guest, one back # "
+CALLED = "not ok 4 the host connects, 240000 bytes from the guest, one back # "
+HOST_INTEGRATION = [
+    (
+        "8000",
+        "stall",
+        1,
+        SENT + "block 1: only 0 of 60000 bytes came within the time limit",
+    ),
+    ("8000", "reset", 1, SENT + "block 1: "),
+    (
+        "8000",
+        "little",
+        1,
+        SENT + "block 1: the peer closed the connection after 10 of 60000",
+    ),
+    (
+        "8000",
+        "rubbish",
+        1,
+        SENT + "byte 0 is 63 instead of 42",
+    ),
+    (
+        "close 8000",
+        "stall",
+        1,
+        "not ok 3 the guest closes # only 0 of 1 bytes came within the time limit",
+    ),
+    ("close 8000", "reset", 1, "not ok 3 the guest closes # "),
+    ("close 8000", "rubbish", 1, "not ok 3 the guest closes # more data came instead of the close"),
+    (
+        "listen 8001",
+        "absent",
+        1,
+        CALLED + "cannot connect to ",
+    ),
+    (
+        "8001",
+        "stall",
+        1,
+        CALLED + "block 1: only 0 of 60000",
+    ),
+    (
+        "8001",
+        "reset",
+        1,
+        CALLED + "block 1: ",
+    ),
+    (
+        "8001",
+        "rubbish",
+        1,
+        CALLED + "byte 0 is 63",
+    ),
+    (
+        "8001",
+        "little",
+        1,
+        CALLED + "block 1: the peer closed",
+    ),
+    (
+        "listen 8002",
+        "absent",
+        1,
+        "not ok 5 the host closes while the guest writes # cannot connect to ",
+    ),
+    ("8002", "stall", 1, "not ok 5 the host closes while the guest writes # only 0 of 10 bytes"),
+    ("8002", "reset", 1, "not ok 5 the host closes while the guest writes # "),
+    ("8002", "close", 1, "not ok 5 the host closes while the guest writes # the peer closed"),
+    (
+        "listen 8003",
+        "absent",
+        1,
+        "not ok 6 the guest closes while the host writes # cannot connect to ",
+    ),
+    (
+        "8003",
+        "stall",
+        1,
+        "not ok 6 the guest closes while the host writes # the guest did not close ",
+    ),
+]
+
+
+def test_host_integration(programs, host):
+    def trial(number: int, rude: tuple[str, str]):
+        here, guest = sibling(host, number), sibling(host, 100 + number)
+        words = ("--listen", here, "--ktap", "--timeout", 3)
+        checked = Half(programs / "vsock-integration", *words)
+        stranger = Stranger("inet", here, own=guest, rude=rude)
+        return against(checked, vsock_stranger.guest_integration, stranger)[0]
+
+    assert not wrong(HOST_INTEGRATION, trial)
+
+
+GUEST_INTEGRATION = [
+    ("8000", "stall", 1, "exchange with the host's port 8000: "),
+    ("8000", "reset", 1, "exchange with the host's port 8000: "),
+    (
+        "answer 8000",
+        "rubbish",
+        1,
+        "exchange with the host's port 8000: the host answered 63 instead",
+    ),
+    (
+        "answer 8000",
+        "close",
+        1,
+        "exchange with the host's port 8000: the peer closed the connection",
+    ),
+    ("connect 8001", "stall", 1, "exchange on port 8001: nobody connected within the time limit"),
+    ("8001", "stall", 1, "exchange on port 8001: "),
+    ("8001", "reset", 1, "exchange on port 8001: "),
+    ("8001", "rubbish", 1, "exchange on port 8001: the host answered 63 instead of 42"),
+    (
+        "connect 8002",
+        "stall",
+        1,
+        "write on port 8002 until the host closes: nobody connected within the time limit",
+    ),
+    ("8002", "stall", 1, "until the host closes: the host did not close within the time limit"),
+    (
+        "connect 8003",
+        "stall",
+        1,
+        "read a byte on port 8003, then close: nobody connected within the time limit",
+    ),
+    (
+        "8003",
+        "stall",
+        1,
+        "read a byte on port 8003, then close: only 0 of 1 bytes came within the time limit",
+    ),
+    ("8003", "reset", 1, "read a byte on port 8003, then close: "),
+    ("8003", "close", 1, "read a byte on port 8003, then close: the peer closed the connection"),
+]
+
+
+@pytest.mark.parametrize(
+    "step, how, status, words",
+    GUEST_INTEGRATION,
+    ids=[f"{row[0]} {row[1]}" for row in GUEST_INTEGRATION],
+)
+def test_guest_integration(programs, host, step, how, status, words):
+    guest = Half(programs / "vsock-util", "integration_test", "--peer", host, "--timeout", 2)
+    stranger = Stranger("inet", "127.0.0.1", own=host, rude=(step, how))
+    said, _ = against(guest, vsock_stranger.host_integration, stranger)
+    assert said.returncode == status and words in said.stderr and not said.stdout, said
+
+
+HOST_BENCHMARK = [
+    (
+        "connect 8509",
+        "absent",
+        99,
+        "8 of the guest's 9 connections came: nobody connected within the time limit",
+    ),
+    (
+        "packet 1",
+        "stall",
+        99,
+        "data corruption check, packet 1: only 0 of 4096 bytes came within the time limit",
+    ),
+    ("packet 1", "reset", 99, "data corruption check, packet 1: "),
+    (
+        "packet 1",
+        "little",
+        99,
+        "data corruption check, packet 1: the peer closed",
+    ),
+    ("packet 1", "rubbish", 1, "* Data corruption check: FAILED"),
+    ("packets", "change", 1, "* Data corruption check: FAILED"),
+    (
+        "packet 105",
+        "stall",
+        99,
+        "round trip latency, packet 5: only 0 of 4096 bytes came within the time limit",
+    ),
+    ("packet 105", "reset", 99, "round trip latency, packet 5: "),
+    (
+        "magic 129",
+        "stall",
+        99,
+        "wait for the guest's magic 129: only 0 of 1 bytes came within the time limit",
+    ),
+    ("magic 129", "close", 99, "wait for the guest's magic 129: the peer closed the connection"),
+    ("magic 129", "rubbish", 99, "the guest said 63 on the control socket, expected 129 to 129"),
+    ("bidirectional", "stall", 99, "bidirectional transfer 1: "),
+    ("bidirectional", "reset", 99, "bidirectional transfer 1: "),
+    ("bidirectional", "little", 99, "bidirectional transfer 1: "),
+    (
+        "magic 123",
+        "stall",
+        99,
+        "wait for the guest's magic 123: only 0 of 1 bytes came within the time limit",
+    ),
+    ("unidirectional", "stall", 99, "unidirectional transfer 1: "),
+    ("unidirectional", "reset", 99, "unidirectional transfer 1: "),
+    (
+        "unidirectional back",
+        "stall",
+        99,
+        "unidirectional transfer 1: read: only 0 of 262144 bytes within",
+    ),
+    (
+        "unidirectional back",
+        "little",
+        99,
+        "unidirectional transfer 1: the peer closed the connection",
+    ),
+    (
+        "magic 126",
+        "stall",
+        99,
+        "wait for the guest's magic 126: only 0 of 1 bytes came within the time limit",
+    ),
+    ("stream 8506", "stall", 99, "multistream transfer 1: stream 3: "),
+    ("stream 8506", "reset", 99, "multistream transfer 1: stream 3: "),
+    (
+        "stream 8508 back",
+        "little",
+        99,
+        "multistream transfer 1: stream 5: the peer closed the connection",
+    ),
+]
+LIMITS = (
+    *("--timeout", 3, "--magic-timeout", 3),
+    *("--transfer-timeout", 3, "--packet-timeout", 3000),
+)
+
+
+def test_host_benchmark(programs, host):
+    def trial(number: int, rude: tuple[str, str]):
+        here, guest = sibling(host, number), sibling(host, 100 + number)
+        words = ("--listen", here, "--packets", 10, *SMALL, *LIMITS)
+        measured = Half(programs / "vsock-perf", *words)
+        stranger = Stranger("inet", here, own=guest, rude=rude)
+        return against(measured, vsock_stranger.guest_benchmark, stranger)[0]
+
+    assert not wrong(HOST_BENCHMARK, trial)
+
+
+GUEST_BENCHMARK = [
+    ("packet 1", "stall", 1, "echo packets: only 0 of 4096 bytes came within the time limit"),
+    ("packet 1", "reset", 1, "echo packets: "),
+    (
+        "packet 1",
+        "little",
+        1,
+        "echo packets: the peer closed the connection after 10 of 4096 bytes",
+    ),
+    ("packet 50", "stall", 1, "echo packets: only 0 of 4096 bytes came within the time limit"),
+    ("bidirectional", "stall", 1, "bidirectional transfer 1: "),
+    ("bidirectional", "reset", 1, "bidirectional transfer 1: "),
+    ("bidirectional", "little", 1, "bidirectional transfer 1: "),
+    (
+        "unidirectional",
+        "stall",
+        1,
+        "unidirectional transfer 1: read: only 0 of 262144 bytes within",
+    ),
+    (
+        "unidirectional",
+        "little",
+        1,
+        "unidirectional transfer 1: the peer closed the connection",
+    ),
+    ("unidirectional back", "reset", 1, "unidirectional transfer 1: "),
+    ("stream 8504", "stall", 1, "stream 1 transfer 1: read: only 0 of 262144 bytes within"),
+    ("stream 8508", "little", 1, "stream 5 transfer 1: the peer closed the connection after 10"),
+    ("stream 8506 back", "reset", 1, "stream 3 transfer 1: "),
+]
+
+
+def test_guest_benchmark(programs, host):
+    def trial(number: int, rude: tuple[str, str]):
+        there = sibling(host, number)
+        words = ("micro_benchmark", "--peer", there, *SMALL, "--timeout", 3)
+        guest = Half(programs / "vsock-util", *words)
+        stranger = Stranger("inet", there, own=there, rude=rude)
+        return against(guest, vsock_stranger.host_benchmark, stranger)[0]
+
+    assert not wrong(GUEST_BENCHMARK, trial)
+
+
+def suite_server(s: Stranger) -> None:
+    connection, _ = s.accept(s.listen(20000))
+    s.at("control", connection)
+
+
+def suite_client(s: Stranger) -> None:
+    s.at("control", s.connect(20000))
+
+
+@pytest.mark.parametrize(
+    "how, words",
+    [
+        ("rubbish", "the control connection carries rubbish"),
+        ("little", "the other side is gone: "),
+        ("close", "the other side is gone: "),
+        ("reset", "the other side is gone: "),
+        ("stall", "the other side is gone: only 0 of 256 bytes came within the time limit"),
+    ],
+)
+def test_suite_whose_other_side_is_a_stranger(programs, host, how, words):
+    asked = Half(programs / "vsock-test", "--peer", host, "--ktap", "--timeout", 1)
+    said, _ = against(asked, suite_server, Stranger("inet", host, own=host, rude=("control", how)))
+    assert said.returncode == 99 and words in said.stdout, said
+    assert "# SKIP not tried: no connection works at all" in said.stdout
+
+
+@pytest.mark.parametrize(
+    "how, words",
+    [
+        ("rubbish", "the control connection carries rubbish"),
+        ("little", "the peer closed the connection after 10 of 256 bytes"),
+        ("reset", "Connection reset by peer"),
+    ],
+)
+def test_suite_that_serves_a_stranger(programs, host, how, words):
+    serving = Half(programs / "vsock-test", "--serve", "--peer", host, "--timeout", 20)
+    said, _ = against(serving, suite_client, Stranger("inet", host, rude=("control", how)))
+    assert said.returncode == 99 and words in said.stderr, said
