@@ -75,7 +75,7 @@ static int join(const char *host, uint32_t port, uint32_t id, struct why *why)
 		return -1;
 	if (answer.type == WIRE_WELCOME)
 		return fd;
-	why_set(why, "virtbench refused this client: %s", (const char *)answer.body);
+	why_set(why, "virtbench refused this client: %s", wire_text(&answer));
 	return -1;
 }
 

@@ -64,11 +64,11 @@ static enum sample_end hear(struct fleet *fleet, int id, enum wire_type expected
 	if (m->type == expected)
 		return SAMPLE_TAKEN;
 	if (m->type == WIRE_SKIP) {
-		why_set(why, "%s", (const char *)m->body);
+		why_set(why, "%s", wire_text(m));
 		return SAMPLE_SKIPPED;
 	}
 	if (m->type == WIRE_FAILED) {
-		why_set(why, "on machine %d: %.200s", id, (const char *)m->body);
+		why_set(why, "on machine %d: %.200s", id, wire_text(m));
 		return SAMPLE_FAILED;
 	}
 	why_set(why, "it sent a message of type %u instead of %u", m->type, expected);
@@ -173,6 +173,24 @@ static enum sample_end wait_for_all(struct fleet *fleet, const struct chosen *ch
 	return SAMPLE_TAKEN;
 }
 
+/* "Done" that is said before the start would make a sample of no time. */
+static bool is_silent(struct fleet *fleet, const struct chosen *chosen, struct why *why)
+{
+	for (int i = 0; i < chosen->n; i++) {
+		int id = chosen->machine[i];
+		struct pollfd word = { .fd = fleet->machines[id].fd, .events = POLLIN };
+
+		if (poll(&word, 1, 0) == 0)
+			continue;
+		why_set(why, "it spoke, or closed its connection, before it was told to begin");
+		lose(fleet, id, why);
+		if (chosen->n == 2)
+			call_off(fleet, chosen->machine[!i]);
+		return false;
+	}
+	return true;
+}
+
 enum sample_end take_sample(struct fleet *fleet, const struct chosen *chosen,
 			    const struct partner *partner, const struct benchmark *benchmark,
 			    uint32_t runs, double *ns, struct why *why)
@@ -189,6 +207,8 @@ enum sample_end take_sample(struct fleet *fleet, const struct chosen *chosen,
 	end = set_up_all(fleet, chosen, &setup, why);
 	if (end != SAMPLE_TAKEN)
 		return end;
+	if (!is_silent(fleet, chosen, why))
+		return SAMPLE_FAILED;
 	begin = clock_ns();
 	for (int i = 0; i < chosen->n; i++) {
 		int id = chosen->machine[i];

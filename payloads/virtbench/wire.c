@@ -107,3 +107,11 @@ bool wire_setup(const struct wire_message *m, struct setup *setup)
 	setup->partner_cid = ntohl(form.numbers[5]);
 	return true;
 }
+
+const char *wire_text(struct wire_message *m)
+{
+	for (uint32_t i = 0; i < m->size; i++)
+		if (m->body[i] < ' ' || m->body[i] > '~')
+			m->body[i] = '?';
+	return (const char *)m->body;
+}

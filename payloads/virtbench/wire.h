@@ -63,4 +63,7 @@ int wire_receive(int fd, struct wire_message *m, deadline_t deadline, struct why
 bool wire_number(const struct wire_message *m, uint32_t *number);
 bool wire_setup(const struct wire_message *m, struct setup *setup);
 
+/* The body as one line for a screen: a machine may send what a terminal or a log obeys. */
+const char *wire_text(struct wire_message *m);
+
 #endif

@@ -20,12 +20,12 @@ static void receive(struct session *s, uint32_t runs)
 	int fd = session_connect_peer(s, SOCK_STREAM);
 
 	session_begin(s);
-	while (runs--)
+	for (uint32_t i = 0; i < runs; i++)
 		for (size_t got = 0; got < BURST; got += PIECE)
 			session_read(s, fd, piece, PIECE);
-	session_end(s);
-	if (piece[PIECE - 1] && (unsigned char)piece[PIECE - 1] != FILL)
+	if (runs && (unsigned char)piece[PIECE - 1] != FILL)
 		session_fail(s, "other bytes came than were sent");
+	session_end(s);
 	close(fd);
 }
 

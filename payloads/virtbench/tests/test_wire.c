@@ -110,6 +110,15 @@ static void bodies_of_another_size_are_refused(void **state)
 	assert_false(wire_setup(&m, &setup));
 }
 
+static void text_is_one_harmless_line(void **state)
+{
+	struct wire_message m = { .size = 12 };
+
+	(void)state;
+	memcpy(m.body, "a\nb\033[2Jc\0d\377", 12);
+	assert_string_equal(wire_text(&m), "a?b?[2Jc?d??");
+}
+
 int main(void)
 {
 	const struct CMUnitTest wires[] = {
@@ -120,6 +129,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(half_a_message_is_an_error, connect_ends,
 						close_ends),
 		cmocka_unit_test(bodies_of_another_size_are_refused),
+		cmocka_unit_test(text_is_one_harmless_line),
 	};
 
 	return cmocka_run_group_tests(wires, NULL, NULL);

@@ -1,0 +1,136 @@
+/* Between two processes of this machine, over its loopback. */
+#include <arpa/inet.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "bare.h"
+
+#define BURST (4 << 20)
+#define PIECE (128 << 10)
+
+static char bytes[PIECE];
+
+static void at_once(int fd)
+{
+	int one = 1;
+
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+}
+
+/*
+ * A TCP connection to a child that does `serve` with the other end of it until it is
+ * closed; the child's number.
+ */
+static pid_t connect_to_child(void (*serve)(int fd), int *fd)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr = { htonl(0x7f000001) } };
+	socklen_t size = sizeof(address);
+	int listener = socket(AF_INET, SOCK_STREAM, 0);
+	pid_t child;
+
+	must(!bind(listener, (struct sockaddr *)&address, size) && !listen(listener, 1) &&
+	     !getsockname(listener, (struct sockaddr *)&address, &size), "listen");
+	child = fork();
+	if (!child) {
+		int other = accept(listener, NULL, NULL);
+
+		at_once(other);
+		serve(other);
+		_exit(0);
+	}
+	*fd = socket(AF_INET, SOCK_STREAM, 0);
+	must(!connect(*fd, (struct sockaddr *)&address, size), "connect");
+	at_once(*fd);
+	return child;
+}
+
+static void echo(int fd)
+{
+	char c;
+
+	while (read(fd, &c, 1) == 1 && write(fd, &c, 1) == 1)
+		;
+}
+
+static double pingpong(long runs)
+{
+	double begin;
+	char c = 0;
+	int fd;
+
+	connect_to_child(echo, &fd);
+	must(write(fd, &c, 1) == 1 && read(fd, &c, 1) == 1, "pingpong");
+	begin = now();
+	for (long i = 0; i < runs; i++)
+		must(write(fd, &c, 1) == 1 && read(fd, &c, 1) == 1, "pingpong");
+	return now() - begin;
+}
+
+static void read_all(int fd, long size)
+{
+	while (size > 0) {
+		ssize_t n = read(fd, bytes, PIECE < size ? PIECE : (size_t)size);
+
+		must(n > 0, "read");
+		size -= n;
+	}
+}
+
+static double take(void (*serve)(int fd), long runs, long piece)
+{
+	double begin;
+	int fd;
+	pid_t child = connect_to_child(serve, &fd);
+
+	begin = now();
+	/* As virtbench does, in whole pieces. */
+	for (long left = runs * BURST; left > 0; left -= piece)
+		read_all(fd, piece);
+	begin = now() - begin;
+	kill(child, SIGKILL);
+	return begin;
+}
+
+static void pour(int fd)
+{
+	while (write(fd, bytes, PIECE) > 0)
+		;
+}
+
+static void pour_file(int fd)
+{
+	int file = memfd_create("x", 0);
+
+	must(!ftruncate(file, BURST), "memfd");
+	for (off_t at = 0; at < BURST; at += PIECE)
+		must(pwrite(file, bytes, PIECE, at) == PIECE, "memfd");
+	for (;;) {
+		off_t at = 0;
+
+		while (at < BURST)
+			if (sendfile(fd, file, &at, (size_t)(BURST - at)) <= 0)
+				_exit(0);
+	}
+}
+
+static double bandwidth(long runs)
+{
+	return take(pour, runs, PIECE);
+}
+
+static double send_file(long runs)
+{
+	return take(pour_file, runs, PIECE);
+}
+
+const struct operation stream_operations[] = {
+	{ "bandwidth", bandwidth },
+	{ "net-latency", pingpong },
+	{ "pingpong", pingpong },
+	{ "sendfile", send_file },
+	{ NULL, NULL },
+};
