@@ -51,6 +51,25 @@ static ssize_t call_hook(struct flow *flow, enum hook hook, size_t size, int fla
 	return n;
 }
 
+/* A datagram was not taken: told once, counted, and the run goes on. */
+static ssize_t datagram_trouble(struct flow *flow, const char *call, int error)
+{
+	struct worker *w = flow->worker;
+	char text[160];
+
+	if (!atomic_load(&w->counters.send_errors) && error == ECONNREFUSED)
+		fprintf(stderr, "%s: nobody listens at %s any more, or not yet: %s\n",
+			w->settings->program,
+			w->answers ? "a client's address" :
+			endpoint_format(flow->address, text, sizeof(text)), strerror(error));
+	else if (!atomic_load(&w->counters.send_errors))
+		fprintf(stderr, "%s: %s: %s\n", w->settings->program, call, strerror(error));
+	if (error == ECONNREFUSED)
+		atomic_store(&w->run->refused, true);
+	count(&w->counters.send_errors, 1);
+	return FLOW_AGAIN;
+}
+
 ssize_t flow_trouble(struct flow *flow, const char *call)
 {
 	struct worker *w = flow->worker;
@@ -62,15 +81,11 @@ ssize_t flow_trouble(struct flow *flow, const char *call)
 		return FLOW_AGAIN;
 	if (worker_stopping(w))
 		return FLOW_ENDED;
+	if (w->settings->socket_type == SOCK_DGRAM &&
+	    (error == ECONNREFUSED || error == ENOBUFS || gone))
+		return datagram_trouble(flow, call, error);
 	if (!client && gone)
 		return FLOW_ENDED;
-	if (w->settings->socket_type == SOCK_DGRAM &&
-	    (error == ECONNREFUSED || error == ENOBUFS || error == ENOTCONN)) {
-		if (!atomic_load(&w->counters.send_errors))
-			fprintf(stderr, "%s: %s\n", call, strerror(error));
-		count(&w->counters.send_errors, 1);
-		return FLOW_AGAIN;
-	}
 	worker_fail(w, "flow %u: %s: %s%s", flow->id, call, strerror(error),
 		    gone ? "; the server went away in mid-run" : "");
 	return FLOW_ENDED;
@@ -99,7 +114,8 @@ ssize_t flow_receive(struct flow *flow, size_t size)
 		n = receive_from_peer(flow, size);
 	else
 		n = recv(flow->fd, w->buffer, size, w->receive_flags);
-	if (n > 0) {
+	/* A datagram may be empty; of a connection it is the end. */
+	if (n > 0 || (n == 0 && w->settings->socket_type == SOCK_DGRAM)) {
 		count(&w->counters.bytes_read, n);
 		flow->bytes_read += n;
 		w->activity++;

@@ -32,6 +32,10 @@ struct flow {
 	uint64_t next_turn;		/* open loop */
 	uint8_t sequence;		/* datagrams: which answer is due */
 
+	/* Bulk data: see watermark.h. */
+	uint64_t mark_ns, mark_bytes;
+	bool mark_high;
+
 	/* For samples only. */
 	uint64_t transactions;
 	uint64_t bytes_read, bytes_written;

@@ -23,6 +23,7 @@ struct run {
 	atomic_uint tick;		/* samples are due when it changes */
 	atomic_long flows_due;		/* server: connections that will come; -1: not known yet */
 	atomic_long flows_open;		/* workers: connections so far */
+	atomic_bool refused;		/* workers: a datagram came back, nobody listens there */
 	atomic_int workers_ready;	/* workers */
 	atomic_int workers_failed;	/* workers */
 	atomic_int workers_ended;	/* workers */

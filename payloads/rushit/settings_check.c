@@ -1,3 +1,4 @@
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -108,6 +109,22 @@ static void check_transport(const struct settings *s, const struct program_spec 
 			      "belong to TCP, not to %s; leave them out", s->transport_text);
 }
 
+/* The C library would take 70000 for 4464 in silence. */
+static void check_port(const struct settings *s, const struct program_spec *program,
+		       const char *option, const char *port)
+{
+	bool inet = s->transport == TRANSPORT_INET;
+	long long most = inet ? 65535 : UINT32_MAX - 1;
+	char *end;
+	long long number = strtoll(port, &end, 10);
+	bool digits = end > port && !*end;
+
+	/* Anything else may be the name of a service. */
+	if (digits ? number < 1 || number > most : !inet || !isalpha((unsigned char)*port))
+		options_error(program, "--%s cannot be '%s'; write a number from 1 to %lld%s",
+			      option, port, most, inet ? ", or a service's name" : "");
+}
+
 static void check_client(const struct settings *s, const struct program_spec *program)
 {
 	if (s->client && s->num_flows < s->num_threads)
@@ -127,6 +144,8 @@ void settings_check(struct settings *s, const struct program_spec *program)
 	check_until(s, program);
 	check_backlog(s, program);
 	check_transport(s, program);
+	check_port(s, program, "control-port", s->control_port);
+	check_port(s, program, "port", s->port);
 	check_client(s, program);
 	if (s->pin_cpu && s->pin_numa)
 		options_error(program, "--pin-cpu and --pin-numa exclude each other; give one");

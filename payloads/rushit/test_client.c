@@ -4,8 +4,6 @@
 #include "log.h"
 #include "test.h"
 
-#define RESULT_LIMIT_MS 40000
-
 static int join_server(struct test *t)
 {
 	const struct settings *s = t->settings;
@@ -75,7 +73,7 @@ static int warm_up(struct test *t)
 /* It says what it received: the other half of the result. */
 static int wait_for_result(struct test *t)
 {
-	uint64_t limit = deadline_in_ms(RESULT_LIMIT_MS);
+	uint64_t limit = deadline_in_ms(t->settings->patience * 1000);
 
 	while (!t->result_came) {
 		enum event event = test_wait(t, limit);
@@ -83,8 +81,8 @@ static int wait_for_result(struct test *t)
 		if (event == EVENT_TROUBLE)
 			return -1;
 		if (event == EVENT_TIME)
-			return test_fail(t, EXIT_ERROR, "the server sent no result within %d s",
-					 RESULT_LIMIT_MS / 1000);
+			return test_fail(t, EXIT_ERROR, "the server sent no result within %lld s",
+					 (long long)t->settings->patience);
 	}
 	return 0;
 }

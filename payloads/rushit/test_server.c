@@ -7,7 +7,10 @@
 #include "log.h"
 #include "test.h"
 
-/* What a run may take beyond its own length: connecting, stopping, a slow machine. */
+/*
+ * What a run may take beyond its own length, at most (less with less --patience):
+ * connecting, stopping, a slow machine.
+ */
 #define GRACE_S 130
 #define FAREWELL_MS 3000
 
@@ -143,7 +146,14 @@ static double longest_run_s(const struct test *t)
 	for (int i = 0; i < t->peer_count; i++)
 		if (t->peers[i].hello.run_seconds > longest)
 			longest = t->peers[i].hello.run_seconds;
-	return longest + GRACE_S;
+	return longest + (t->settings->patience < GRACE_S ? (double)t->settings->patience
+							   : GRACE_S);
+}
+
+static int too_late(struct test *t, double seconds, const char *what)
+{
+	return test_fail(t, EXIT_ERROR, "a client did not say within %.0f s that it %s", seconds,
+			 what);
 }
 
 /* 0 when it came to pass in time. */
@@ -156,8 +166,7 @@ static int wait_until(struct test *t, bool (*true_now)(const struct test *t), do
 		enum event event = test_wait(t, limit);
 
 		if (event == EVENT_TIME)
-			return test_fail(t, EXIT_ERROR, "a client did not say within %.0f s that "
-					 "it %s", seconds, what);
+			return too_late(t, seconds, what);
 		if (event == EVENT_INTERRUPT && !t->measured)
 			return test_fail(t, EXIT_ERROR, "interrupted before measuring began");
 		if (event == EVENT_TROUBLE)
@@ -182,6 +191,8 @@ static int serve(struct test *t)
 		wait_until(t, all_stopped, FAREWELL_MS / 1000.0, "ended");
 		return 0;
 	}
+	if (!one_stopped(t))
+		return too_late(t, limit, "ended");
 	if (wait_until(t, all_stopped, limit, "ended"))
 		return -1;
 	test_stop_workers(t);

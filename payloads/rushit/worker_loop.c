@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -17,6 +18,7 @@
 
 #define NONBLOCKING_WAIT_NS (10 * NS_PER_MS)
 #define CHECK_NS (100 * NS_PER_MS)
+#define LOOK_US 20
 
 struct loop {
 	struct worker *w;
@@ -26,6 +28,7 @@ struct loop {
 	/* Busy polling: what was seen when, to know how long nothing came. */
 	uint64_t activity_seen;
 	uint64_t idle_since_ns;
+	int64_t look_us;
 };
 
 static void accept_flows(struct flow *listener, uint32_t events)
@@ -97,7 +100,7 @@ static bool may_be_alone(const struct worker *w)
 	       !w->hooked[HOOK_SENDMSG] && !w->hooked[HOOK_RECVMSG] && !w->hooked[HOOK_RECVERR];
 }
 
-/* The kernel wakes a lonely datagram client that waits for a lost answer. */
+/* The kernel wakes a lonely flow now and then, whatever it waits for. */
 static void limit_wait(int fd)
 {
 	struct timeval limit = {.tv_usec = CHECK_NS / NS_PER_US};
@@ -112,9 +115,9 @@ static void become_alone(struct loop *l, struct flow *flow)
 	if (flow->registered)
 		epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, flow->fd, NULL);
 	flow->registered = false;
-	if (!w->settings->busy_poll)
+	if (!l->look_us)
 		fcntl(flow->fd, F_SETFL, O_RDWR);
-	if (l->workload->check)
+	if (l->workload->check || w->settings->kind == KIND_STREAM)
 		limit_wait(flow->fd);
 	w->alone = flow;
 }
@@ -148,7 +151,20 @@ static bool tired(struct loop *l, uint64_t activity_before)
 	now = clock_ns();
 	if (!l->idle_since_ns)
 		l->idle_since_ns = now;
-	return now - l->idle_since_ns > (uint64_t)w->settings->busy_poll * NS_PER_US;
+	if (!w->settings->busy_poll)
+		sched_yield();
+	return now - l->idle_since_ns > (uint64_t)l->look_us * NS_PER_US;
+}
+
+/*
+ * How long to look before sleeping.  A stream of datagrams wakes its receiver for each few,
+ * and it is the sender who loses the time: look a little longer, but let others run.
+ */
+static int64_t look_us(const struct settings *s)
+{
+	bool receives = s->kind == KIND_PACKETS && !s->client && s->transport == TRANSPORT_INET;
+
+	return s->busy_poll ? s->busy_poll : receives ? LOOK_US : 0;
 }
 
 static void check_flows(struct loop *l, uint64_t now_ns)
@@ -167,11 +183,11 @@ static void step_alone(struct loop *l)
 	uint64_t before = w->activity;
 
 	flow->ready(flow, flow->events);
-	if (w->activity != before && !w->settings->busy_poll)
+	if (w->activity != before && !l->look_us)
 		return;
 	if (l->workload->check)
 		check_flows(l, clock_ns());
-	if (w->settings->busy_poll && tired(l, before) && w->alone) {
+	if (l->look_us && tired(l, before) && w->alone) {
 		struct pollfd wait = {.fd = flow->fd, .events = (short)flow->events};
 
 		poll(&wait, 1, CHECK_NS / NS_PER_MS);
@@ -226,7 +242,7 @@ static void step_together(struct loop *l)
 
 	if (w->failed)
 		return;
-	if (w->settings->busy_poll && longest && !tired(l, l->activity_seen))
+	if (l->look_us && longest && !tired(l, l->activity_seen))
 		longest = 0;
 	l->activity_seen = before;
 	n = wait_events(l, longest);
@@ -279,7 +295,11 @@ static void begin_flows(struct loop *l)
 
 void worker_loop(struct worker *w)
 {
-	struct loop l = {.w = w, .workload = workload_of(w->settings)};
+	struct loop l = {
+		.w = w,
+		.workload = workload_of(w->settings),
+		.look_us = look_us(w->settings),
+	};
 
 	l.events = malloc((size_t)w->settings->maxevents * sizeof(*l.events));
 	if (!l.events) {

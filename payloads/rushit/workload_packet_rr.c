@@ -98,12 +98,11 @@ static void server_ready(struct flow *flow, uint32_t events)
 		n = FLOW_ENDED;
 	else if (events & EPOLLIN)
 		n = flow_receive(flow, (size_t)s->buffer_size);
-	if (n >= 0) {
+	/* What is no request (of another size) is a stranger's: no answer. */
+	if (n == s->request_size) {
 		n = flow_send(flow, (size_t)s->response_size, 0);
 		if (n >= 0)
 			worker_transaction(w, flow, 0, 0);
-		else
-			count(&w->counters.send_errors, 1);
 	}
 	if (n == FLOW_ENDED)
 		flow_close(flow);

@@ -3,6 +3,7 @@
 
 #include "clock.h"
 #include "schedule.h"
+#include "watermark.h"
 #include "worker.h"
 #include "workload.h"
 
@@ -47,6 +48,8 @@ static bool drain(struct flow *flow)
 		if (n < 0)
 			return n == FLOW_AGAIN;
 		count_message(flow);
+		if (flow->worker->alone == flow)
+			watermark_moved(flow, (size_t)n);
 		if (worker_stopping(flow->worker))
 			break;
 		if ((size_t)n < size && !flow->worker->settings->edge_trigger)
