@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -91,7 +92,21 @@ static int check_possible(const struct measure *m, const struct offset *o,
 			(long long)(o->ticks + offset_middle(left)));
 }
 
-static void write_offset(const struct measure *m, const struct offset *o, double error_us)
+/* What the stamps alone say of the client's clock, in microseconds. */
+struct estimate {
+	bool made;		/* there is none in an open loop */
+	double differs_us;	/* from the offset that was used */
+	double error_us;
+};
+
+static struct estimate estimate_from(const struct measure *m, const struct offset_bounds *left)
+{
+	return (struct estimate){true, stamp_to_us(&m->clock, (double)offset_middle(left)),
+				 stamp_to_us(&m->clock, offset_error(left))};
+}
+
+static void write_offset(const struct measure *m, const struct offset *o,
+			 const struct estimate *e)
 {
 	static const char *const sources[] = {"given", "kvm", "estimated"};
 	struct json j;
@@ -102,7 +117,10 @@ static void write_offset(const struct measure *m, const struct offset *o, double
 			printf(", scaled by %llu / 2^%u", (unsigned long long)o->ratio,
 			       o->fraction_bits);
 		if (m->source == OFFSET_ESTIMATED)
-			printf("; every one-way time may be wrong by %.1f us", error_us);
+			printf("; every one-way time may be wrong by %.1f us", e->error_us);
+		else if (e->made)
+			printf("; an estimate from the stamps differs by %.1f us, and may be wrong "
+			       "by %.1f us", e->differs_us, e->error_us);
 		putchar('\n');
 		return;
 	}
@@ -112,7 +130,11 @@ static void write_offset(const struct measure *m, const struct offset *o, double
 	json_int(&j, "ticks", o->ticks);
 	json_uint(&j, "scaling_ratio", o->ratio);
 	json_uint(&j, "fraction_bits", o->fraction_bits);
-	json_double(&j, "error_us", error_us);
+	json_double(&j, "error_us", m->source == OFFSET_ESTIMATED ? e->error_us : 0);
+	if (e->made && m->source != OFFSET_ESTIMATED) {
+		json_double(&j, "estimate_differs_us", e->differs_us);
+		json_double(&j, "estimate_error_us", e->error_us);
+	}
 	json_end_line(&j);
 }
 
@@ -121,7 +143,7 @@ static int translate(const struct measure *m, struct offset *o, struct exchange 
 {
 	bool closed = !is_open_loop(m, e);
 	struct offset_bounds bounds;
-	double error_us = 0;
+	struct estimate estimate = {0};
 
 	if (m->source == OFFSET_ESTIMATED && !closed)
 		return complain("an offset can be estimated only in a closed loop; leave out "
@@ -131,7 +153,7 @@ static int translate(const struct measure *m, struct offset *o, struct exchange 
 		if (check_steady(m, &bounds))
 			return EXIT_ERROR;
 		*o = (struct offset){.ticks = offset_middle(&bounds)};
-		error_us = stamp_to_us(&m->clock, offset_error(&bounds));
+		estimate = estimate_from(m, &bounds);
 	}
 	for (size_t i = 0; i < e->done; i++) {
 		e->sent[i] = (uint64_t)offset_to_ours(o, e->sent[i]);
@@ -142,9 +164,24 @@ static int translate(const struct measure *m, struct offset *o, struct exchange 
 		bounds = bounds_of(e);
 		if (check_steady(m, &bounds) || check_possible(m, o, &bounds))
 			return EXIT_ERROR;
+		estimate = estimate_from(m, &bounds);
 	}
-	write_offset(m, o, error_us);
+	write_offset(m, o, &estimate);
 	return EXIT_PASS;
+}
+
+/* Whether the kernel takes the counter for a clock at all: if not, it says so here. */
+static bool host_trusts_its_counter(void)
+{
+	char sources[256] = "";
+	FILE *file = fopen("/sys/devices/system/clocksource/clocksource0/available_clocksource",
+			   "re");
+
+	if (!file || !fgets(sources, sizeof(sources), file))
+		strcpy(sources, "tsc");
+	if (file)
+		fclose(file);
+	return strstr(sources, "tsc");
 }
 
 /* Read KVM's offset again: it must be what it was. */
@@ -160,8 +197,10 @@ static int check_unchanged(const struct measure *m, const struct offset *before)
 	if (offset_same(before, &after))
 		return EXIT_PASS;
 	return complain("the guest's counter offset changed in mid-run, from %lld to %lld: no "
-			"one-way time can be told", (long long)before->ticks,
-			(long long)after.ticks);
+			"one-way time can be told%s", (long long)before->ticks,
+			(long long)after.ticks, host_trusts_its_counter() ? "" :
+			"; this host's kernel calls its own counter unstable (dmesg | grep TSC), and "
+			"then KVM sets the guest's anew each time it runs it");
 }
 
 static int tell_one_way(const struct measure *m, const struct exchange *e)

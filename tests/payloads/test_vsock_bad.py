@@ -325,6 +325,7 @@ def test_guest_benchmark(programs, host):
 
 def suite_server(s: Stranger) -> None:
     connection, _ = s.accept(s.listen(20000))
+    vsock_stranger.exactly(connection, 256)
     s.at("control", connection)
 
 
