@@ -1,7 +1,6 @@
 /*
  * The exit itself, measured from outside: a virtual machine of four pages whose only
- * processor executes HLT again and again, in long mode.  (One in real mode took an
- * emulated host down.)
+ * processor executes HLT again and again, in long mode.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,8 +24,6 @@ struct memory {
 	uint8_t code[PAGE];
 	uint64_t level4[PAGE / 8], level3[PAGE / 8], level2[PAGE / 8];
 };
-
-#define EMULATOR "TCGTCGTCGTCG"	/* QEMU's name for itself */
 
 struct tiny {
 	int processor;
@@ -116,15 +113,12 @@ static void halt_once(void)
 
 static const char *no_kvm(const struct machine *machine)
 {
-	const char *below = environment_hypervisor();
-
 	(void)machine;
 	if (access("/dev/kvm", R_OK | W_OK) < 0)
 		return "no /dev/kvm: only where KVM can start machines";
-	/* Where /dev/kvm is another hypervisor's favour, a machine of it may never come back. */
-	if (below && strcmp(below, EMULATOR))
-		return "only where KVM runs on the hardware itself or is emulated by QEMU, not nested "
-		       "in another hypervisor";
+	/* A nested machine was seen to take the emulated host that it ran on down with it. */
+	if (environment_hypervisor())
+		return "only where KVM runs on the hardware itself, not nested in a virtual machine";
 	return survives(halt_once) ? NULL : "/dev/kvm is there, but a machine of it does not run";
 }
 
