@@ -140,7 +140,7 @@ CLIENT = [
 def test_client_of_a_rude_server(program):
     def trial(row):
         with stranger(answering(row[1], row[2])) as port:
-            words = ("-m", "inet", "-c", "127.0.0.1", "-p", port, "-n", COUNT, "--timeout", 3)
+            words = ("-m", "inet", "-c", "127.0.0.1", "-p", port, "-n", COUNT, "--timeout", 2)
             return ended(start(program, *words, *CLOCK))
 
     assert not wrong([(row[0], lambda row=row: trial(row), row[3]) for row in CLIENT])
@@ -186,7 +186,7 @@ def send_stamps(connection: Connection, messages: int, ahead: Callable[[int], in
 
 
 def serving(program: str, path: Path, offset: object, *words: object) -> subprocess.Popen[str]:
-    common = ("-m", "unix", "--path", path, "-n", COUNT, "--timeout", 3, *CLOCK)
+    common = ("-m", "unix", "--path", path, "-n", COUNT, "--timeout", 2, *CLOCK)
     return start(program, *common, "-s", offset, *words)
 
 
@@ -295,7 +295,7 @@ def test_comparison_with_a_rude_server(program):
     def trial(then: str):
         with stranger(batch(21, then)) as port:
             words = ("compare", "--remote", "127.0.0.1", "-p", port, "-n", 20, "--rounds", 1)
-            return ended(start(program, *words, "--timeout", 3, *CLOCK))
+            return ended(start(program, *words, "--timeout", 2, *CLOCK))
 
     rows = [
         (then, lambda then=then: trial(then), f"inet remote, round 1: {words}")
@@ -307,7 +307,7 @@ def test_comparison_with_a_rude_server(program):
 def test_server_of_comparisons_outlives_rude_clients(program):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    half = start(program, "serve", "-m", "inet", "-p", port, "--idle", 3)
+    half = start(program, "serve", "-m", "inet", "-p", port, "--idle", 2)
     words = ("compare", "--remote", "127.0.0.1", "-p", port, "-n", 20, "--rounds", 1, *CLOCK)
     said = ended(start(program, *words))
     assert said.returncode == 0, said

@@ -399,16 +399,3 @@ def test_interface_and_progress(toy):
     said = toy.run("--ifname=nothere0", "fork")
     assert said.returncode == 99 and "nothere0 has no IPv4 address" in said.stderr
     assert toy.logged()[-1] == "stopped all"
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root for a network namespace of its own")
-@pytest.mark.skipif(not shutil.which("virsh"), reason="virsh (libvirt-clients) is not installed")
-def test_libvirt_takes_the_domains(program, tmp_path):
-    """libvirt's own test driver reads their XML and starts nothing."""
-    said = run(
-        "unshare", "-n", program, "--boot-limit=1", "-n", "2", "libvirt", "fork",
-        KERNEL="/etc/hostname", LIBVIRT_URI="test:///default", LIBVIRT_TYPE="test",
-        LOGFILES=tmp_path / "log",
-    )  # fmt: skip
-    assert said.returncode == 99, said
-    assert "Bringing up machines..\n" in said.stderr and "not started" not in said.stderr
