@@ -44,6 +44,50 @@ static int is_module(const struct dirent *entry)
 	return entry->d_name[0] != '.';
 }
 
+static bool is_same(char a, char b)
+{
+	return a == b || ((a == '-' || a == '_') && (b == '-' || b == '_'));
+}
+
+/* "NAME.option=value" words of the kernel's command line, which wait for whoever loads NAME. */
+static void find_options(const char *module, char *options, size_t size)
+{
+	size_t used = 0, length = strlen(module);
+	FILE *file = fopen("/proc/cmdline", "re");
+	char word[256];
+
+	options[0] = 0;
+	while (file && fscanf(file, "%255s", word) == 1) {
+		size_t same = 0;
+
+		while (same < length && is_same(word[same], module[same]))
+			same++;
+		if (same == length && word[same] == '.' && used < size)
+			used += (size_t)snprintf(options + used, size - used, "%s ",
+						 word + same + 1);
+	}
+	if (file)
+		fclose(file);
+}
+
+/* "101-xen-privcmd.ko" */
+static void load_module(const char *file)
+{
+	const char *dash = strchr(file, '-');
+	char path[300], name[256], options[256];
+	int fd;
+
+	snprintf(path, sizeof(path), "/modules/%s", file);
+	snprintf(name, sizeof(name), "%s", dash ? dash + 1 : file);
+	name[strcspn(name, ".")] = 0;
+	find_options(name, options, sizeof(options));
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	/* ENODEV: for hardware that this machine does not have. */
+	if (syscall(SYS_finit_module, fd, options, 0) < 0 && errno != EEXIST && errno != ENODEV)
+		fprintf(stderr, "virtclient: module %s: %s\n", path, strerror(errno));
+	close(fd);
+}
+
 /* They are numbered in the order in which they need each other. */
 static void load_modules(void)
 {
@@ -51,15 +95,7 @@ static void load_modules(void)
 	int n = scandir("/modules", &entries, is_module, alphasort);
 
 	for (int i = 0; i < n; i++) {
-		char path[300];
-		int fd;
-
-		snprintf(path, sizeof(path), "/modules/%s", entries[i]->d_name);
-		fd = open(path, O_RDONLY | O_CLOEXEC);
-		/* ENODEV: for hardware that this machine does not have. */
-		if (syscall(SYS_finit_module, fd, "", 0) < 0 && errno != EEXIST && errno != ENODEV)
-			fprintf(stderr, "virtclient: module %s: %s\n", path, strerror(errno));
-		close(fd);
+		load_module(entries[i]->d_name);
 		free(entries[i]);
 	}
 	if (n >= 0)

@@ -12,34 +12,53 @@
 #include "environment.h"
 
 #define DEVICE "/dev/cpu/0/msr"
-/* IA32_TSC_ADJUST: written with what it holds, nothing changes. */
-#define REGISTER 0x3b
 
-static const char *try_register(int flags)
+/*
+ * IA32_TSC_ADJUST, IA32_PAT, IA32_APIC_BASE: written with what they hold, nothing changes.
+ * The first that the machine has; Xen's PV guests have few.
+ */
+static const off_t registers[] = { 0x3b, 0x277, 0x1b };
+#define N_REGISTERS (sizeof(registers) / sizeof(registers[0]))
+
+static bool works(int fd, off_t which, bool writable)
 {
-	static char reason[160];
 	uint64_t value;
-	int fd = open(DEVICE, flags | O_CLOEXEC);
 
-	if (fd < 0)
-		snprintf(reason, sizeof(reason), "%s: %s (modprobe msr)", DEVICE, strerror(errno));
-	else if (pread(fd, &value, sizeof(value), REGISTER) != sizeof(value))
-		snprintf(reason, sizeof(reason), "register 0x%x cannot be read: %s", REGISTER,
-			 strerror(errno));
-	else if (flags == O_RDWR && pwrite(fd, &value, sizeof(value), REGISTER) != sizeof(value))
-		snprintf(reason, sizeof(reason), "register 0x%x cannot be written: %s", REGISTER,
-			 strerror(errno));
-	else
-		reason[0] = 0;
+	return pread(fd, &value, sizeof(value), which) == sizeof(value) &&
+	       (!writable || pwrite(fd, &value, sizeof(value), which) == sizeof(value));
+}
+
+/* One that can be read, and written too with O_RDWR; -1 and errno. */
+static off_t usable_register(int flags)
+{
+	int fd = open(DEVICE, flags | O_CLOEXEC);
+	off_t found = -1;
+
+	for (size_t i = 0; fd >= 0 && found < 0 && i < N_REGISTERS; i++)
+		if (works(fd, registers[i], flags == O_RDWR))
+			found = registers[i];
 	if (fd >= 0)
 		close(fd);
-	return reason[0] ? reason : NULL;
+	return found;
+}
+
+static const char *try_registers(int flags)
+{
+	static char reason[160];
+
+	if (usable_register(flags) >= 0)
+		return NULL;
+	if (access(DEVICE, F_OK) < 0)
+		return "no " DEVICE " (modprobe msr)";
+	snprintf(reason, sizeof(reason), "none of the registers 0x3b, 0x277 and 0x1b can be %s: %s",
+		 flags == O_RDWR ? "written" : "read", strerror(errno));
+	return reason;
 }
 
 static const char *no_msr_read(const struct machine *machine)
 {
 	(void)machine;
-	return try_register(O_RDONLY);
+	return try_registers(O_RDONLY);
 }
 
 static const char *no_msr_write(const struct machine *machine)
@@ -49,17 +68,18 @@ static const char *no_msr_write(const struct machine *machine)
 	if (!environment_hypervisor())
 		return "only done in a virtual machine: Linux calls a kernel whose registers were "
 		       "written tainted";
-	return try_register(O_RDWR);
+	return try_registers(O_RDWR);
 }
 
 static void msr_read(struct session *s, uint32_t runs)
 {
 	int fd = open(DEVICE, O_RDONLY | O_CLOEXEC);
+	off_t which = usable_register(O_RDONLY);
 	uint64_t value;
 
 	session_begin(s);
 	while (runs--)
-		if (pread(fd, &value, sizeof(value), REGISTER) != sizeof(value))
+		if (pread(fd, &value, sizeof(value), which) != sizeof(value))
 			session_fail_errno(s, DEVICE);
 	session_end(s);
 }
@@ -67,13 +87,14 @@ static void msr_read(struct session *s, uint32_t runs)
 static void msr_write(struct session *s, uint32_t runs)
 {
 	int fd = open(DEVICE, O_RDWR | O_CLOEXEC);
+	off_t which = usable_register(O_RDWR);
 	uint64_t value;
 
-	if (pread(fd, &value, sizeof(value), REGISTER) != sizeof(value))
+	if (pread(fd, &value, sizeof(value), which) != sizeof(value))
 		session_fail_errno(s, DEVICE);
 	session_begin(s);
 	while (runs--)
-		if (pwrite(fd, &value, sizeof(value), REGISTER) != sizeof(value))
+		if (pwrite(fd, &value, sizeof(value), which) != sizeof(value))
 			session_fail_errno(s, DEVICE);
 	session_end(s);
 }
