@@ -31,9 +31,21 @@ struct manners {
 	int long_write;
 };
 
+/* Where a door stands; scenarios say where they can be run. */
+enum place {
+	PLACE_INSIDE = 1,	/* the driver's own files */
+	PLACE_WATCH = 2,	/* inside, but it cannot be written */
+	PLACE_XL = 4,
+	PLACE_VIRSH = 8,
+	PLACE_QMP = 16,
+};
+
+#define PLACE_TOOLSTACK (PLACE_XL | PLACE_VIRSH)
+#define PLACE_OUTSIDE (PLACE_TOOLSTACK | PLACE_QMP)
+
 struct door {
 	const char *name;
-	bool inside;
+	enum place place;
 	const struct manners *manners;	/* NULL from outside */
 	uint64_t slack;		/* target and allocation may differ by this for good */
 
@@ -44,6 +56,8 @@ struct door {
 	ssize_t (*write_raw)(struct door *door, const void *bytes, size_t size);
 	/* Only inside: the file that is written, for a try with other rights. */
 	const char *(*path)(struct door *door);
+	/* From outside: the same kind of door to another domain; 0 or -1. */
+	int (*open_other)(struct door *other, const char *name, struct why *why);
 	/* Only xl: what `xl mem-max` sets; 0 or -errno. */
 	int (*set_ceiling)(struct door *door, uint64_t kb, struct why *why);
 	/* Only xl: tell the domain a target without xl, which refuses some. */
@@ -61,9 +75,12 @@ int door_open_sysfs(struct door *door, const char *root, struct why *why);
 int door_open_virtio(struct door *door, const char *root, struct why *why);
 
 int door_open_xl(struct door *door, const char *domain, struct why *why);
-/* Run `xl VERB ...` for scenarios of their own; 0, or -1 with its words. */
-int xl_run(char *const argv[], struct why *why);
 int door_open_virsh(struct door *door, const char *domain, struct why *why);
 int door_open_qmp(struct door *door, const char *socket, struct why *why);
+
+static inline bool door_is_inside(const struct door *door)
+{
+	return door->place & (PLACE_INSIDE | PLACE_WATCH);
+}
 
 #endif

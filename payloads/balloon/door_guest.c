@@ -181,7 +181,6 @@ static int open_guest(struct door *door, const char *root, const char *file, str
 	if (!*root)
 		guest->hypervisor = hypervisor_open();
 	door->state = guest;
-	door->inside = true;
 	door->write_raw = guest_write;
 	door->path = guest_path;
 	door->close = guest_close;
@@ -190,20 +189,23 @@ static int open_guest(struct door *door, const char *root, const char *file, str
 
 int door_open_proc(struct door *door, const char *root, struct why *why)
 {
-	*door = (struct door){ .name = "proc", .manners = &proc_manners, .view = proc_view,
+	*door = (struct door){ .name = "proc", .place = PLACE_INSIDE,
+			       .manners = &proc_manners, .view = proc_view,
 			       .set = proc_set };
 	return open_guest(door, root, PROC_FILE, why);
 }
 
 int door_open_sysfs(struct door *door, const char *root, struct why *why)
 {
-	*door = (struct door){ .name = "sysfs", .manners = &sysfs_manners, .view = sysfs_view,
+	*door = (struct door){ .name = "sysfs", .place = PLACE_INSIDE,
+			       .manners = &sysfs_manners, .view = sysfs_view,
 			       .set = sysfs_set };
 	return open_guest(door, root, SYSFS_FOLDER "/target_kb", why);
 }
 
 int door_open_virtio(struct door *door, const char *root, struct why *why)
 {
-	*door = (struct door){ .name = "virtio", .view = virtio_view, .set = virtio_set };
+	*door = (struct door){ .name = "virtio", .place = PLACE_WATCH,
+			       .view = virtio_view, .set = virtio_set };
 	return open_guest(door, root, VIRTIO_FOLDER, why);
 }

@@ -219,7 +219,8 @@ int door_open_qmp(struct door *door, const char *socket, struct why *why)
 		why_set(why, "no memory");
 		return -1;
 	}
-	*door = (struct door){ .name = "qmp", .view = qmp_view, .set = qmp_set,
+	*door = (struct door){ .name = "qmp", .place = PLACE_QMP, .open_other = door_open_qmp,
+			       .view = qmp_view, .set = qmp_set,
 			       .close = qmp_close, .state = q };
 	if (address_unix(&address, socket, why))
 		return -1;

@@ -11,6 +11,7 @@
 #include "hypervisor.h"
 #include "published.h"
 #include "supervisor.h"
+#include "toolstack.h"
 #include "xenstore.h"
 
 #define TOOL_LIMIT_MS 60000
@@ -110,11 +111,34 @@ static int xl_view(struct door *door, struct view *view, struct why *why)
 	return memory_node(tool, "target", &view->target, why);
 }
 
-int xl_run(char *const argv[], struct why *why)
+/* For tools whose words count only when something goes wrong. */
+static int ask_tool(char *const argv[], struct why *why)
 {
 	char output[4096];
 
 	return run_tool(argv, output, sizeof(output), why);
+}
+
+int toolstack_save(const char *tool, const char *domain, const char *file, struct why *why)
+{
+	char *const argv[] = { (char *)tool, "save", (char *)domain, (char *)file, NULL };
+
+	return ask_tool(argv, why);
+}
+
+int toolstack_restore(const char *tool, const char *file, struct why *why)
+{
+	char *const argv[] = { (char *)tool, "restore", (char *)file, NULL };
+
+	return ask_tool(argv, why);
+}
+
+bool toolstack_knows(const char *tool, const char *domain)
+{
+	char *const argv[] = { (char *)tool, "domid", (char *)domain, NULL };
+	struct why why;
+
+	return !ask_tool(argv, &why);
 }
 
 static int xl_amount(struct door *door, char *verb, uint64_t kb, struct why *why)
@@ -124,7 +148,7 @@ static int xl_amount(struct door *door, char *verb, uint64_t kb, struct why *why
 	char *const argv[] = { "xl", verb, (char *)tool->domain, amount, NULL };
 
 	snprintf(amount, sizeof(amount), "%" PRIu64 "k", kb);
-	return xl_run(argv, why) ? -EINVAL : 0;
+	return ask_tool(argv, why) ? -EINVAL : 0;
 }
 
 static int xl_set_ceiling(struct door *door, uint64_t kb, struct why *why)
@@ -193,11 +217,11 @@ static int virsh_view(struct door *door, struct view *view, struct why *why)
 static int virsh_set(struct door *door, uint64_t kb, struct why *why)
 {
 	struct tool *tool = door->state;
-	char output[4096], amount[32];
+	char amount[32];
 	char *const argv[] = { "virsh", "setmem", (char *)tool->domain, amount, "--live", NULL };
 
 	snprintf(amount, sizeof(amount), "%" PRIu64, kb);
-	if (run_tool(argv, output, sizeof(output), why))
+	if (ask_tool(argv, why))
 		return -EINVAL;
 	tool->last_target = kb;
 	return 0;
@@ -233,7 +257,8 @@ int door_open_xl(struct door *door, const char *domain, struct why *why)
 
 	if (!tool)
 		return -1;
-	*door = (struct door){ .name = "xl", .view = xl_view, .set = xl_set,
+	*door = (struct door){ .name = "xl", .place = PLACE_XL, .open_other = door_open_xl,
+			       .view = xl_view, .set = xl_set,
 			       .set_ceiling = xl_set_ceiling,
 			       .set_unchecked = xl_set_unchecked,
 			       .close = tool_close, .state = tool };
@@ -258,7 +283,8 @@ int door_open_virsh(struct door *door, const char *domain, struct why *why)
 
 	if (!tool)
 		return -1;
-	*door = (struct door){ .name = "virsh", .view = virsh_view, .set = virsh_set,
+	*door = (struct door){ .name = "virsh", .place = PLACE_VIRSH,
+			       .open_other = door_open_virsh, .view = virsh_view, .set = virsh_set,
 			       .close = tool_close, .state = tool };
 	return door->view(door, &view, why);
 }

@@ -35,19 +35,12 @@ static const struct cases cases = { "scenario", scenarios, sizeof(scenarios[0]) 
 
 static const char *const interfaces[] = { "auto", "proc", "sysfs", "virtio", "xl", "virsh", NULL };
 
-static unsigned int place_of(const struct door *door)
-{
-	if (door->inside)
-		return door->manners ? PLACE_INSIDE : PLACE_WATCH;
-	return strcmp(door->name, "xl") ? PLACE_OUTSIDE : PLACE_XL;
-}
-
-static bool wanted(const struct call *call, const struct scenario *scenario, unsigned int place)
+static bool wanted(const struct call *call, const struct scenario *scenario, enum place place)
 {
 	return cases_chosen(&call->choice, scenario->name, scenario->places & place);
 }
 
-static int planned(const struct call *call, unsigned int place)
+static int planned(const struct call *call, enum place place)
 {
 	int count = 0;
 
@@ -69,14 +62,13 @@ static void tell_view(struct report *report, const struct view *view)
 		report_note(report, "Xen hard limit:          ??? kB");
 }
 
-static struct verdict run_one(struct trial *trial, const struct scenario *scenario,
-			      unsigned int place)
+static struct verdict run_one(struct trial *trial, const struct scenario *scenario)
 {
 	struct door *door = trial->door;
 
-	if (!(scenario->places & place))
+	if (!(scenario->places & door->place))
 		return verdict_skip("cannot be done through %s", door->name);
-	if (place == PLACE_INSIDE && scenario->run != scenario_read &&
+	if (door->place == PLACE_INSIDE && scenario->run != scenario_read &&
 	    access(door->path(door), W_OK))
 		return verdict_error("%s may not be written: run this as root", door->path(door));
 	return scenario->run(trial);
@@ -95,16 +87,15 @@ static int run_scenarios(void *context)
 			       .neighbour = call->plan.neighbour,
 			       .save_file = call->plan.save_file };
 	struct why why;
-	unsigned int place;
 
 	if (plan_open_door(&call->plan, &door, &why)) {
 		fprintf(stderr, "balloon: %s\n", why.text);
 		return EXIT_ERROR;
 	}
-	place = place_of(&door);
 	plan_measure(&call->plan, &trial);
 	random_seed(&trial.random, (uint64_t)call->plan.seed);
-	report_begin(&report, cases_form(&call->choice), stdout, "balloon", call->argv, planned(call, place));
+	report_begin(&report, cases_form(&call->choice), stdout, "balloon", call->argv,
+		     planned(call, door.place));
 	report_note(&report, "seed: %" PRId64, call->plan.seed);
 	report_note(&report, "interface: %s; floor %" PRIu64 " kB, step %" PRIu64 " kB", door.name,
 		    trial.floor, trial.step);
@@ -112,9 +103,9 @@ static int run_scenarios(void *context)
 	for (const struct scenario *s = scenarios; s->name; s++) {
 		struct verdict verdict;
 
-		if (!wanted(call, s, place))
+		if (!wanted(call, s, door.place))
 			continue;
-		verdict = run_one(&trial, s, place);
+		verdict = run_one(&trial, s);
 		report_verdict(&report, s->name, &verdict);
 	}
 	door.close(&door);
@@ -179,7 +170,7 @@ static void parse(struct call *call, int argc, char **argv)
 		{ .name = "qmp", .argument = "SOCKET", .text = &plan->qmp,
 		  .help = "move the guest behind this QEMU monitor (a unix socket)" },
 		{ .name = "neighbour", .argument = "NAME", .text = &plan->neighbour,
-		  .help = "another domain, that grows at the same time" },
+		  .help = "another domain (with --qmp, its monitor) that grows at the same time" },
 		{ .name = "publish", .argument = "SECONDS", .number = &call->publish_seconds,
 		  .low = 1, .high = 86400,
 		  .help = "only watch, and tell the control domain what this guest sees" },
@@ -217,7 +208,7 @@ int main(int argc, char **argv)
 	struct call call = {
 		.plan = { .interface = "auto", .root = "", .floor = FLOOR_CHOSEN, .cycles = 200,
 			  .settle_seconds = 20, .seed = -1,
-			  .save_file = "/var/lib/xen/balloon-saved-domain" },
+			  .save_file = "/var/lib/balloon-saved-domain" },
 		.limit_seconds = 600,
 		.argv = argv,
 	};

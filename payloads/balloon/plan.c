@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "guestfiles.h"
+#include "toolstack.h"
 
 #define STEP_MOST_KB (64u << 10)
 #define STEP_LEAST_KB 1024u
@@ -44,15 +45,20 @@ static bool is_control_domain(void)
 	       strstr(text, "control_d");
 }
 
+static const char *tool_of(const struct plan *plan)
+{
+	if (!strcmp(plan->interface, "auto"))
+		return is_control_domain() ? "xl" : "virsh";
+	return strcmp(plan->interface, "virsh") ? "xl" : "virsh";
+}
+
 int plan_open_door(const struct plan *plan, struct door *door, struct why *why)
 {
-	bool any = !strcmp(plan->interface, "auto");
-
 	if (plan->qmp)
 		return door_open_qmp(door, plan->qmp, why);
 	if (!plan->domain)
 		return open_inside(plan, door, why);
-	if (!strcmp(plan->interface, "virsh") || (any && !is_control_domain()))
+	if (!strcmp(tool_of(plan), "virsh"))
 		return door_open_virsh(door, plan->domain, why);
 	return door_open_xl(door, plan->domain, why);
 }
@@ -73,33 +79,35 @@ void plan_measure(const struct plan *plan, struct trial *trial)
 		trial->step = 0;
 }
 
-static void restore_lost_domain(const struct plan *plan, const struct door *door)
+static void restore_lost_domain(const struct plan *plan)
 {
-	char *const look[] = { "xl", "domid", (char *)plan->domain, NULL };
-	char *const restore[] = { "xl", "restore", (char *)plan->save_file, NULL };
+	const char *tool = tool_of(plan);
 	struct why why;
 
-	if (strcmp(door->name, "xl") || access(plan->save_file, F_OK))
+	if (access(plan->save_file, F_OK))
 		return;
-	if (xl_run(look, &why))
-		xl_run(restore, &why);
-	unlink(plan->save_file);
+	if (!toolstack_knows(tool, plan->domain) &&
+	    toolstack_restore(tool, plan->save_file, &why))
+		fprintf(stderr, "balloon: %s is kept in %s: %s\n", plan->domain, plan->save_file,
+			why.text);
+	else
+		unlink(plan->save_file);
 }
 
 int plan_put_back(const struct plan *plan, const struct view *before, struct why *why)
 {
-	struct door door = { .name = "xl" };
+	struct door door;
 	struct view now;
 	int status = 0;
 
 	if (plan->domain)
-		restore_lost_domain(plan, &door);
+		restore_lost_domain(plan);
 	if (plan_open_door(plan, &door, why) || door.view(&door, &now, why))
 		return -1;
 	if (now.ceiling != before->ceiling)
 		status = door.set_ceiling(&door, before->ceiling, why);
 	/* Always: a monitor does not tell whether a target waits to be followed. */
-	if (!status && (door.manners || !door.inside))
+	if (!status && door.place != PLACE_WATCH)
 		status = door.set(&door, before->target, why);
 	door.close(&door);
 	return status ? -1 : 0;

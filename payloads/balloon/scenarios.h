@@ -4,17 +4,10 @@
 
 #include "trial.h"
 
-enum place {
-	PLACE_INSIDE = 1,	/* the driver's own files */
-	PLACE_OUTSIDE = 2,	/* any toolstack */
-	PLACE_XL = 4,		/* only Xen's */
-	PLACE_WATCH = 8,	/* a door that cannot be written */
-};
-
 struct scenario {
 	const char *name;
 	const char *what;
-	unsigned int places;
+	unsigned int places;	/* of enum place */
 	struct verdict (*run)(struct trial *trial);
 };
 
@@ -39,7 +32,7 @@ struct verdict scenario_pages_back(struct trial *trial);
 struct verdict scenario_fill(struct trial *trial);
 struct verdict scenario_pressure(struct trial *trial);
 
-/* scenarios_xl.c */
+/* scenarios_outside.c */
 struct verdict scenario_limit(struct trial *trial);
 struct verdict scenario_neighbour(struct trial *trial);
 struct verdict scenario_save_restore(struct trial *trial);

@@ -65,7 +65,7 @@ struct verdict scenario_tiny(struct trial *trial)
 	struct verdict verdict;
 	struct why why;
 
-	if (!trial->door->inside && trial->floor)
+	if (!door_is_inside(trial->door) && trial->floor)
 		return verdict_skip("from outside the floor cannot be held in time: run it with "
 				    "--floor 0 on a domain that may be lost");
 	if (!can_move(trial, &verdict))

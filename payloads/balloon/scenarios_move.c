@@ -54,7 +54,7 @@ static struct verdict check_counts(const struct view *before, const struct view 
  */
 static struct verdict guest_agrees(struct trial *trial)
 {
-	deadline_t deadline = deadline_in_ms(trial->door->inside ? 0 : 10000);
+	deadline_t deadline = deadline_in_ms(door_is_inside(trial->door) ? 0 : 10000);
 	struct verdict verdict;
 	struct view now;
 	struct why why;
@@ -114,7 +114,7 @@ struct verdict scenario_raise(struct trial *trial)
 /* The last of many targets is the one that counts. */
 struct verdict scenario_random(struct trial *trial)
 {
-	int writes = trial->door->inside ? RANDOM_WRITES : RANDOM_WRITES / 20;
+	int writes = door_is_inside(trial->door) ? RANDOM_WRITES : RANDOM_WRITES / 20;
 	uint64_t target = 0, top = trial->before.target;
 	struct verdict verdict, back;
 	struct settled settled;
@@ -150,7 +150,7 @@ static struct verdict no_page_lost(const struct trial *trial, const struct view 
 		return verdict_fail("after %" PRId64 " cycles the hypervisor counts %" PRIu64
 				    " kB instead of %" PRIu64 " kB", cycles, end->hypervisor,
 				    begin->hypervisor);
-	if (trial->door->inside && begin->guest_total != end->guest_total)
+	if (door_is_inside(trial->door) && begin->guest_total != end->guest_total)
 		return verdict_fail("after %" PRId64 " cycles MemTotal is %" PRIu64
 				    " kB instead of %" PRIu64 " kB", cycles, end->guest_total,
 				    begin->guest_total);

@@ -26,6 +26,8 @@ struct answer try_hardware_clock(struct scene *scene);
 extern const struct door door_ports, door_port_access;
 struct answer try_iopl(struct scene *scene);
 struct answer try_ioperm(struct scene *scene);
+/* What a fault at a port means that Linux has granted. */
+struct answer fault_answer(enum role role, bool emulated, const char *how);
 struct answer try_pci_config(struct scene *scene);
 /* An emulated machine's own host bridge is no secret, another one is. */
 struct answer pci_answer(enum role role, unsigned int id, unsigned int subsystem);

@@ -74,7 +74,7 @@ void fake_door_init(struct fake *fake, struct door *door, const struct manners *
 	*fake = (struct fake){ .current = START, .target = START, .limit = START,
 			       .guest_gap = 20000, .pace = 16384,
 			       .frozen_total = START - 20000, .frozen_count = START };
-	*door = (struct door){ .name = "fake", .inside = true, .manners = manners,
+	*door = (struct door){ .name = "fake", .place = PLACE_INSIDE, .manners = manners,
 			       .view = fake_view, .set = fake_set, .write_raw = fake_write,
 			       .state = fake };
 }

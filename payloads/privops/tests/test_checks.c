@@ -57,6 +57,17 @@ static void test_every_row_can_fail(void **state)
 		}
 }
 
+/* QEMU's own fault is nobody's refusal, but only where a guest has ports at all. */
+static void test_fault_at_a_port(void **state)
+{
+	(void)state;
+	assert_int_equal(fault_answer(ROLE_KVM_GUEST, false, "").became, BECAME_REFUSED);
+	assert_int_equal(fault_answer(ROLE_KVM_GUEST, true, "").became, BECAME_UNREACHED);
+	assert_int_equal(fault_answer(ROLE_PV_GUEST, true, "").became, BECAME_REFUSED);
+	assert_int_equal(fault_answer(ROLE_PVH_GUEST, true, "").became, BECAME_REFUSED);
+	assert_int_equal(fault_answer(ROLE_CONTROL, true, "").became, BECAME_REFUSED);
+}
+
 static void test_answers_of_a_kvm_guest(void **state)
 {
 	static const struct answer granted = { .became = BECAME_DONE };
@@ -164,6 +175,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_row_is_complete),
 		cmocka_unit_test(test_every_row_can_fail),
+		cmocka_unit_test(test_fault_at_a_port),
 		cmocka_unit_test(test_answers_of_a_kvm_guest),
 		cmocka_unit_test(test_files_that_the_host_shares),
 		cmocka_unit_test(test_the_papers_seven),

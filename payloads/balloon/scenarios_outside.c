@@ -1,8 +1,9 @@
-/* What only Xen's toolstack can do to a domain's memory. */
+/* What can be done to a domain's memory only from outside. */
 #include <inttypes.h>
 #include <unistd.h>
 
 #include "scenarios.h"
+#include "toolstack.h"
 
 /* The domain asks for more than `xl mem-max` allows; Xen must not give it. */
 static struct verdict ask_above(struct trial *trial, uint64_t ceiling)
@@ -83,7 +84,7 @@ struct verdict scenario_neighbour(struct trial *trial)
 		return verdict_skip("--neighbour names no other domain");
 	if (!can_move(trial, &verdict))
 		return verdict;
-	if (door_open_xl(&door, trial->neighbour, &why) ||
+	if (trial->door->open_other(&door, trial->neighbour, &why) ||
 	    door.view(&door, &other.before, &why))
 		return verdict_error("%s", why.text);
 	other.door = &door;
@@ -101,9 +102,7 @@ struct verdict scenario_neighbour(struct trial *trial)
 /* A small domain is saved, and must be as small, and as movable, when it is back. */
 struct verdict scenario_save_restore(struct trial *trial)
 {
-	char *const save[] = { "xl", "save", (char *)trial->domain, (char *)trial->save_file,
-			       NULL };
-	char *const restore[] = { "xl", "restore", (char *)trial->save_file, NULL };
+	const char *tool = trial->door->name;
 	uint64_t low = trial->before.target - trial->step;
 	struct verdict verdict;
 	struct settled settled;
@@ -114,9 +113,9 @@ struct verdict scenario_save_restore(struct trial *trial)
 	verdict = move(trial, low, &settled);
 	if (verdict.outcome != OUTCOME_PASS)
 		return both(verdict, move_back(trial));
-	if (xl_run(save, &why))
+	if (toolstack_save(tool, trial->domain, trial->save_file, &why))
 		return both(verdict_fail("%s", why.text), move_back(trial));
-	if (xl_run(restore, &why))
+	if (toolstack_restore(tool, trial->save_file, &why))
 		return verdict_fail("%s", why.text);
 	unlink(trial->save_file);
 	settled = settle(trial);
