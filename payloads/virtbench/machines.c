@@ -137,17 +137,6 @@ static int start_machine(struct backend *b, int id, const char *address, int por
 	return status;
 }
 
-/* What it still had to say would else make the kernel take the answer back. */
-static void drain(int fd)
-{
-	char bytes[4096];
-	int reads = 16;
-
-	shutdown(fd, SHUT_WR);
-	while (reads-- && recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
-		;
-}
-
 static void refuse(int fd, const struct address *peer, const char *reason)
 {
 	struct why ignored;
@@ -157,7 +146,6 @@ static void refuse(int fd, const struct address *peer, const char *reason)
 		address_format(peer, from, sizeof(from)), reason);
 	wire_send(fd, WIRE_REFUSED, reason, strlen(reason), deadline_in_ms(HELLO_LIMIT_MS),
 		  &ignored);
-	drain(fd);
 	close(fd);
 }
 
