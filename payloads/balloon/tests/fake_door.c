@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #define START (512u << 10)
 
@@ -37,11 +38,16 @@ static int fake_view(struct door *door, struct view *view, struct why *why)
 	memset(view, 0, sizeof(*view));
 	view->current = f->current;
 	view->target = f->forgets_target ? START : f->target;
-	view->limit = f->limit;
+	view->limit = view->ceiling = f->limit;
 	view->hypervisor = f->hypervisor_blind ? f->frozen_count : f->current;
 	view->guest_total = f->guest_blind ? f->frozen_total : f->current - f->guest_gap;
 	view->guest_available = f->available ? f->available : view->guest_total / 2;
 	return 0;
+}
+
+static bool never_gets_there(const struct fake *f)
+{
+	return f->deaf || f->forgets_target || (f->never_grows && f->target > f->current);
 }
 
 static int fake_set(struct door *door, uint64_t kb, struct why *why)
@@ -52,6 +58,8 @@ static int fake_set(struct door *door, uint64_t kb, struct why *why)
 	if (f->refuses)
 		return -EINVAL;
 	f->target = kb / 4 * 4;	/* whole pages */
+	if (f->patience && never_gets_there(f))
+		*f->patience = 1;
 	if (f->on_set)
 		f->on_set();
 	return 0;
@@ -62,6 +70,8 @@ static ssize_t fake_write(struct door *door, const void *bytes, size_t size)
 	struct fake *f = door->state;
 
 	(void)bytes;
+	if (geteuid() != f->owner && !f->lets_others_write)
+		return -EACCES;
 	if (f->write_answer)
 		return -f->write_answer;
 	if (size == 1)
@@ -69,14 +79,31 @@ static ssize_t fake_write(struct door *door, const void *bytes, size_t size)
 	return f->rude ? 0 : (ssize_t)size;
 }
 
+static int fake_set_ceiling(struct door *door, uint64_t kb, struct why *why)
+{
+	struct fake *f = door->state;
+
+	(void)why;
+	if (!f->ignores_ceiling)
+		f->limit = kb;
+	return 0;
+}
+
+static void fake_close(struct door *door)
+{
+	door->state = NULL;
+}
+
 void fake_door_init(struct fake *fake, struct door *door, const struct manners *manners)
 {
 	*fake = (struct fake){ .current = START, .target = START, .limit = START,
 			       .guest_gap = 20000, .pace = 16384,
+			       .owner = geteuid(),
 			       .frozen_total = START - 20000, .frozen_count = START };
 	*door = (struct door){ .name = "fake", .place = PLACE_INSIDE, .manners = manners,
 			       .view = fake_view, .set = fake_set, .write_raw = fake_write,
-			       .state = fake };
+			       .set_ceiling = fake_set_ceiling, .set_unchecked = fake_set,
+			       .close = fake_close, .state = fake };
 }
 
 void fake_trial_init(struct trial *trial, struct door *door, struct report *report)
@@ -84,8 +111,9 @@ void fake_trial_init(struct trial *trial, struct door *door, struct report *repo
 	struct why why;
 
 	*trial = (struct trial){ .door = door, .report = report, .floor = 128 << 10,
-				 .step = 32 << 10, .cycles = 5, .settle_ms = 300, .watch_ms = 200,
+				 .step = 32 << 10, .cycles = 5, .settle_ms = 20000, .watch_ms = 200,
 				 .domain = "fake" };
+	((struct fake *)door->state)->patience = &trial->settle_ms;
 	random_seed(&trial->random, 1);
 	door->view(door, &trial->before, &why);
 }

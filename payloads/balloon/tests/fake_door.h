@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "door.h"
 #include "trial.h"
@@ -12,6 +13,7 @@ struct fake {
 	uint64_t current, target, limit;
 	uint64_t guest_gap;	/* kernel's own memory that MemTotal does not count */
 	uint64_t pace;		/* kB that the driver moves between two looks */
+	uid_t owner;
 	/* Faults. */
 	bool deaf;		/* takes a target, does not move */
 	bool forgets_target;	/* shows an old target */
@@ -20,18 +22,22 @@ struct fake {
 	bool guest_blind;	/* MemTotal does not follow */
 	bool hypervisor_blind;	/* nor does the hypervisor's count */
 	bool ignores_limit;
+	bool ignores_ceiling;	/* xl mem-max is taken and changes nothing */
+	bool lets_others_write;	/* another user may write the target */
+	bool starves_neighbour;	/* for whoever opens the neighbour: it never grows */
 	bool refuses;
 	int write_answer;	/* errno of odd writes; 0: the text counts as 0 kB */
 	bool rude;		/* an odd write returns too little */
 	uint64_t frozen_total, frozen_count;
 	uint64_t available;	/* MemAvailable; 0: half of MemTotal */
 	void (*on_set)(void);	/* called when a target is written */
+	uint64_t *patience;	/* made short once a wait would be in vain: no test waits for it */
 };
 
 /* 512 MiB, all well. */
 void fake_door_init(struct fake *fake, struct door *door, const struct manners *manners);
 
-/* A trial on it with a floor of 128 MiB, steps of 32 MiB and one second to settle. */
+/* A trial on it with a floor of 128 MiB, steps of 32 MiB and much time to settle. */
 void fake_trial_init(struct trial *trial, struct door *door, struct report *report);
 
 #endif

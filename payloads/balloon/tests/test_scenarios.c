@@ -10,49 +10,15 @@
 
 #include <cmocka.h>
 
-#include "fake_door.h"
-#include "scenarios.h"
+#include "stage.h"
 
 static const struct manners old = { EPERM, EBADMSG, EFBIG };
-static const struct manners today = { EACCES, 0, 0 };
-
-struct stage {
-	struct fake fake;
-	struct door door;
-	struct report report;
-	struct trial trial;
-};
-
-static int setup(void **state)
-{
-	struct stage *stage = calloc(1, sizeof(*stage));
-
-	report_begin(&stage->report, REPORT_KTAP, fopen("/dev/null", "w"), "balloon",
-		     (char *const[]){ "balloon", NULL }, -1);
-	fake_door_init(&stage->fake, &stage->door, &today);
-	fake_trial_init(&stage->trial, &stage->door, &stage->report);
-	*state = stage;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct stage *stage = *state;
-
-	fclose(stage->report.out);
-	free(stage);
-	return 0;
-}
 
 typedef struct verdict (*scenario)(struct trial *trial);
 
 static void expect(struct stage *stage, scenario run, enum outcome outcome, const char *words)
 {
-	struct verdict verdict = run(&stage->trial);
-
-	if (verdict.outcome != outcome || !strstr(verdict.reason, words))
-		fail_msg("%s: '%s' instead of %s with '%s'", outcome_name(verdict.outcome),
-			 verdict.reason, outcome_name(outcome), words);
+	expect_verdict(run(&stage->trial), outcome, words);
 }
 
 static void test_honest_driver_passes(void **state)
@@ -98,8 +64,8 @@ static void test_memory_that_does_not_return(void **state)
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
 		struct stage *stage;
 
-		teardown(state);
-		setup(state);
+		stage_teardown(state);
+		stage_setup(state);
 		stage = *state;
 		stage->fake.never_grows = true;
 		expect(stage, all[i], OUTCOME_FAIL, "did not come back");
@@ -185,6 +151,7 @@ static void test_another_user_who_may_write(void **state)
 		expect(stage, scenario_not_root, OUTCOME_SKIP, "not root");
 		return;
 	}
+	stage->fake.lets_others_write = true;
 	expect(stage, scenario_not_root, OUTCOME_FAIL, "could write");
 	stage->fake.refuses = true;
 	expect(stage, scenario_not_root, OUTCOME_ERROR, "root may not write");
@@ -204,6 +171,7 @@ static void test_domain_that_still_moves(void **state)
 
 	stage->fake.deaf = true;
 	stage->fake.target -= 4;
+	stage->trial.settle_ms = 1;
 	expect(stage, scenario_lower, OUTCOME_ERROR, "still moving");
 }
 
@@ -219,7 +187,7 @@ static void test_numbers_that_cannot_be(void **state)
 	expect(stage, scenario_read, OUTCOME_FAIL, "the kernel manages");
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, stage_setup, stage_teardown)
 
 int main(void)
 {
