@@ -58,7 +58,7 @@ static ssize_t datagram_trouble(struct flow *flow, const char *call, int error)
 	char text[160];
 
 	if (!atomic_load(&w->counters.send_errors) && error == ECONNREFUSED)
-		fprintf(stderr, "%s: nobody listens at %s any more, or not yet: %s\n",
+		fprintf(stderr, "%s: nobody listens at %s: %s\n",
 			w->settings->program,
 			w->answers ? "a client's address" :
 			endpoint_format(flow->address, text, sizeof(text)), strerror(error));

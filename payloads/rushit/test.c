@@ -312,13 +312,15 @@ static void check_traffic(struct test *t)
 	struct totals done = window_done(&t->window);
 	bool refused = atomic_load(&t->run.refused);
 
-	if (t->settings->kind == KIND_PACKETS && t->settings->client && t->peer_known &&
-	    !t->peer.transactions)
-		test_fail(t, EXIT_FAIL, "no datagram reached the server; %s port %s%s",
-			  refused ? "its machine refuses them: nobody listens on" :
-			  "is something in the way of", t->settings->port, refused ? "" : "?");
+	if (refused && !t->peer.transactions)
+		test_fail(t, EXIT_FAIL, "no datagram reached the server: its machine refuses them, "
+			  "nobody listens on port %s", t->settings->port);
+	else if (t->settings->kind == KIND_PACKETS && t->settings->client && t->peer_known &&
+		 !t->peer.transactions)
+		test_fail(t, EXIT_FAIL, "no datagram reached the server; is something in the way "
+			  "of port %s?", t->settings->port);
 	/* Requests that nobody answers are written all the same. */
-	if (settings_unit(t->settings) ? !done.transactions
+	else if (settings_unit(t->settings) ? !done.transactions
 				       : !done.bytes_read && !done.bytes_written)
 		test_fail(t, EXIT_FAIL, "nothing was done while it was measured: no %s",
 			  settings_unit(t->settings) ? settings_unit(t->settings) : "data moved");
