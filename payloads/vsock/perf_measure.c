@@ -165,17 +165,29 @@ static int measure_bidirectional(struct perf_run *p, struct perf_results *r, str
 
 struct round_trip {
 	uint64_t begin;
-	uint64_t turned;	/* the first byte back: the guest has read all there was */
+	uint64_t written;
+	struct first_read turned;	/* bytes back: the guest has read all there was */
 	uint64_t end;
 };
 
 static int go_and_return(const struct stream *s, struct round_trip *t, struct why *why)
 {
 	t->begin = clock_ns();
-	if (stream_write(s, why) || stream_read(s, &t->turned, why))
+	if (stream_write(s, why))
+		return -1;
+	t->written = clock_ns();
+	if (stream_read(s, &t->turned, why))
 		return -1;
 	t->end = clock_ns();
 	return 0;
+}
+
+/* When one read brought all there was, the way back began at the earliest when we had written. */
+static double rate_back(const struct stream *s, const struct round_trip *t)
+{
+	if (t->turned.bytes == s->bytes)
+		return rate(s->bytes, t->end - t->written);
+	return rate(s->bytes - t->turned.bytes, t->end - t->turned.ns);
 }
 
 static int measure_single(struct perf_run *p, struct perf_results *r, struct why *why)
@@ -193,8 +205,8 @@ static int measure_single(struct perf_run *p, struct perf_results *r, struct why
 		if (go_and_return(&s, &t, why))
 			return failed(why, "unidirectional transfer %lld", (long long)i + 1);
 		append(&r->single, rate(2 * s.bytes, t.end - t.begin));
-		append(&r->to_guest, rate(s.bytes, t.turned - t.begin));
-		append(&r->to_host, rate(s.bytes, t.end - t.turned));
+		append(&r->to_guest, rate(s.bytes, t.turned.ns - t.begin));
+		append(&r->to_host, rate_back(&s, &t));
 		progress(p, "", i + 1, "round trip throughput measurements", p->volume.repeats);
 	}
 	r->cpu_ns_per_byte = (double)(clock_process_cpu_ns() - cpu) /

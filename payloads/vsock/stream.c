@@ -64,7 +64,7 @@ int stream_write(const struct stream *s, struct why *why)
 	return status;
 }
 
-int stream_read(const struct stream *s, uint64_t *first_ns, struct why *why)
+int stream_read(const struct stream *s, struct first_read *first, struct why *why)
 {
 	deadline_t deadline = deadline_in_ms(s->limit_ms);
 	char *segment = new_segment(s, why);
@@ -74,8 +74,8 @@ int stream_read(const struct stream *s, uint64_t *first_ns, struct why *why)
 	while (!status && done < s->bytes) {
 		ssize_t n = recv(s->fd, segment, next_size(s, done), 0);
 
-		if (!done && first_ns)
-			*first_ns = clock_ns();
+		if (!done && n > 0 && first)
+			*first = (struct first_read){clock_ns(), (size_t)n};
 		done += n > 0 ? n : 0;
 		status = judge(n, "read", s, done, deadline, why);
 	}

@@ -17,8 +17,14 @@ struct stream {
 /* 0 or -1 with `why`. */
 int stream_write(const struct stream *s, struct why *why);
 
-/* `first_ns` (may be NULL): when the first of the bytes had come, on clock_ns(). */
-int stream_read(const struct stream *s, uint64_t *first_ns, struct why *why);
+/* What the first read brought, and when it was here, on clock_ns(). */
+struct first_read {
+	uint64_t ns;
+	size_t bytes;
+};
+
+/* `first` may be NULL. */
+int stream_read(const struct stream *s, struct first_read *first, struct why *why);
 
 /* Both at once, each with a limit of its own; when they were done goes to the `_ns`. */
 int stream_both(const struct stream *s, uint64_t *written_ns, uint64_t *read_ns, struct why *why);

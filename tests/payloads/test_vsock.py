@@ -6,13 +6,16 @@ import json
 import os
 import pty
 import re
+import subprocess
 from pathlib import Path
 from typing import Iterator
 
 import pytest
 import vsock_stranger
-from vsock_box import SMALL, Half, against, an_address, build
+from vsock_box import LIMIT, SMALL, SOURCE, Half, against, an_address, build
 from vsock_stranger import Stranger, Volume
+
+from xentest.verdict import figures
 
 
 @pytest.fixture(scope="session")
@@ -113,6 +116,33 @@ def test_guest_answers_a_strangers_host(programs, host):
     stranger = Stranger("inet", host, own=host)
     said, fate = against(guest, vsock_stranger.host_benchmark, stranger)
     assert (said.returncode, said.stdout, fate) == (0, "", None), said
+
+
+# As a control file runs them
+
+
+def both(what: str, *words: object, where: str) -> subprocess.CompletedProcess[str]:
+    command = [str(SOURCE / "vsock-both.sh"), what, *map(str, words)]
+    environment = {**os.environ, "WHERE": where}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=LIMIT)
+
+
+def test_both_halves_by_one_command(programs, host, tmp_path):
+    said = both("integration", where=host)
+    assert said.returncode == 0 and said.stdout.count("\nok ") == 6, said
+    said = both("perf", tmp_path / "figures", *SMALL, "--scale", "0.01", where=host)
+    assert said.returncode == 0, said
+    found = figures.read("json:figures", tmp_path / "none", tmp_path)
+    names = ["round-trip-page", "single-stream", "host-to-guest", "guest-to-host"]
+    assert [figure.name for figure in found] == [*names, "multi-stream-sum", "cpu-per-byte"]
+    assert all(figure.value > 0 for figure in found)
+
+
+def test_both_halves_where_there_may_be_no_loopback(programs, host, tmp_path):
+    for words in (["integration"], ["perf", tmp_path / "figures", *SMALL, "--scale", "0.01"]):
+        said = both(*words, where="local")
+        assert said.returncode in (0, 77), said
+        assert said.returncode == 0 or "modprobe vsock_loopback" in said.stdout + said.stderr
 
 
 # The suite

@@ -11,6 +11,7 @@
 
 #include "endpoint.h"
 #include "perf.h"
+#include "stream.h"
 
 static struct why why;
 
@@ -99,6 +100,25 @@ static void test_volume_scales(void **state)
 	assert_int_equal(v.packets, 10);
 }
 
+/* A rate at the receiver must not count what came before its time began. */
+static void test_first_read_is_told_apart(void **state)
+{
+	char data[300] = "";
+	struct first_read first = {0};
+	struct stream s = {.bytes = sizeof(data), .segment = 100, .limit_ms = 5000};
+	int ends[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	assert_int_equal(write(ends[1], data, sizeof(data)), sizeof(data));
+	s.fd = ends[0];
+	assert_int_equal(stream_read(&s, &first, &why), 0);
+	assert_int_equal(first.bytes, 100);
+	assert_in_range(first.ns, 1, clock_ns());
+	close(ends[0]);
+	close(ends[1]);
+}
+
 /* What was not measured is said, what was is told. */
 static void test_report(void **state)
 {
@@ -137,6 +157,7 @@ int main(void)
 		cmocka_unit_test(test_guest_ports_in_any_order),
 		cmocka_unit_test(test_strangers_are_refused),
 		cmocka_unit_test(test_volume_scales),
+		cmocka_unit_test(test_first_read_is_told_apart),
 		cmocka_unit_test(test_report),
 	};
 
