@@ -1,0 +1,168 @@
+"""rushit's control port: whoever stalls, lies or leaves there is got rid of in time."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import subprocess
+import threading
+import time
+from typing import Callable
+
+import pytest
+from rushit_box import Ended, Pair, build, free_ports
+
+SECRET = b"rushit control port secret".ljust(32, b"\0")
+HELLO, WELCOME, REFUSED, START, STOP, RESULT = range(1, 7)
+LIMIT = 60
+
+
+def message(kind: int, text: bytes = b"", version: int = 1, threads: int = 1) -> bytes:
+    """Of a tcp_rr with one flow, whose run takes a second."""
+    fields = (version, 42, kind, 0, int(socket.SOCK_STREAM), threads, 1, 1, 1, 1)
+    return (SECRET + struct.pack(">10I5Q", *fields, 0, 0, 0, 0, 0) + text).ljust(256, b"\0")
+
+
+@pytest.fixture(scope="session")
+def folder():
+    return build()
+
+
+@pytest.fixture
+def pair(folder, tmp_path):
+    return lambda: Pair(folder, "tcp_rr", tmp_path)
+
+
+def until_it_listens(port: str) -> socket.socket:
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            return socket.create_connection(("127.0.0.1", int(port)), timeout=LIMIT)
+        except ConnectionRefusedError:
+            assert time.monotonic() < deadline, "nobody listens"
+            time.sleep(0.02)
+
+
+# What a client says, whether it then hangs up, and what the server says of it.
+CLIENTS = [
+    ("welcomed, then silent", message(HELLO), False, "say within 6 s that it began to measure"),
+    ("STOP before START", message(HELLO) + message(STOP), False, "that it began to measure"),
+    ("half a START", message(HELLO) + message(START)[:99], False, "that it began to measure"),
+    ("started, then silent", message(HELLO) + message(START), False, "within 6 s that it ended"),
+    ("half a STOP", message(HELLO) + message(START) + message(STOP)[:1], False, "that it ended"),
+    ("welcomed, then gone", message(HELLO), True, "mid-run"),
+    ("started, then gone", message(HELLO) + message(START), True, "mid-run"),
+    ("HELLO twice", message(HELLO) * 2, False, "message 1 at the wrong time"),
+    ("a server's message", message(HELLO) + message(RESULT), False, "message 6 at the wrong time"),
+    ("noise", message(HELLO) + b"x" * 300, False, "does not know the secret"),
+    ("no such message", message(HELLO) + message(99), False, "makes no sense"),
+    ("other version", message(HELLO) + message(START, version=2), False, "another version"),
+]
+
+
+def test_clients_that_stall_or_lie(pair):
+    """Each has a server of its own, which ends by itself and says why."""
+    runs = []
+    for name, said, hangs_up, words in CLIENTS:
+        both = pair()
+        server = both.start("--patience", "5", "-H", "127.0.0.1", "-I", "0.1")
+        connection = until_it_listens(both.control)
+        connection.sendall(said)
+        if hangs_up:
+            connection.shutdown(socket.SHUT_WR)
+        runs.append((name, words, server, connection))
+    for name, words, server, connection in runs:
+        ended = Ended(server)
+        connection.close()
+        assert ended.status == 99 and words in ended.err, (name, ended)
+
+
+def drip(connection: socket.socket) -> None:
+    """A sound message, one byte after the other, for ever too late."""
+    try:
+        for byte in message(HELLO):
+            connection.sendall(bytes([byte]))
+            time.sleep(0.3)
+    except OSError:
+        pass
+
+
+def test_the_slow_are_shown_out(pair):
+    """Silent, in the middle of a message, dripping: all are closed, and a client still comes."""
+    both = pair()
+    server = both.server()
+    slow = [until_it_listens(both.control) for _ in range(3)]
+    slow[1].sendall(message(HELLO)[:255])
+    threading.Thread(target=drip, args=(slow[2],), daemon=True).start()
+    for connection in slow:
+        try:
+            assert connection.recv(1000) == b"", "it was welcomed"
+        except ConnectionResetError:
+            pass
+    ended = Ended(both.client())
+    assert ended.status == 0, ended
+    assert Ended(server).number("invalid_secret_count") == 3
+
+
+def says(*parts: bytes) -> Callable[[socket.socket], None]:
+    """A server that takes HELLO and answers this."""
+
+    def serve(connection: socket.socket) -> None:
+        connection.recv(256, socket.MSG_WAITALL)
+        connection.sendall(b"".join(parts))
+
+    return serve
+
+
+def leaves(connection: socket.socket) -> None:
+    says(message(WELCOME))(connection)
+    connection.shutdown(socket.SHUT_WR)
+
+
+def leaves_when_measuring(connection: socket.socket) -> None:
+    says(message(WELCOME))(connection)
+    assert connection.recv(256, socket.MSG_WAITALL)[40:44] == struct.pack(">I", START)
+    connection.shutdown(socket.SHUT_WR)
+
+
+# What a server does, whether somebody listens on its data port, and what the client says.
+SERVERS: list[tuple[str, Callable[[socket.socket], None], bool, str]] = [
+    ("silent", says(), True, "said nothing within the time limit"),
+    ("half a WELCOME", says(message(WELCOME)[:200]), True, "said nothing within the time limit"),
+    ("noise", says(b"220 mail.example ESMTP\r\n" * 30), True, "does not know the secret"),
+    ("other version", says(message(WELCOME, version=2)), True, "another version"),
+    ("refuses", says(message(REFUSED, b"full house")), True, "the server refused: full house"),
+    ("escapes", says(message(REFUSED, b"\x1b[2J")), True, "makes no sense"),
+    ("threads", says(message(WELCOME, threads=5000)), True, "makes no sense"),
+    ("out of turn", says(message(RESULT)), True, "message 6 where 2 was due"),
+    ("twice", says(message(WELCOME) * 2), True, "message 2 at the wrong time"),
+    ("no data port", says(message(WELCOME)), False, "cannot connect to 127.0.0.1:"),
+    ("never a result", says(message(WELCOME)), True, "sent no result within 4 s"),
+    ("leaves", leaves, True, "mid-run"),
+    ("leaves later", leaves_when_measuring, True, "mid-run"),
+]
+
+
+def test_servers_that_stall_or_lie(pair):
+    """Each has a client of its own, which ends by itself and says why."""
+    runs: list[tuple[str, str, subprocess.Popen[str]]] = []
+    open_ones = []
+    for name, serve, has_data_port, words in SERVERS:
+        both = pair()
+        control = socket.create_server(("127.0.0.1", 0))
+        both.control = str(control.getsockname()[1])
+        data = socket.create_server(("127.0.0.1", 0)) if has_data_port else None
+        both.data = str(data.getsockname()[1]) if data else free_ports(1)[0]
+        client = both.client("-H", "127.0.0.1", "--patience", "4", "-I", "0.1")
+        connection = control.accept()[0]
+        connection.settimeout(LIMIT)
+        threading.Thread(target=serve, args=(connection,), daemon=True).start()
+        open_ones.append((control, data, connection))
+        runs.append((name, words, client))
+    for name, words, client in runs:
+        ended = Ended(client)
+        assert ended.status == 99 and words in ended.err, (name, ended)
+    for sockets in open_ones:
+        for each in sockets:
+            if each:
+                each.close()
