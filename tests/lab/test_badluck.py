@@ -20,6 +20,8 @@ WANTED = {
     "dom0 6-silent": ("error", ""),
     "dom0 7-good": ("pass", ""),
     "dom0 8-fails": ("fail", ""),
+    "dom0 9-leaves": ("pass", ""),
+    "dom0 12-leak-check": ("fail", "domain stray"),
     "guest1 1-good": ("pass", ""),
     "guest1 2-die": ("crash", "sysrq triggered crash"),
     "guest1 3-good": ("blocked", "guest1"),
@@ -79,5 +81,7 @@ def test_bad_luck(tmp_path):
     assert "strays: " in hung and "strays: 0" not in hung, "the check for strays sees nothing"
     assert (domains / "dom0/3-flood/output").stat().st_size < MOST_OUTPUT
     assert (domains / "guest2/1-hostile/output").read_text().endswith("done\n")
+    leaked = night.result("dom0", "12-leak-check")["reason"]
+    assert "store node /local/domain/0/left-behind is left" in leaked, leaked
     assert "shadow" in (domains / "guest2/1-hostile/refused").read_text()
     check_copies(domains / "guest2")
