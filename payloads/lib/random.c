@@ -42,15 +42,14 @@ uint64_t random_u64(struct random *r)
  */
 uint64_t random_below(struct random *r, uint64_t bound)
 {
-	uint64_t surplus;
 	unsigned __int128 product;
 
 	if (!bound)
 		return 0;
-	surplus = -bound % bound;
 	do {
 		product = (unsigned __int128)random_u64(r) * bound;
-	} while ((uint64_t)product < surplus);
+		/* A division takes longer than all the rest: only where it may matter. */
+	} while ((uint64_t)product < bound && (uint64_t)product < -bound % bound);
 	return product >> 64;
 }
 
@@ -68,15 +67,21 @@ bool random_chance(struct random *r, unsigned int percent)
 	return random_below(r, 100) < percent;
 }
 
-/* Byte by byte from the low end, so that the bytes are the same in any byte order. */
+/* The low end of each word comes first, so that the bytes are the same in any byte order. */
 void random_fill(struct random *r, void *buffer, size_t size)
 {
-	uint8_t *bytes = buffer;
-	uint64_t word = 0;
+	uint8_t *bytes = buffer, *end = bytes + size;
+	uint64_t word;
 
-	for (size_t i = 0; i < size; i++) {
-		if (i % 8 == 0)
-			word = random_u64(r);
-		bytes[i] = (uint8_t)(word >> i % 8 * 8);
+	for (; end - bytes >= (ptrdiff_t)sizeof(word); bytes += sizeof(word)) {
+		word = random_u64(r);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+		word = __builtin_bswap64(word);
+#endif
+		__builtin_memcpy(bytes, &word, sizeof(word));
 	}
+	if (bytes == end)
+		return;
+	for (word = random_u64(r); bytes < end; word >>= 8)
+		*bytes++ = (uint8_t)word;
 }

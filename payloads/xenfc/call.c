@@ -3,14 +3,15 @@
 
 #include "run.h"
 
-uint64_t draw(struct call *call, uint64_t bound)
+void call_begin(struct call *call, struct run *run, uint64_t number)
 {
-	return random_below(&call->random, bound);
-}
-
-bool chance(struct call *call, unsigned int percent)
-{
-	return random_chance(&call->random, percent);
+	memset(call, 0, offsetof(struct call, random));
+	call->run = run;
+	call->number = number;
+	random_seed(&call->random, run->plan.seed * 0x9e3779b97f4a7c15ull + number);
+	call->expect.count = 0;
+	call->expect.range = false;
+	call->wrong[0] = '\0';
 }
 
 uint64_t draw_interesting(struct call *call, unsigned int bits)

@@ -75,14 +75,12 @@ struct expect {
 struct call {
 	struct run *run;
 	uint64_t number;
-	struct random random;
 
 	const struct family *family;	/* NULL: a hypercall that does not exist */
 	const struct operation *operation;	/* NULL: a command that does not exist */
 	unsigned int hypercall;
 	uint32_t command;
 	uint64_t arguments[5];
-	struct area areas[MAX_AREAS];
 	unsigned int n_areas;
 	struct area *structure;	/* the argument structure, if the operation has one */
 	unsigned int pointer;	/* which argument points to it */
@@ -91,10 +89,17 @@ struct call {
 	bool twice;		/* make it two times over different memory, and compare */
 
 	struct domain_model *domain;	/* the own domain it names, if it exists */
-	struct expect expect;
 	long result;
+
+	/* From here on nothing is cleared for a new call: its beginnings say what counts. */
+	struct random random;
+	struct expect expect;
 	char wrong[160];	/* empty: all is well */
+	struct area areas[MAX_AREAS];
 };
+
+/* All zero, as far as it counts. */
+void call_begin(struct call *call, struct run *run, uint64_t number);
 
 enum {
 	TRAIT_READS = 1,	/* changes nothing: may be made twice */
@@ -151,8 +156,16 @@ bool command_expect(struct call *call);
 void expect_success(struct call *call);
 
 /* Random numbers of this call. */
-uint64_t draw(struct call *call, uint64_t bound);
-bool chance(struct call *call, unsigned int percent);
+static inline uint64_t draw(struct call *call, uint64_t bound)
+{
+	return random_below(&call->random, bound);
+}
+
+static inline bool chance(struct call *call, unsigned int percent)
+{
+	return random_chance(&call->random, percent);
+}
+
 uint64_t draw_interesting(struct call *call, unsigned int bits);	/* edges, mostly */
 /* `percent` times in a hundred below `bound`, else any edge of 32 bits. */
 uint32_t draw_mostly(struct call *call, unsigned int percent, uint64_t bound);

@@ -26,24 +26,47 @@ static bool wanted(const struct run *run, const struct family *family,
 	return text_matches(run->plan.only, name) || text_matches(run->plan.only, operation->name);
 }
 
+static bool command_exists(const struct family *family, uint32_t command)
+{
+	for (size_t p = 0; p < family->n_parts; p++)
+		for (size_t o = 0; o < family->parts[p].count[0]; o++)
+			if (family->parts[p].list[o].command == command)
+				return true;
+	return family->command_exists && family->command_exists(command);
+}
+
+static void add_choices(struct run *run, unsigned int number)
+{
+	const struct family *family = all_families[number];
+	uint32_t sum = run->n_choices ? run->choices[run->n_choices - 1].up_to : 0;
+
+	for (size_t p = 0; p < family->n_parts; p++)
+		for (size_t o = 0; o < family->parts[p].count[0]; o++) {
+			const struct operation *operation = &family->parts[p].list[o];
+
+			if (!wanted(run, family, operation))
+				continue;
+			sum += operation->weight ? operation->weight : DEFAULT_WEIGHT;
+			run->choices[run->n_choices++] = (struct choice){
+				family, operation, sum, number,
+			};
+		}
+}
+
+static void note_known(struct known_commands *known, const struct family *family)
+{
+	for (uint32_t command = 0; command < SMALL_COMMANDS; command++)
+		if (command_exists(family, command))
+			known->bits[command / 64] |= 1ull << command % 64;
+}
+
 bool choices_make(struct run *run)
 {
-	uint32_t sum = 0;
-
 	run->n_choices = 0;
-	for (size_t f = 0; all_families[f]; f++)
-		for (size_t p = 0; p < all_families[f]->n_parts; p++)
-			for (size_t o = 0; o < all_families[f]->parts[p].count[0]; o++) {
-				const struct operation *operation =
-					&all_families[f]->parts[p].list[o];
-
-				if (!wanted(run, all_families[f], operation))
-					continue;
-				sum += operation->weight ? operation->weight : DEFAULT_WEIGHT;
-				run->choices[run->n_choices++] = (struct choice){
-					all_families[f], operation, sum,
-				};
-			}
+	for (unsigned int number = 0; all_families[number]; number++) {
+		note_known(&run->known[number], all_families[number]);
+		add_choices(run, number);
+	}
 	return run->n_choices;
 }
 
@@ -64,20 +87,19 @@ static const struct choice *draw_choice(struct call *call)
 	return &run->choices[low];
 }
 
-static bool command_exists(const struct family *family, uint32_t command)
+static bool is_known(const struct known_commands *known, const struct family *family,
+		     uint32_t command)
 {
-	for (size_t p = 0; p < family->n_parts; p++)
-		for (size_t o = 0; o < family->parts[p].count[0]; o++)
-			if (family->parts[p].list[o].command == command)
-				return true;
-	return family->command_exists && family->command_exists(command);
+	if (command < SMALL_COMMANDS)
+		return known->bits[command / 64] >> command % 64 & 1;
+	return command_exists(family, command);
 }
 
-static void draw_unknown_command(struct call *call)
+static void draw_unknown_command(struct call *call, const struct known_commands *known)
 {
 	do {
 		call->command = draw_mostly(call, 70, 160);
-	} while (command_exists(call->family, call->command));
+	} while (is_known(known, call->family, call->command));
 }
 
 static void draw_unknown_hypercall(struct call *call)
@@ -101,7 +123,7 @@ void choose(struct call *call)
 		return;
 	call->operation = NULL;
 	if (call->family->unknown_command && !chance(call, 10))
-		draw_unknown_command(call);
+		draw_unknown_command(call, &call->run->known[choice->known]);
 	else
 		draw_unknown_hypercall(call);
 }

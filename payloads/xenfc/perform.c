@@ -35,19 +35,22 @@ static uint8_t *shadow_of(struct run *run, const uint8_t *at)
 	return run->shadow + (at - run->door->arena);
 }
 
+/* Note what Xen must leave alone. */
 static void seal(struct run *run, const struct call *call)
 {
-	for (unsigned int i = 0; i < call->n_areas; i++)
-		memcpy(shadow_of(run, call->areas[i].at), call->areas[i].at, call->areas[i].size);
+	for (unsigned int i = 0; i < call->n_areas; i++) {
+		const struct area *area = &call->areas[i];
+
+		memcpy(shadow_of(run, area->at) + area->out_size, area->at + area->out_size,
+		       area->size - area->out_size);
+	}
 }
 
 /* After a stray write the next call must find everything in order. */
 static void clear(struct run *run, const struct call *call)
 {
-	for (unsigned int i = 0; i < call->n_areas; i++) {
+	for (unsigned int i = 0; i < call->n_areas; i++)
 		memset(call->areas[i].at, ARENA_BACKGROUND, call->areas[i].size);
-		memset(shadow_of(run, call->areas[i].at), ARENA_BACKGROUND, call->areas[i].size);
-	}
 	if (call->wrong[0])
 		memset(run->door->arena, ARENA_BACKGROUND, ARENA_BYTES);
 }
@@ -77,7 +80,6 @@ static void stir(struct run *run, int pattern)
 
 	memset(at, pattern, sizeof(struct xen_domctl));
 	memcpy(at + offsetof(struct xen_domctl, interface_version), &never, sizeof(never));
-	memcpy(shadow_of(run, at), at, sizeof(struct xen_domctl));
 	aside(run, __HYPERVISOR_domctl, (uintptr_t)at, 0, 0);
 	aside(run, __HYPERVISOR_sysctl, (uintptr_t)at, 0, 0);
 }
@@ -108,9 +110,14 @@ static long issue_in_multicall(struct run *run, struct call *call)
 /* Xen may fill what it can reach of a buffer before it finds that it cannot reach the rest. */
 static void mend(struct run *run, const struct call *call)
 {
-	if (call->torn)
-		memcpy(call->torn, shadow_of(run, call->torn),
-		       (size_t)(run->door->arena + ARENA_BYTES - call->torn));
+	const struct area *structure = call->structure;
+	uint8_t *end = run->door->arena + ARENA_BYTES;
+
+	if (!call->torn)
+		return;
+	memset(call->torn, ARENA_BACKGROUND, (size_t)(end - call->torn));
+	if (structure && structure->at + structure->size > call->torn)
+		memcpy(structure->at, shadow_of(run, structure->at), structure->size);
 }
 
 static void issue(struct run *run, struct call *call)
@@ -127,14 +134,15 @@ static void issue(struct run *run, struct call *call)
 /* `size` is a multiple of eight. */
 static bool all_background(const uint8_t *at, size_t size)
 {
+	uint64_t differing = 0;
+
 	for (size_t i = 0; i < size; i += sizeof(uint64_t)) {
 		uint64_t word;
 
 		memcpy(&word, at + i, sizeof(word));
-		if (word != ARENA_BACKGROUND * 0x0101010101010101ull)
-			return false;
+		differing |= word ^ ARENA_BACKGROUND * 0x0101010101010101ull;
 	}
-	return true;
+	return !differing;
 }
 
 bool arena_is_clean(struct run *run)
@@ -173,6 +181,8 @@ static void check_structure(struct run *run, struct call *call)
 	bool may_write = call->result >= 0 ||
 		(call->operation && call->operation->traits & TRAIT_WRITES_ON_ERROR);
 
+	if (!memcmp(before, call->structure->at, size))
+		return;
 	memcpy(allowed, before, size);
 	for (const struct field *f = fields_of(call); f->name && may_write; f++)
 		if (f->flow != FLOW_IN)
@@ -197,15 +207,13 @@ static void check_memory(struct run *run, struct call *call)
 
 static bool is_public_errno(long code)
 {
-	static const uint8_t known[] = {
-#define XEN_ERRNO(name, value) value,
+	static const bool known[256] = {
+#define XEN_ERRNO(name, value) [value] = true,
 #include <xen/errno.h>
 	};
 
-	for (size_t i = 0; i < sizeof(known); i++)
-		if (known[i] == code)
-			return code != INTERNAL_EINTR && code != INTERNAL_ERESTART;
-	return false;
+	return code < (long)COUNT(known) && known[code] && code != INTERNAL_EINTR &&
+	       code != INTERNAL_ERESTART;
 }
 
 static void check_result(struct call *call)

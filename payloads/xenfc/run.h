@@ -8,11 +8,19 @@
 
 #define DEFAULT_BLOCK 4096u
 #define MAX_CHOICES 512u
+#define MAX_FAMILIES 32u
+#define SMALL_COMMANDS 256u
+
+/* Which of a family's small commands exist: looked up many times for each that does not. */
+struct known_commands {
+	uint64_t bits[SMALL_COMMANDS / 64];
+};
 
 struct choice {
 	const struct family *family;
 	const struct operation *operation;
 	uint32_t up_to;		/* sum of weights with this one */
+	unsigned int known;	/* index of its family's known commands */
 };
 
 struct run {
@@ -23,6 +31,7 @@ struct run {
 	struct model model;
 	struct choice choices[MAX_CHOICES];
 	unsigned int n_choices;
+	struct known_commands known[MAX_FAMILIES];
 	struct call call;
 	uint8_t shadow[ARENA_BYTES];	/* what the arena must hold */
 	uint64_t free_at_start, claimed_at_start;	/* 0: not known yet */

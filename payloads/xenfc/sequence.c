@@ -41,8 +41,7 @@ static void make_call(struct run *run, uint64_t number)
 {
 	struct call *call = &run->call;
 
-	*call = (struct call){ .run = run, .number = number };
-	random_seed(&call->random, run->plan.seed * 0x9e3779b97f4a7c15ull + number);
+	call_begin(call, run, number);
 	generate(call);
 	expect(call);
 	perform(run, call);
