@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -80,16 +81,18 @@ static void read_all(int fd, long size)
 	}
 }
 
-static double take(void (*serve)(int fd), long runs, long piece)
+/* The child sends from the word on. */
+static double take(void (*serve)(int fd), long runs)
 {
 	double begin;
 	int fd;
 	pid_t child = connect_to_child(serve, &fd);
 
 	begin = now();
+	must(write(fd, "x", 1) == 1, "write");
 	/* As virtbench does, in whole pieces. */
-	for (long left = runs * BURST; left > 0; left -= piece)
-		read_all(fd, piece);
+	for (long left = runs * BURST; left > 0; left -= PIECE)
+		read_all(fd, PIECE);
 	begin = now() - begin;
 	kill(child, SIGKILL);
 	return begin;
@@ -97,6 +100,8 @@ static double take(void (*serve)(int fd), long runs, long piece)
 
 static void pour(int fd)
 {
+	memset(bytes, 0xff, PIECE);
+	must(read(fd, bytes, 1) == 1, "read");
 	while (write(fd, bytes, PIECE) > 0)
 		;
 }
@@ -105,9 +110,10 @@ static void pour_file(int fd)
 {
 	int file = memfd_create("x", 0);
 
-	must(!ftruncate(file, BURST), "memfd");
+	memset(bytes, 0xff, PIECE);
 	for (off_t at = 0; at < BURST; at += PIECE)
 		must(pwrite(file, bytes, PIECE, at) == PIECE, "memfd");
+	must(read(fd, bytes, 1) == 1, "read");
 	for (;;) {
 		off_t at = 0;
 
@@ -119,12 +125,12 @@ static void pour_file(int fd)
 
 static double bandwidth(long runs)
 {
-	return take(pour, runs, PIECE);
+	return take(pour, runs);
 }
 
 static double send_file(long runs)
 {
-	return take(pour_file, runs, PIECE);
+	return take(pour_file, runs);
 }
 
 const struct operation stream_operations[] = {
