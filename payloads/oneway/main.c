@@ -73,8 +73,10 @@ static void prepare(const struct program_spec *program)
 {
 	struct why why;
 
-	if (placement_pin(common.cpu, &why) || (common.no_idle && placement_hold_awake(&why)))
+	if (placement_pin(common.cpu, &why))
 		options_error(program, "%s", why.text);
+	if (common.no_idle && placement_hold_awake(&why))
+		exit(complain("%s", why.text));
 }
 
 static void choose_clock(struct stamp_clock *clock)

@@ -326,3 +326,9 @@ def test_comparison_with_a_stranger(program):
         said = run(program, "compare", "-n", 6, "--rounds", 1, *CLOCK, *words)
     assert said.returncode == 99 and "inet remote, round 1" in said.stderr, said
     assert "| unix" not in said.stdout
+
+
+def test_idle_states_are_held_off_or_that_is_said(program, path):
+    server, _ = both(program, path, 0, "--no-idle")
+    assert server.returncode in (0, 99), server
+    assert server.returncode == 0 or "leave out --no-idle, or run as root" in server.stderr

@@ -20,10 +20,25 @@ static struct exchange_plan plan;
 static struct why why, server_why;
 static int ends[2];
 
+/* When the server gave each answer: the linker's --wrap brings its sends here. */
+static uint64_t answered[COUNT];
+static size_t answers;
+
+ssize_t __real_send(int fd, const void *buffer, size_t size, int flags);
+ssize_t __wrap_send(int fd, const void *buffer, size_t size, int flags);
+
+ssize_t __wrap_send(int fd, const void *buffer, size_t size, int flags)
+{
+	if (fd == ends[1] && answers < COUNT)
+		answered[answers++] = clock_ns();
+	return __real_send(fd, buffer, size, flags);
+}
+
 static int begin(void **state)
 {
 	(void)state;
 	plan = (struct exchange_plan){&monotonic, COUNT, 8, 0, 200};
+	answers = 0;
 	return socketpair(AF_UNIX, SOCK_STREAM, 0, ends) || exchange_new(&asked, COUNT, &why) ||
 	       exchange_new(&served, COUNT, &why);
 }
@@ -67,6 +82,16 @@ static void test_closed_loop_is_in_order(void **state)
 		assert_true(served.received[i] <= asked.received[i]);
 		assert_true(i == 0 || asked.received[i - 1] <= asked.sent[i]);
 	}
+}
+
+/* The answer is no part of the way here: the ancestor took its stamp after it. */
+static void test_stamp_is_taken_before_the_answer(void **state)
+{
+	(void)state;
+	assert_both_go_well();
+	assert_int_equal(answers, COUNT);
+	for (size_t i = 0; i < COUNT; i++)
+		assert_true(served.received[i] <= answered[i]);
 }
 
 static void test_open_loop_keeps_its_schedule(void **state)
@@ -160,6 +185,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_closed_loop_is_in_order, begin, end),
+		cmocka_unit_test_setup_teardown(test_stamp_is_taken_before_the_answer, begin, end),
 		cmocka_unit_test_setup_teardown(test_open_loop_keeps_its_schedule, begin, end),
 		cmocka_unit_test_setup_teardown(test_open_loop_does_not_omit_what_a_stall_delayed,
 						begin, end),
