@@ -9,6 +9,10 @@ from pathlib import Path
 import nights
 import pytest
 
+from xentest import verdict
+from xentest.results import Status
+from xentest.verdict import figures
+
 pytestmark = pytest.mark.lab
 PAYLOAD = nights.SOURCE / "payloads/xenfc"
 LIMIT = 600  # the image and the hypervisor may have to be made first
@@ -22,6 +26,7 @@ run --json -s 2 --seconds 8
 run -q -s 3 -l 20000 -o domctl.getdomaininfo --release 4.19 --save failed
 run -q --replay failed
 run -q -l 10 --role guest
+run --ktap -s 5 --seconds 4
 xl list
 """
 
@@ -65,9 +70,9 @@ def test_figures_and_result_as_json(parts):
     assert status(parts, 3) == 0, parts[3]
     objects = [json.loads(line) for line in parts[3].splitlines() if line.startswith("{")]
     kinds = [thing["type"] for thing in objects]
-    assert kinds == ["environment", "result", "figure"]
+    assert kinds == ["environment", "result", "figure", "figure"]
     assert objects[1]["status"] == "pass" and objects[1]["calls"] > 1000
-    assert objects[2]["unit"] == "calls/s" and objects[2]["value"] > 0
+    assert all(figure["unit"] == "calls/s" and figure["value"] > 0 for figure in objects[2:])
 
 
 def test_what_another_release_would_answer_is_a_failure_that_repeats(parts):
@@ -79,6 +84,15 @@ def test_what_another_release_would_answer_is_a_failure_that_repeats(parts):
 def test_wrong_role_is_said(parts):
     assert status(parts, 6) == 1, parts[6]
     assert "unprivileged guest" in parts[6]
+
+
+def test_the_night_reads_figures_and_verdict(parts, tmp_path):
+    output = tmp_path / "output"
+    output.write_text(parts[7].split("\n", 1)[1])
+    found = verdict.read("ktap", output, status(parts, 7), tmp_path)
+    assert found.status is Status.PASS, parts[7]
+    names = {figure.name: figure.value for figure in figures.read("json", output, tmp_path)}
+    assert names["xenfc calls"] > 0 and names["xenfc hypercalls"] > 0
 
 
 def test_nothing_is_left(parts):

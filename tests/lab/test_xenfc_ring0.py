@@ -8,6 +8,10 @@ import subprocess
 import nights
 import pytest
 
+from xentest import verdict
+from xentest.results import Status
+from xentest.verdict import figures
+
 pytestmark = pytest.mark.lab
 RING0 = nights.SOURCE / "payloads/xenfc/ring0"
 LIMIT = 600  # the image and the hypervisor may have to be made first
@@ -69,7 +73,7 @@ def test_coverage_of_a_hypervisor_that_counts_nothing_is_an_error(boot, tmp_path
     assert "CONFIG_COVERAGE" in facts["console"]
 
 
-def test_runs_as_a_guest_and_knows_that_it_is_one():
+def test_runs_as_a_guest_and_knows_that_it_is_one(tmp_path):
     subprocess.run(["make", "-s", "-C", RING0], check=True)
     said = subprocess.run(
         [nights.SOURCE / "xenlab", "exec", "--timeout", "120", "--file", RING0 / "build/xenfc.elf",
@@ -81,3 +85,8 @@ def test_runs_as_a_guest_and_knows_that_it_is_one():
     assert said.returncode == 0, said.stdout[-3000:] + said.stderr[-1000:]
     assert "guest" in next(line for line in console.splitlines() if line.startswith("Xen 4."))
     assert "\nTest result: SUCCESS\n" in console
+    output = tmp_path / "output"
+    output.write_text(said.stdout, newline="")
+    assert verdict.read("ktap", output, 0, tmp_path).status is Status.PASS
+    names = {figure.name for figure in figures.read("json", output, tmp_path)}
+    assert {"xenfc ring-0 calls", "xenfc ring-0 hypercalls"} <= names

@@ -156,3 +156,11 @@ def test_files_that_are_no_corpus_are_refused(program, tmp_path, content):
     forged.write_text(content)
     told = run(program, "--dry-run", "--replay", str(forged))
     assert told.returncode == 2 and "nothing was called" in told.stderr, told
+
+
+@pytest.mark.parametrize("form", ["--ktap", "--json"])
+def test_what_calls_nothing_gives_no_verdict(program, form):
+    for word in ("--dry-run", "--emit-c"):
+        said = run(program, word, form, "-l", "5")
+        assert said.returncode == 2, said
+        assert "no verdict" in said.stderr and "ok 1" not in said.stdout
