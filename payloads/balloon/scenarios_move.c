@@ -54,7 +54,7 @@ static struct verdict check_counts(const struct view *before, const struct view 
  */
 static struct verdict guest_agrees(struct trial *trial)
 {
-	deadline_t deadline = deadline_in_ms(door_is_inside(trial->door) ? 0 : 10000);
+	deadline_t deadline = deadline_in_ms(door_is_inside(trial->door) ? 0 : trial->settle_ms);
 	struct verdict verdict;
 	struct view now;
 	struct why why;

@@ -47,6 +47,7 @@ const char *role_name(enum role role)
 		[ROLE_HVM_GUEST] = "HVM guest",
 		[ROLE_PVH_GUEST] = "PVH guest",
 		[ROLE_KVM_GUEST] = "KVM guest",
+		[ROLE_KVM_HOST] = "KVM host",
 		[ROLE_COUNT] = "none",
 		[ROLE_NONE] = "no known guest",
 	};

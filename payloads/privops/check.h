@@ -13,6 +13,7 @@ enum role {
 	ROLE_HVM_GUEST,	/* it has virtual devices of its own */
 	ROLE_PVH_GUEST,	/* it has none */
 	ROLE_KVM_GUEST,
+	ROLE_KVM_HOST,
 	ROLE_COUNT,
 	ROLE_NONE,	/* bare metal or another hypervisor */
 };

@@ -6,22 +6,22 @@
 #include "tries.h"
 #include "xenop.h"
 
-/* What must become of it in the control domain, in PV, HVM, PVH and KVM guests. */
-#define RULES(control, pv, hvm, pvh, kvm) \
-	{ MUST_##control, MUST_##pv, MUST_##hvm, MUST_##pvh, MUST_##kvm }
-#define XEN_PRIVILEGED RULES(ALLOW, REFUSE, REFUSE, REFUSE, NOT_APPLY)
-#define XEN_NOBODY RULES(REFUSE, REFUSE, REFUSE, REFUSE, NOT_APPLY)
+/* What must become of it in the control domain, in PV, HVM, PVH and KVM guests, on a KVM host. */
+#define RULES(control, pv, hvm, pvh, kvm, host) \
+	{ MUST_##control, MUST_##pv, MUST_##hvm, MUST_##pvh, MUST_##kvm, MUST_##host }
+#define XEN_PRIVILEGED RULES(ALLOW, REFUSE, REFUSE, REFUSE, NOT_APPLY, NOT_APPLY)
+#define XEN_NOBODY RULES(REFUSE, REFUSE, REFUSE, REFUSE, NOT_APPLY, NOT_APPLY)
 /* Who has virtual devices reaches those. */
-#define PORTS RULES(ALLOW, REFUSE, ALLOW, REFUSE, ALLOW)
-#define REAL_HARDWARE RULES(ALLOW, REFUSE, NOT_APPLY, NOT_APPLY, NOT_APPLY)
-#define REAL_PCI RULES(ALLOW, REFUSE, REFUSE, REFUSE, REFUSE)
-#define XENS_OWN RULES(REFUSE, REFUSE, NOT_APPLY, NOT_APPLY, NOT_APPLY)
-#define CONTROL_ONLY RULES(ALLOW, NOT_APPLY, NOT_APPLY, NOT_APPLY, NOT_APPLY)
-#define GUESTS_NEVER RULES(NOT_APPLY, REFUSE, REFUSE, REFUSE, NOT_APPLY)
-#define EVERYBODY RULES(ALLOW, ALLOW, ALLOW, ALLOW, ALLOW)
-#define NOBODY RULES(REFUSE, REFUSE, REFUSE, REFUSE, REFUSE)
-#define KVM_NEVER RULES(NOT_APPLY, NOT_APPLY, NOT_APPLY, NOT_APPLY, REFUSE)
-#define KVM_MAY RULES(NOT_APPLY, NOT_APPLY, NOT_APPLY, NOT_APPLY, ALLOW)
+#define PORTS RULES(ALLOW, REFUSE, ALLOW, REFUSE, ALLOW, NOT_APPLY)
+#define REAL_HARDWARE RULES(ALLOW, REFUSE, NOT_APPLY, NOT_APPLY, NOT_APPLY, NOT_APPLY)
+#define REAL_PCI RULES(ALLOW, REFUSE, REFUSE, REFUSE, REFUSE, NOT_APPLY)
+#define XENS_OWN RULES(REFUSE, REFUSE, NOT_APPLY, NOT_APPLY, NOT_APPLY, NOT_APPLY)
+#define CONTROL_ONLY RULES(ALLOW, NOT_APPLY, NOT_APPLY, NOT_APPLY, NOT_APPLY, NOT_APPLY)
+#define GUESTS_NEVER RULES(NOT_APPLY, REFUSE, REFUSE, REFUSE, NOT_APPLY, NOT_APPLY)
+#define EVERYBODY RULES(ALLOW, ALLOW, ALLOW, ALLOW, ALLOW, NOT_APPLY)
+#define NOBODY RULES(REFUSE, REFUSE, REFUSE, REFUSE, REFUSE, NOT_APPLY)
+#define KVM_NEVER RULES(NOT_APPLY, NOT_APPLY, NOT_APPLY, NOT_APPLY, REFUSE, NOT_APPLY)
+#define KVM_HOST RULES(NOT_APPLY, NOT_APPLY, NOT_APPLY, NOT_APPLY, NOT_APPLY, ALLOW)
 
 const struct check checks[] = {
 	{ "createdomain", "create a domain (domctl)", &door_privcmd, try_create, XEN_PRIVILEGED,
@@ -69,8 +69,8 @@ const struct check checks[] = {
 	  try_interrupt_controller, XENS_OWN, { EPERM, EINVAL, EFAULT, EIO, OR_SHOWN } },
 	{ "user-hypercall", "a KVM hypercall from user mode", &door_kvm, try_user_hypercall,
 	  KVM_NEVER, { EPERM } },
-	{ "kernel-hypercall", "a KVM hypercall from kernel mode", &door_kvm, try_kernel_hypercall,
-	  KVM_MAY, { 0 } },
+	{ "kernel-hypercall", "KVM hypercalls from a guest's kernel mode", &door_kvm_host,
+	  try_kernel_hypercall, KVM_HOST, { 0 } },
 	{ "host-sockets", "reach the host's libvirt over vsock", &door_unix, try_host_sockets,
 	  KVM_NEVER, { 0, OR_SHOWN } },
 	{ "host-files", "see the host's libvirt files", &door_unix, try_host_files, KVM_NEVER,

@@ -27,7 +27,7 @@ struct call {
 
 static const struct cases cases = { "operation", checks, sizeof(checks[0]) };
 static const char *const role_words[] = { "auto", "control", "pv-guest", "hvm-guest", "pvh-guest",
-					  "kvm-guest", NULL };
+					  "kvm-guest", "kvm-host", NULL };
 
 static enum role role_of(const struct call *call)
 {
@@ -104,7 +104,7 @@ static void parse(struct call *call, int argc, char **argv)
 		{ .name = "role", .argument = "ROLE", .text = &call->role_text,
 		  .choices = role_words,
 		  .help = "whose rules hold: auto (default), control, pv-guest, hvm-guest, "
-			  "pvh-guest, kvm-guest" },
+			  "pvh-guest, kvm-guest, kvm-host" },
 		{ .name = "victim", .argument = "DOMID", .number = &call->victim, .low = 1,
 		  .high = 32751, .help = "the other domain (default: the first that runs)" },
 		{ .name = "root", .argument = "DIR", .text = &call->root,

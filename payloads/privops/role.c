@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "environment.h"
 #include "xenstore.h"
@@ -33,7 +34,7 @@ static bool first_line(const char *root, const char *path, char *line, size_t si
 enum role role_find(const char *root)
 {
 	const char *hypervisor = *root ? NULL : environment_hypervisor();
-	char line[64];
+	char line[64], path[PATH_MAX];
 
 	if (first_line(root, "/proc/xen/capabilities", line, sizeof(line)) &&
 	    strstr(line, "control_d"))
@@ -48,7 +49,8 @@ enum role role_find(const char *root)
 	}
 	if (hypervisor && !strcmp(hypervisor, "kvm"))
 		return ROLE_KVM_GUEST;
-	return ROLE_NONE;
+	snprintf(path, sizeof(path), "%s/dev/kvm", root);
+	return access(path, F_OK) ? ROLE_NONE : ROLE_KVM_HOST;
 }
 
 uint32_t role_domain(void)

@@ -57,8 +57,12 @@ struct answer try_interrupt_controller(struct scene *scene);
 extern const struct door door_kvm, door_unix;
 struct answer try_user_hypercall(struct scene *scene);
 struct answer hypercall_answer(long result);
-struct answer try_kernel_hypercall(struct scene *scene);
 struct answer try_host_sockets(struct scene *scene);
 struct answer try_host_files(struct scene *scene);
+
+/* tries_kvm_host.c */
+extern const struct door door_kvm_host;
+struct answer try_kernel_hypercall(struct scene *scene);
+struct answer kernel_hypercall_answer(int32_t known, int32_t unknown);
 
 #endif

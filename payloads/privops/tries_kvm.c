@@ -1,5 +1,4 @@
 /* What a KVM guest may not do, and what of its host it must not see. */
-#include <cpuid.h>
 #include <errno.h>
 #include <limits.h>
 #include <mntent.h>
@@ -10,6 +9,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "cpu.h"
 #include "environment.h"
 #include "tries.h"
 #include "transport.h"
@@ -35,11 +35,9 @@ const struct door door_kvm = { "CPUID", is_kvm };
 /* AMD and Intel have an instruction each; the wrong one KVM may patch, or fault. */
 static long hypercall(unsigned long number)
 {
-	unsigned int a, vendor, c, d;
 	long result = (long)number;
 
-	__cpuid(0, a, vendor, c, d);
-	if (vendor == signature_AMD_ebx || vendor == 0x6f677948 /* "Hygo" */)
+	if (cpu_is_amd())
 		__asm__ volatile("vmmcall" : "+a"(result) : "b"(0), "c"(0), "d"(0) : "memory");
 	else
 		__asm__ volatile("vmcall" : "+a"(result) : "b"(0), "c"(0), "d"(0) : "memory");
@@ -58,14 +56,6 @@ struct answer try_user_hypercall(struct scene *scene)
 {
 	(void)scene;
 	return hypercall_answer(hypercall(FEATURES));
-}
-
-/* Linux has no call with which a program could have its kernel make one. */
-struct answer try_kernel_hypercall(struct scene *scene)
-{
-	(void)scene;
-	return answer_unreached("needs a kernel of our own in the guest: that is virtbench's and "
-				"xenfc's way, a Linux program has none");
 }
 
 /* Sockets as such work. */

@@ -3,7 +3,6 @@
  * the system call says nothing: a real access follows.  For a PV guest Xen answers a
  * port that is not its own with all ones, or with a fault.
  */
-#include <cpuid.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -11,6 +10,7 @@
 #include <sys/io.h>
 #include <unistd.h>
 
+#include "cpu.h"
 #include "tries.h"
 
 #define KEYBOARD_STATUS 0x64
@@ -39,17 +39,6 @@ static bool has_virtual_devices(enum role role)
  * QEMU's own processor looks for I/O permissions only in a task segment that is not marked
  * busy; KVM and Xen mark a guest's busy, as real processors do.
  */
-static bool emulated_processor(void)
-{
-	unsigned int brand[12];
-
-	for (unsigned int i = 0; i < 3; i++)
-		if (!__get_cpuid(0x80000002u + i, &brand[4 * i], &brand[4 * i + 1],
-				 &brand[4 * i + 2], &brand[4 * i + 3]))
-			return false;
-	return memmem(brand, sizeof(brand), "QEMU TCG", 8);
-}
-
 struct answer fault_answer(enum role role, bool emulated, const char *how)
 {
 	if (has_virtual_devices(role) && emulated)
@@ -84,7 +73,7 @@ static struct answer read_port(enum role role, const char *how)
 
 	signal(SIGSEGV, on_fault);
 	if (sigsetjmp(before_fault, 1))
-		return fault_answer(role, emulated_processor(), how);
+		return fault_answer(role, cpu_is_emulated(), how);
 	status = inb(KEYBOARD_STATUS);
 	if (status == 0xff)
 		return answer_refused(0, "after %s, port 0x%x reads 0xff: nothing is behind it",

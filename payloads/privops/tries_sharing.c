@@ -19,7 +19,7 @@
 #include <xen/sys/privcmd.h>
 
 #define CONTROL_DOMAIN 0
-#define MANY 64	/* references and ports of the other side that are tried */
+#define MANY 512	/* references and ports of the other side that are tried */
 
 /* The frame of a domain's xenstore page: the one frame whose number others can read. */
 static bool store_frame(const char *path, uint64_t *frame)

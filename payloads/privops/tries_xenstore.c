@@ -79,19 +79,22 @@ struct answer try_foreign_sysrq(struct scene *scene)
 		       answer_done("/local/domain/0/control/sysrq written");
 }
 
-/* The node of the victim: the key that xl wrote, empty once the guest took it. */
+/* The victim's node holds the key that xl wrote; it is empty once the guest took it. */
 static bool key_is(struct xenstore *s, int64_t domain, const char *key)
 {
-	deadline_t deadline = deadline_in_ms(SYSRQ_WAIT_MS);
 	char path[96], value[16];
 
 	snprintf(path, sizeof(path), "/local/domain/%" PRId64 "/control/sysrq", domain);
-	do {
-		if (xenstore_read(s, path, value, sizeof(value)) >= 0 && !strcmp(value, key))
-			return true;
+	return xenstore_read(s, path, value, sizeof(value)) >= 0 && !strcmp(value, key);
+}
+
+static bool key_taken(struct xenstore *s, int64_t domain)
+{
+	deadline_t deadline = deadline_in_ms(SYSRQ_WAIT_MS);
+
+	while (!key_is(s, domain, "") && !deadline_passed(deadline))
 		clock_sleep_until(clock_ns() + 20 * NS_PER_MS);
-	} while (!deadline_passed(deadline));
-	return false;
+	return key_is(s, domain, "");
 }
 
 /* xl VERB VICTIM [KEY]; BECAME_DONE or what went wrong. */
@@ -131,7 +134,7 @@ static struct answer press(struct scene *scene, struct xenstore *s)
 	unpause_victim(scene);
 	if (answer.became != BECAME_DONE)
 		return answer;
-	if (!key_is(s, scene->victim, ""))
+	if (!key_taken(s, scene->victim))
 		return answer_broken("domain %" PRId64 " did not take the key within %d s: has "
 				     "it booted?", scene->victim, SYSRQ_WAIT_MS / 1000);
 	return answer_done("domain %" PRId64 " took the key from xl sysrq", scene->victim);

@@ -35,7 +35,7 @@ for module in $modules; do modprobe \$module; done
 cd /files
 echo "guest begins"
 $command
-echo "guest status: \$?"
+echo "guest status: \$?."  # the dot: all of the number has come
 busybox poweroff -f
 END
 chmod +x "$root/init"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import threading
@@ -14,8 +15,11 @@ import pytest
 SOURCE = Path(__file__).resolve().parents[2] / "payloads/balloon"
 START_KB = 524288
 VIRSH = """#!/bin/sh
-state={state}
+state={folder}/$2
 case $1 in
+domid) [ -e $state ] ;;
+save) cp $state "$3"; rm $state ;;
+restore) {restore} ;;
 dommemstat)
     kb=$(cat $state)
     printf 'actual %s\\navailable %s\\nusable 400000\\n' $kb $((kb - 50000)) ;;
@@ -33,24 +37,55 @@ def program() -> str:
     return str(SOURCE / "build/balloon")
 
 
-def with_virsh(program: str, folder: Path, move: str, *words: str):
-    state = folder / "state"
-    state.write_text(f"{START_KB}\n")
+MOVE = 'echo "$3" > $state'
+RESTORE = 'cp "$2" {folder}/guest'
+
+
+def with_virsh(program: str, folder: Path, move: str, *words: str, restore: str = RESTORE):
+    """Guests `guest` and `other` below a stand-in; what balloon said, what guest is left with."""
+    for name in ("guest", "other"):
+        (folder / name).write_text(f"{START_KB}\n")
     virsh = folder / "virsh"
-    virsh.write_text(VIRSH.format(state=state, start=START_KB, move=move))
+    restore = restore.format(folder=folder)
+    virsh.write_text(VIRSH.format(folder=folder, start=START_KB, move=move, restore=restore))
     virsh.chmod(0o755)
     said = subprocess.run(
-        [program, "--domain", "guest", "--interface", "virsh", "--ktap", *words],
+        [program, "--domain", "guest", "--interface", "virsh", "--ktap", "--neighbour", "other",
+         "--save-file", str(folder / "saved"), *words],
         env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"},
         capture_output=True, text=True, timeout=60,
     )  # fmt: skip
-    return said, int(state.read_text())
+    return said, int((folder / "guest").read_text())
 
 
 def test_virsh_moves_a_guest(program, tmp_path):
-    said, left = with_virsh(program, tmp_path, 'echo "$3" > $state', "--cycles", "2")
+    said, left = with_virsh(program, tmp_path, MOVE, "--cycles", "2")
     assert (said.returncode, left) == (0, START_KB), said
-    assert "ok 7 beyond # refused: virsh setmem guest: status 1: error: cannot set" in said.stdout
+    assert " beyond # refused: virsh setmem guest: status 1: error: cannot set" in said.stdout
+    for name in ("neighbour", "save-restore"):
+        assert re.search(rf"^ok \d+ {name}", said.stdout, re.M), said
+
+
+def test_virsh_that_restores_another_size(program, tmp_path):
+    words = ("--settle", "1", "save-restore")
+    restore = "cp {folder}/other {folder}/guest"
+    said, left = with_virsh(program, tmp_path, MOVE, *words, restore=restore)
+    assert (said.returncode, left) == (1, START_KB), said
+    assert f"restored with {START_KB} kB" in said.stdout, said
+
+
+def test_domain_that_cannot_be_restored_is_kept(program, tmp_path):
+    restore = "[ -e {folder}/tried ] || {{ touch {folder}/tried; exit 1; }}; " + RESTORE
+    said, left = with_virsh(program, tmp_path, MOVE, "save-restore", restore=restore)
+    assert (said.returncode, left) == (1, START_KB), "the supervisor tries once more"
+    assert " save-restore # virsh restore" in said.stdout, said
+
+
+def test_virsh_neighbour_that_does_not_grow(program, tmp_path):
+    move = f"case $2-$3 in other-{START_KB}) ;; *) {MOVE} ;; esac"
+    said, left = with_virsh(program, tmp_path, move, "--settle", "1", "neighbour")
+    assert (said.returncode, left) == (1, START_KB), said
+    assert "other has" in said.stdout, said
 
 
 def test_virsh_guest_that_does_not_move(program, tmp_path):
@@ -121,8 +156,13 @@ def with_monitor(program: str, folder: Path, *words: str, **faults: bool):
 
 
 def test_monitor_moves_a_guest(program, tmp_path):
-    said, left = with_monitor(program, tmp_path, "--cycles", "2", "lower", "raise", "cycles")
+    other = Monitor(tmp_path / "other")
+    said, left = with_monitor(program, tmp_path, "--cycles", "2", "--neighbour",
+                              str(tmp_path / "other"))  # fmt: skip
+    other.listener.close()
     assert (said.returncode, left) == (0, START_KB), said
+    for name in ("lower", "raise", "random", "cycles", "neighbour", "beyond"):
+        assert re.search(rf"^ok \d+ {name}", said.stdout, re.M), said
 
 
 def test_monitor_of_a_guest_that_does_not_move(program, tmp_path):
@@ -131,7 +171,7 @@ def test_monitor_of_a_guest_that_does_not_move(program, tmp_path):
 
 
 def test_guest_that_does_not_see_what_the_monitor_says(program, tmp_path):
-    said, left = with_monitor(program, tmp_path, "lower", guest_sees=False)
+    said, left = with_monitor(program, tmp_path, "--settle", "1", "lower", guest_sees=False)
     assert said.returncode == 1 and "MemTotal by 0 kB" in said.stdout, said
     assert left == START_KB
 

@@ -77,6 +77,9 @@ static void test_answers_of_a_kvm_guest(void **state)
 	assert_int_equal(hypercall_answer(-EPERM).became, BECAME_REFUSED);
 	assert_int_equal(hypercall_answer(0).became, granted.became);
 	assert_int_equal(hypercall_answer(-1000).became, granted.became);	/* it was looked at */
+	assert_int_equal(kernel_hypercall_answer(0, -1000).became, granted.became);
+	assert_int_equal(kernel_hypercall_answer(-1, -1000).became, BECAME_REFUSED);
+	assert_int_equal(kernel_hypercall_answer(0, 0).became, BECAME_REFUSED);
 	assert_int_equal(pci_answer(ROLE_KVM_GUEST, bridge, qemu).became, BECAME_REFUSED);
 	assert_int_equal(pci_answer(ROLE_KVM_GUEST, bridge, real).became, granted.became);
 	assert_int_equal(pci_answer(ROLE_PVH_GUEST, bridge, qemu).became, granted.became);
@@ -170,6 +173,19 @@ static void test_roles(void **state)
 	assert_int_equal(role_with(NULL, NULL, NULL), ROLE_NONE);
 }
 
+static void test_kvm_host(void **state)
+{
+	char root[] = "/tmp/privops-test-XXXXXX";
+
+	(void)state;
+	assert_non_null(mkdtemp(root));
+	run_in("mkdir %s/dev && touch %s/dev/kvm", root);
+	assert_int_equal(role_find(root), ROLE_KVM_HOST);
+	run_in("mkdir -p %s/proc/xen && echo control_d > %s/proc/xen/capabilities", root);
+	assert_int_equal(role_find(root), ROLE_CONTROL);
+	run_in("rm -rf %s", root);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -180,6 +196,7 @@ int main(void)
 		cmocka_unit_test(test_files_that_the_host_shares),
 		cmocka_unit_test(test_the_papers_seven),
 		cmocka_unit_test(test_roles),
+		cmocka_unit_test(test_kvm_host),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,13 @@
+/* What CPUID says of the processor that programs see. */
+#ifndef PRIVOPS_CPU_H
+#define PRIVOPS_CPU_H
+
+#include <stdbool.h>
+
+/* AMD's and Hygon's processors call with vmmcall, others with vmcall. */
+bool cpu_is_amd(void);
+
+/* Is it QEMU's own emulation, also when a hypervisor is between? */
+bool cpu_is_emulated(void);
+
+#endif

@@ -1,0 +1,45 @@
+"""Payloads in the lab's machine, alone or in a guest of it."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import nights
+
+HERE = Path(__file__).parent
+GUESTS = [
+    HERE / name for name in ("ramdisk.sh", "guest-console.sh", "in-xen-guest.sh", "in-kvm-guest.sh")
+]
+LIMIT = 600  # an image may have to be made first
+WORDS = ("passed", "FAILED", "skipped", "ERROR")
+
+
+def build(name: str) -> Path:
+    """The program of payloads/NAME."""
+    folder = nights.SOURCE / "payloads" / name
+    subprocess.run(["make", "-s", "-C", str(folder)], check=True, capture_output=True)
+    return folder / "build" / name
+
+
+def execute(
+    command: str, *files: Path, on: str = "xen", options: tuple[str, ...] = ()
+) -> subprocess.CompletedProcess[str]:
+    """A shell command in the control domain, or without Xen, beside files and guests' scripts."""
+    handed = [word for file in (*files, *GUESTS) for word in ("--file", str(file))]
+    return subprocess.run(
+        [str(nights.SOURCE / "xenlab"), "exec", "--on", on, "--timeout", "300", *options, *handed,
+         "--", "sh", "-c", command],
+        capture_output=True, text=True, timeout=LIMIT, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def verdicts(output: str) -> dict[str, str]:
+    """The word behind each name in sentences."""
+    found = {}
+    for line in output.splitlines():
+        name, _, rest = line.partition(": ")
+        word = rest.split(":")[0]
+        if word in WORDS:
+            found[name] = word
+    return found
