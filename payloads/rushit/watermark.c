@@ -7,6 +7,7 @@
 
 #define LOOK_BYTES (256 * 1024)
 #define HIGH_BYTES (1024 * 1024)
+#define LONGEST_NS (100 * NS_PER_MS)
 
 static void set_mark(struct flow *flow, bool high)
 {
@@ -32,5 +33,14 @@ void watermark_moved(struct flow *flow, size_t n)
 	if (fast != flow->mark_high)
 		set_mark(flow, fast);
 	flow->mark_ns = now;
+	flow->mark_bytes = 0;
+}
+
+void watermark_check(struct flow *flow, uint64_t now_ns)
+{
+	if (!flow->mark_high || now_ns < flow->mark_ns + LONGEST_NS)
+		return;
+	set_mark(flow, false);
+	flow->mark_ns = now_ns;
 	flow->mark_bytes = 0;
 }

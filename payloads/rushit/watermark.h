@@ -8,7 +8,10 @@
 
 #include "flow.h"
 
-/* `n` bytes were read.  For TCP, and a flow whose reads have a time limit. */
+/* `n` bytes were read. */
 void watermark_moved(struct flow *flow, size_t n);
+
+/* To be called at least every 100 ms: what came and is too little to wake anybody is let in. */
+void watermark_check(struct flow *flow, uint64_t now_ns);
 
 #endif

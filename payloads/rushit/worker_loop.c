@@ -19,6 +19,8 @@
 #define NONBLOCKING_WAIT_NS (10 * NS_PER_MS)
 #define CHECK_NS (100 * NS_PER_MS)
 #define LOOK_US 20
+/* Without sleeping: so often between two looks at the clock. */
+#define LOOKS 16
 
 struct loop {
 	struct worker *w;
@@ -117,7 +119,7 @@ static void become_alone(struct loop *l, struct flow *flow)
 	flow->registered = false;
 	if (!l->look_us)
 		fcntl(flow->fd, F_SETFL, O_RDWR);
-	if (l->workload->check || w->settings->kind == KIND_STREAM)
+	if (l->workload->check)
 		limit_wait(flow->fd);
 	w->alone = flow;
 }
@@ -182,7 +184,8 @@ static void step_alone(struct loop *l)
 	struct flow *flow = w->alone;
 	uint64_t before = w->activity;
 
-	flow->ready(flow, flow->events);
+	for (int looks = l->look_us ? LOOKS : 1; looks && w->alone && w->activity == before; looks--)
+		flow->ready(flow, flow->events);
 	if (w->activity != before && !l->look_us)
 		return;
 	if (l->workload->check)

@@ -10,7 +10,7 @@ struct workload {
 	flow_ready_fn ready;
 	/* Open loop: begin what was due at `due_ns`.  NULL where --rate has no meaning. */
 	void (*launch)(struct flow *flow, uint64_t due_ns);
-	/* Called now and then: is an answer overdue?  NULL where nothing gets lost. */
+	/* Called every 100 ms or so: is something overdue?  NULL where nothing can be. */
 	void (*check)(struct flow *flow, uint64_t now_ns);
 };
 

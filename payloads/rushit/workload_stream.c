@@ -1,5 +1,6 @@
 /* Bulk data over a connection, in one direction or both. */
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 
 #include "clock.h"
 #include "schedule.h"
@@ -9,6 +10,8 @@
 
 /* Reads or writes after one event, so that one flow does not starve the others. */
 #define AT_ONCE 16
+/* When a fast flow has been woken for a MiB. */
+#define MOST_AT_ONCE 64
 
 static uint32_t wanted(const struct settings *s)
 {
@@ -37,22 +40,36 @@ static void count_message(struct flow *flow)
 		worker_transaction(w, flow, 0, 0);
 }
 
+/*
+ * Is another read in order, after one of `n` bytes?  A hook is called only when there is
+ * something to read.
+ */
+static bool more_waits(const struct flow *flow, size_t n, size_t size)
+{
+	const struct worker *w = flow->worker;
+	int waiting;
+
+	if (w->settings->edge_trigger)
+		return true;
+	if (n < size || !w->hooked[HOOK_RECVMSG])
+		return n == size;
+	return !ioctl(flow->fd, FIONREAD, &waiting) && (size_t)waiting >= size;
+}
+
 /* False when the flow is of no more use. */
 static bool drain(struct flow *flow)
 {
 	size_t size = (size_t)flow->worker->settings->buffer_size;
+	int left = flow->mark_high ? MOST_AT_ONCE : rounds(flow->worker, HOOK_RECVMSG);
 
-	for (int left = rounds(flow->worker, HOOK_RECVMSG); left > 0; left--) {
+	for (; left > 0; left--) {
 		ssize_t n = flow_receive(flow, size);
 
 		if (n < 0)
 			return n == FLOW_AGAIN;
 		count_message(flow);
-		if (flow->worker->alone == flow)
-			watermark_moved(flow, (size_t)n);
-		if (worker_stopping(flow->worker))
-			break;
-		if ((size_t)n < size && !flow->worker->settings->edge_trigger)
+		watermark_moved(flow, (size_t)n);
+		if (worker_stopping(flow->worker) || !more_waits(flow, (size_t)n, size))
 			break;
 	}
 	return true;
@@ -107,4 +124,4 @@ static void ready(struct flow *flow, uint32_t events)
 		flow_close(flow);
 }
 
-const struct workload stream_both = {.begin = begin, .ready = ready};
+const struct workload stream_both = {.begin = begin, .ready = ready, .check = watermark_check};

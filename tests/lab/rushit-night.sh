@@ -6,8 +6,8 @@ for name in guest1 guest2 dom0; do
 	mkdir -p "$shared/$name" && chown nobody:nogroup "$shared/$name"
 done
 mkdir -p "$shared/barriers" && chmod 1777 "$shared/barriers"
-mkdir rushit-files && cp rushit between-domains.sh vsock-loopback.sh rushit-files/
-tar cf "$shared/rushit.tar" rushit-files
+mkdir payloads && cp rushit between-domains.sh vsock-loopback.sh payloads/
+tar czf "$shared/payloads.tar.gz" payloads
 cat > control << 'END'
 [Preferences]
 xen-tree=none
@@ -16,32 +16,37 @@ shared_dir=/xentest/shared
 none=file:///none
 [DEFAULT]
 tempdir=/var/tmp/xentest
-source_url=file:///xentest/shared/rushit.tar
-test_dir=rushit-files
-figures=json:figures.json
-timeout=4m
-[bridge]
+payloads=file:///xentest/shared/payloads.tar.gz
+[rushit-bridge]
+source_url=%(payloads)s
+test_dir=payloads
 run_command=./between-domains.sh
 env=RUSHIT_SECONDS=4
-[vsock]
+figures=json:figures.json
+timeout=5m
+[rushit-vsock]
+source_url=%(payloads)s
+test_dir=payloads
 run_command=./vsock-loopback.sh
 env=RUSHIT_SECONDS=1
+figures=json:figures.json
+timeout=5m
 [XENVM0]
 name=dom0
 config=none
-test1=vsock
+test1=rushit-vsock
 [XENVM1]
 name=guest1
 config=/etc/xen/guest1.cfg
-role=server
+role=client
 barriers=ready
-test1=bridge
+test1=rushit-bridge
 [XENVM2]
 name=guest2
 config=/etc/xen/guest2.cfg
-role=client
+role=server
 barriers=ready
-test1=bridge
+test1=rushit-bridge
 END
 hostname dom0
 for name in guest1 guest2; do
@@ -65,7 +70,7 @@ cp control "$shared/dom0/xentests.conf"
 xenruntests --shared "$shared" || echo "xenruntests: $?"
 for file in "$shared"/*/results/*/result.json; do
 	folder=${file%/result.json}
-	echo "== $(echo "$folder" | cut -d/ -f4) ${folder##*-}"
+	echo "== $(echo "$folder" | cut -d/ -f4) ${folder#*-}"
 	cat "$file"
 	echo
 	grep -q '"status": "pass"' "$file" || cat "$folder/output"

@@ -36,7 +36,7 @@ def figures(result: dict) -> dict[str, float]:
 
 
 def test_two_guests_meet_and_their_figures_are_kept(night):
-    server, client = night["guest1", "bridge"], night["guest2", "bridge"]
+    client, server = night["guest1", "rushit-bridge"], night["guest2", "rushit-bridge"]
     assert server["status"] == client["status"] == "pass", (server, client)
     found = figures(client)
     for name in ("tcp_rr", "tcp_crr", "tcp_stream", "udp_rr", "udp_stream"):
@@ -45,7 +45,7 @@ def test_two_guests_meet_and_their_figures_are_kept(night):
 
 
 def test_vsock_loopback(night):
-    result = night["dom0", "vsock"]
+    result = night["dom0", "rushit-vsock"]
     assert result["status"] == "pass", result
     found = figures(result)
     for name in ("vsock_rr", "vsock_crr", "vsock_stream", "udp_rr", "udp_stream"):

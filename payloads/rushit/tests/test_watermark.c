@@ -64,6 +64,20 @@ static void first_bytes_tell_no_speed(void **state)
 	close(flow.fd);
 }
 
+static void flow_that_stops_is_let_in(void **state)
+{
+	struct flow flow = new_flow(TRANSPORT_INET);
+
+	(void)state;
+	flow.mark_ns = clock_ns();
+	watermark_moved(&flow, MUCH);
+	watermark_check(&flow, flow.mark_ns + 99 * NS_PER_MS);
+	assert_true(mark_of(&flow) > 1);
+	watermark_check(&flow, flow.mark_ns + 100 * NS_PER_MS);
+	assert_int_equal(mark_of(&flow), 1);
+	close(flow.fd);
+}
+
 static void other_transports_are_left_alone(void **state)
 {
 	struct flow flow = new_flow(TRANSPORT_UNIX);
@@ -80,6 +94,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fast_flow_is_woken_seldom_until_it_is_slow),
 		cmocka_unit_test(first_bytes_tell_no_speed),
+		cmocka_unit_test(flow_that_stops_is_let_in),
 		cmocka_unit_test(other_transports_are_left_alone),
 	};
 
