@@ -73,15 +73,22 @@ static struct verdict guest_sends(struct session *s)
 	return exchange(s, s->client);
 }
 
-/* Also that nothing more than what was expected comes. */
+/* Also that nothing more than what was expected comes: no data, and no second connection. */
 static struct verdict guest_closes(struct session *s)
 {
 	char byte;
 	ssize_t n = blocking_read(s->client, &byte, 1, &s->why);
+	int second;
 
 	if (n > 0)
 		return verdict_fail("more data came instead of the close");
-	return n < 0 ? failed(s) : PASSED;
+	if (n < 0)
+		return failed(s);
+	second = transport_accept(s->listener, NULL, deadline_in_ms(0), &s->why);
+	if (second < 0)
+		return PASSED;
+	close(second);
+	return verdict_fail("a second connection came to port %d", INTEGRATION_HOST_PORT);
 }
 
 static int connect_guest(struct session *s, uint32_t port)

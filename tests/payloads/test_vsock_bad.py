@@ -55,6 +55,7 @@ HOST_INTEGRATION = {
     "8000 rubbish": SENT + "byte 0 is 63 instead of 42",
     "close 8000 stall": CLOSED + "only 0 of 1 bytes came",
     "close 8000 reset": CLOSED,
+    "close 8000 second": CLOSED + "a second connection came to port 8000",
     "close 8000 rubbish": CLOSED + "more data came instead of the close",
     "listen 8001 absent": CALLED + "cannot connect to ",
     "8001 stall": CALLED + "block 1: only 0 of 60000",

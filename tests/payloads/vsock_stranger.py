@@ -103,7 +103,9 @@ class Stranger:
             connection.sendall(b"?" * BLOCK)
         elif how == "little":
             connection.sendall(b"*" * 10)
-        if how in ("reset", "close", "little"):
+        elif how == "second":
+            self.connect(8000)
+        if how in ("reset", "close", "little", "second"):
             connection.close()
         raise Rude(how)  # else it stalls
 
