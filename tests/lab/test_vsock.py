@@ -28,7 +28,7 @@ modprobe vsock_diag
 PATH=$PATH:.
 ./vsock-both.sh integration; echo "integration ended $?"
 ./vsock-test --ktap; echo "suite ended $?"
-./vsock-both.sh perf figures --scale 0.01 --bytes 1M --repeats 2 --multi-repeats 1
+./vsock-both.sh perf --scale 0.01 --bytes 1M --repeats 2 --multi-repeats 1
 echo "benchmark ended $?"
 LD_LIBRARY_PATH=. ./test_suite local; echo "lies ended $?"
 with_stranger() { # ROLE PROGRAM...
