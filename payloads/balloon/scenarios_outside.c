@@ -5,6 +5,25 @@
 #include "scenarios.h"
 #include "toolstack.h"
 
+static uint64_t one_step_smaller(const struct trial *trial)
+{
+	return trial->before.target - trial->step;
+}
+
+/* Make it one step smaller; false: `verdict` says why that is not so. */
+static bool shrink(struct trial *trial, struct verdict *verdict)
+{
+	struct settled settled;
+
+	if (!can_move(trial, verdict))
+		return false;
+	*verdict = move(trial, one_step_smaller(trial), &settled);
+	if (verdict->outcome == OUTCOME_PASS)
+		return true;
+	*verdict = both(*verdict, move_back(trial));
+	return false;
+}
+
 /* The domain asks for more than `xl mem-max` allows; Xen must not give it. */
 static struct verdict ask_above(struct trial *trial, uint64_t ceiling)
 {
@@ -29,16 +48,12 @@ static struct verdict ask_above(struct trial *trial, uint64_t ceiling)
 
 struct verdict scenario_limit(struct trial *trial)
 {
-	uint64_t low = trial->before.target - trial->step;
+	uint64_t low = one_step_smaller(trial);
 	struct verdict verdict;
-	struct settled settled;
 	struct why why;
 
-	if (!can_move(trial, &verdict))
+	if (!shrink(trial, &verdict))
 		return verdict;
-	verdict = move(trial, low, &settled);
-	if (verdict.outcome != OUTCOME_PASS)
-		return both(verdict, move_back(trial));
 	if (trial->door->set_ceiling(trial->door, low, &why))
 		verdict = verdict_fail("xl mem-max was refused: %s", why.text);
 	else
@@ -89,9 +104,9 @@ struct verdict scenario_neighbour(struct trial *trial)
 		return verdict_error("%s", why.text);
 	other.door = &door;
 	other.domain = trial->neighbour;
-	verdict = move(trial, trial->before.target - trial->step, &settled);
+	verdict = move(trial, one_step_smaller(trial), &settled);
 	if (verdict.outcome == OUTCOME_PASS)
-		verdict = move(&other, other.before.target - trial->step, &settled);
+		verdict = move(&other, one_step_smaller(&other), &settled);
 	if (verdict.outcome == OUTCOME_PASS)
 		verdict = grow_both(trial, &other);
 	back = both(move_back(&other), move_back(trial));
@@ -103,16 +118,13 @@ struct verdict scenario_neighbour(struct trial *trial)
 struct verdict scenario_save_restore(struct trial *trial)
 {
 	const char *tool = trial->door->name;
-	uint64_t low = trial->before.target - trial->step;
+	uint64_t low = one_step_smaller(trial);
 	struct verdict verdict;
 	struct settled settled;
 	struct why why;
 
-	if (!can_move(trial, &verdict))
+	if (!shrink(trial, &verdict))
 		return verdict;
-	verdict = move(trial, low, &settled);
-	if (verdict.outcome != OUTCOME_PASS)
-		return both(verdict, move_back(trial));
 	if (toolstack_save(tool, trial->domain, trial->save_file, &why))
 		return both(verdict_fail("%s", why.text), move_back(trial));
 	if (toolstack_restore(tool, trial->save_file, &why))

@@ -8,9 +8,7 @@ from pathlib import Path
 import nights
 
 HERE = Path(__file__).parent
-GUESTS = [
-    HERE / name for name in ("ramdisk.sh", "guest-console.sh", "in-xen-guest.sh", "in-kvm-guest.sh")
-]
+GUESTS = [HERE / "ramdisk.sh", HERE / "guest-console.sh", *HERE.glob("in-*-guest.sh")]
 LIMIT = 600  # an image may have to be made first
 WORDS = ("passed", "FAILED", "skipped", "ERROR")
 
@@ -32,6 +30,15 @@ def execute(
          "--", "sh", "-c", command],
         capture_output=True, text=True, timeout=LIMIT, stdin=subprocess.DEVNULL,
     )  # fmt: skip
+
+
+def bundle(archive: Path, *files: str) -> Path:
+    """A tar of programs of this machine, with the libraries they need, for one like it."""
+    said = subprocess.run(["ldd", *files], capture_output=True, text=True)  # 1 if one is no program
+    libraries = {word for word in said.stdout.split() if word.startswith("/") and word[-1] != ":"}
+    names = [name.lstrip("/") for name in sorted({*files, *libraries})]
+    subprocess.run(["tar", "-C", "/", "--zstd", "-chf", str(archive), *names], check=True)
+    return archive
 
 
 def verdicts(output: str) -> dict[str, str]:

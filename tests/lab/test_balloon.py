@@ -83,3 +83,20 @@ def test_kvm_guest_through_the_monitor(program):
     assert said.returncode == 0, said
     for name in ("lower", "raise", "random", "cycles", "beyond"):
         assert f"\n{name}: passed" in said.stdout, said
+
+
+LIBVIRT = [
+    "/usr/sbin/libvirtd", "/usr/bin/virsh", "/usr/lib/libvirt/libvirt_iohelper",
+    "/usr/lib/x86_64-linux-gnu/libvirt/connection-driver/libvirt_driver_qemu.so",
+    "/usr/share/libvirt/cpu_map",
+]  # fmt: skip
+
+
+def test_kvm_guest_through_libvirt(program, tmp_path):
+    libvirt = payloads.bundle(tmp_path / "libvirt.tar.zst", *LIBVIRT)
+    outside = "./balloon --domain small --neighbour other --cycles 3"
+    command = f"sh in-libvirt-guest.sh 60 './balloon --publish 250' '{outside}'"
+    said = payloads.execute(command, program, libvirt, on="kvm")
+    assert said.returncode == 0, said
+    for name in ("lower", "raise", "random", "cycles", "neighbour", "save-restore", "beyond"):
+        assert f"\n{name}: passed" in said.stdout, said
