@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -97,18 +98,26 @@ static double fork_wait(long runs)
 	return now() - begin;
 }
 
-/* The very program that the benchmark executes: its size is in the time. */
+/*
+ * The very program that the benchmark executes: its size is in the time.  There it runs
+ * already, as the client; here it is mapped, which makes the kernel let go of it as quickly.
+ */
 static double exec(long runs)
 {
 	char text[16], *none[] = { NULL };
+	const char *program = getenv("VIRTCLIENT");
+	int pid, fd = open(program, O_RDONLY);
+	struct stat status;
 	double begin;
-	int pid;
 
+	must(fd >= 0 && !fstat(fd, &status), program);
+	must(mmap(NULL, (size_t)status.st_size, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_POPULATE,
+		  fd, 0) != MAP_FAILED, program);
 	snprintf(text, sizeof(text), "%ld", runs);
 	begin = now();
 	pid = fork();
 	if (pid == 0) {
-		execle(getenv("VIRTCLIENT"), "virtclient", "--count-down", text, NULL, none);
+		execle(program, "virtclient", "--count-down", text, NULL, none);
 		_exit(1);
 	}
 	waitpid(pid, NULL, 0);

@@ -37,8 +37,11 @@ static pid_t connect_to_child(void (*serve)(int fd), int *fd)
 	     !getsockname(listener, (struct sockaddr *)&address, &size), "listen");
 	child = fork();
 	if (!child) {
-		int other = accept(listener, NULL, NULL);
+		int other;
 
+		/* As machines are: the scheduler shares a processor out by sessions. */
+		setsid();
+		other = accept(listener, NULL, NULL);
 		at_once(other);
 		serve(other);
 		_exit(0);
@@ -133,10 +136,66 @@ static double send_file(long runs)
 	return take(pour_file, runs);
 }
 
+/* So many pieces as each byte says. */
+static void pour_on_demand(int fd)
+{
+	char pieces;
+
+	while (read(fd, &pieces, 1) == 1)
+		for (int sent = 0; sent < 2 * pieces; sent++)
+			must(write(fd, bytes, PIECE / 2) == PIECE / 2, "write");
+}
+
+static double tcp_bandwidth(long runs)
+{
+	const char one = 1, all = BURST / PIECE;
+	double begin;
+	int fd;
+
+	connect_to_child(pour_on_demand, &fd);
+	/* As little before the measurement: it opens TCP's window, and a wide one is slower. */
+	must(write(fd, &one, 1) == 1, "write");
+	read_all(fd, PIECE);
+	begin = now();
+	for (long i = 0; i < runs; i++) {
+		must(write(fd, &all, 1) == 1, "write");
+		for (long left = BURST; left > 0; left -= PIECE)
+			read_all(fd, PIECE);
+	}
+	return now() - begin;
+}
+
+/* Datagrams get lost: those that came are counted. */
+static double udp_bandwidth(long runs)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr = { htonl(0x7f000001) } };
+	socklen_t size = sizeof(address);
+	int in = socket(AF_INET, SOCK_DGRAM, 0), out = socket(AF_INET, SOCK_DGRAM, 0);
+	double begin;
+	pid_t child;
+
+	must(!bind(in, (struct sockaddr *)&address, size) &&
+	     !getsockname(in, (struct sockaddr *)&address, &size) &&
+	     !connect(out, (struct sockaddr *)&address, size), "datagrams");
+	child = fork();
+	if (!child && setsid() > 0)
+		for (;;)
+			send(out, bytes, 1000, 0);
+	must(recv(in, bytes, 1000, 0) == 1000, "recv");
+	begin = now();
+	for (long i = 0; i < runs * 1000; i++)
+		must(recv(in, bytes, 1000, 0) == 1000, "recv");
+	begin = now() - begin;
+	kill(child, SIGKILL);
+	return begin;
+}
+
 const struct operation stream_operations[] = {
 	{ "bandwidth", bandwidth },
 	{ "net-latency", pingpong },
 	{ "pingpong", pingpong },
 	{ "sendfile", send_file },
+	{ "tcp-bandwidth", tcp_bandwidth },
+	{ "udp-bandwidth", udp_bandwidth },
 	{ NULL, NULL },
 };
