@@ -59,6 +59,11 @@ def is_stored(run: Run, domain: str, number: int, test: str) -> bool:
     return path in run.stored
 
 
+def was_stored(run: Run, domain: str, number: int, test: str) -> bool:
+    """Whether is_stored said yes before; asks nobody."""
+    return _stored_file(run, domain, number, test) in run.stored
+
+
 def _stored_file(run: Run, domain: str, number: int, test: str) -> Path:
     folder = run.folder / "domains" / domain / results.folder_name(number, test)
     return folder / "result.json"

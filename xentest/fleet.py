@@ -121,7 +121,8 @@ class Fleet:
 
     def _glance(self, domain: Domain) -> shared.Glance:
         plan = [(number, test.name) for number, test in self.control.plan(domain)]
-        return shared.glance(self.folder, domain.name, plan)
+        left = [item for item in plan if not collect.was_stored(self.run, domain.name, *item)]
+        return shared.glance(self.folder, domain.name, left)
 
     def _start_own(self) -> None:
         if self.own is not None and self.own in self._waiting:

@@ -95,7 +95,9 @@ def _unusable(shared: Path, error: OSError) -> BrokenError:
 
 
 def glance(shared: Path, domain: str, plan: Sequence[tuple[int, str]]) -> Glance:
-    """Look how far a domain is; `plan` has number and name of the tests of interest."""
+    """Look how far a domain is; `plan` has number and name of the tests of interest, in the
+    order in which they run: behind the first that has not begun there is nothing to see.
+    """
     try:
         with opened(shared, domain) as folder:
             has_work = untrusted.exists(folder, CONTROL_FILE)
@@ -118,7 +120,9 @@ def _glance_results(results: int, plan: Sequence[tuple[int, str]], has_work: boo
     for number, test in plan:
         mark = _mark(results, folder_name(number, test))
         signature.append(mark)
-        if mark not in ("", "done"):
+        if not mark:
+            break
+        if mark != "done":
             running, started = number, _started(mark)
     return Glance(has_work, running, started, tuple(signature))
 
