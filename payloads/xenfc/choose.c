@@ -16,8 +16,7 @@ static bool wanted(const struct run *run, const struct family *family,
 	struct text t;
 
 	if (!(operation->danger & run->plan.allow) ||
-	    !in_release(operation, run->machine.release) ||
-	    (operation->traits & TRAIT_KERNEL && !run->door->owns_kernel))
+	    !in_release(operation, run->machine.release))
 		return false;
 	if (!run->plan.only)
 		return true;
@@ -110,10 +109,21 @@ static void draw_unknown_hypercall(struct call *call)
 	expect_only(call, ERR(ENOSYS));
 }
 
+/*
+ * A kernel of our own makes the same sequence as Linux's user space, but for these few calls: so
+ * does a dry run.
+ */
+static bool may_be_called_here(const struct run *run, const struct operation *operation)
+{
+	bool dry = run->plan.dry_run && !run->plan.show;
+
+	return !(operation->traits & TRAIT_KERNEL) || run->door->owns_kernel || dry;
+}
+
 void choose(struct call *call)
 {
 	const struct choice *choice = draw_choice(call);
-	bool unknown = chance(call, 20);
+	bool unknown = chance(call, 20) || !may_be_called_here(call->run, choice->operation);
 
 	call->family = choice->family;
 	call->hypercall = choice->family->hypercall;

@@ -121,8 +121,8 @@ static const char *read_line(struct plan *plan, char *line)
 		return NULL;
 	}
 	/* What is allowed is no part of a file: a file must not open the fences. */
-	if (strncmp(line, "seed ", 5) && strncmp(line, "release ", 8))
-		return "it has a line that is neither seed, release, only nor calls";
+	if (strncmp(line, "seed ", 5) && strncmp(line, "release ", 8) && strncmp(line, "twist ", 6))
+		return "it has a line that is neither seed, twist, release, only nor calls";
 	snprintf(word, sizeof(word), "%s", line);
 	*strchr(word, ' ') = '=';
 	return plan_word(plan, word);
@@ -135,6 +135,7 @@ const char *corpus_read(const char *path, struct plan *plan)
 	if (!wrong)
 		wrong = check_sum();
 	plan->n_calls = 0;
+	plan->twist = 0;
 	if (wrong)
 		return wrong;
 	for (char *line = strtok(content + sizeof(MAGIC) - 1, "\n"); line && !wrong;
@@ -160,10 +161,12 @@ int corpus_write(const char *path, const struct plan *plan, const char *list)
 	char temporary[4096];
 	int size, error;
 
-	size = snprintf(content, sizeof(content), MAGIC "release %u.%u\nseed %llu\n%s%s%scalls %s\n",
+	size = snprintf(content, sizeof(content),
+			MAGIC "release %u.%u\nseed %llu\ntwist %llu\n%s%s%scalls %s\n",
 			plan->release >> 16, plan->release & 0xffff,
-			(unsigned long long)plan->seed, plan->only ? "only " : "",
-			plan->only ? plan->only : "", plan->only ? "\n" : "", list);
+			(unsigned long long)plan->seed, (unsigned long long)plan->twist,
+			plan->only ? "only " : "", plan->only ? plan->only : "",
+			plan->only ? "\n" : "", list);
 	if (size < 0 || size > (int)LARGEST - 32)
 		return -E2BIG;
 	size += sprintf(content + size, "sum %016llx\n",

@@ -12,7 +12,7 @@
 /* "3,7-9", ascending.  NULL when all is well, else what is wrong. */
 const char *corpus_parse_calls(const char *list, struct plan *plan);
 
-/* Sets seed, release and calls. */
+/* Sets seed, twist, release, calls and, if the file names some, the operations. */
 const char *corpus_read(const char *path, struct plan *plan);
 
 /* 0 or -errno; the file is complete or not there. */

@@ -117,6 +117,11 @@ int door_privcmd_open(struct door *door)
 	return open_arena(door);
 }
 
+void *door_privcmd_pages(size_t count)
+{
+	return privcmd_buffer(&privcmd, count);
+}
+
 static void no_mark(struct door *door, const char *text, size_t size)
 {
 	(void)door;

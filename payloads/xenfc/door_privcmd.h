@@ -7,6 +7,9 @@
 /* 0 or -errno: -ENOENT no Xen or no module, -EACCES no right. */
 int door_privcmd_open(struct door *door);
 
+/* Memory that Xen may write to, once that door is open; NULL: none. */
+void *door_privcmd_pages(size_t count);
+
 /* No Xen at all: for dry runs. */
 int door_dry_open(struct door *door);
 

@@ -108,8 +108,8 @@ static void complain(struct run *run, const char *what)
 	if (run->outcome.reason[0])
 		return;
 	text_begin(&t, run->outcome.reason, sizeof(run->outcome.reason));
-	text_format(&t, "seed %lu up to call %lu: %s", run->plan.seed,
-		    run->plan.from + run->outcome.made, what);
+	add_sequence(&t, run);
+	text_format(&t, " up to call %lu: %s", run->call.number, what);
 }
 
 /* The domains themselves are left out of the first reading, so that Xen's pools are filled. */

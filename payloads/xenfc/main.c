@@ -6,10 +6,12 @@
 #include <unistd.h>
 
 #include "corpus.h"
+#include "counters.h"
 #include "door_privcmd.h"
 #include "emit.h"
 #include "environment.h"
 #include "exits.h"
+#include "guided.h"
 #include "json.h"
 #include "ktap.h"
 #include "listing.h"
@@ -21,8 +23,8 @@
 #define SEED_CHOSEN INT64_MIN
 
 static struct {
-	int64_t seed, loops, from, to, seconds;
-	const char *only, *role, *release, *calls, *replay, *save;
+	int64_t seed, loops, from, to, seconds, twist;
+	const char *only, *role, *release, *calls, *replay, *save, *guided;
 	unsigned int allow;
 	bool list, emit, dry_run, quiet, own_machine, json, ktap;
 } options = {
@@ -31,6 +33,8 @@ static struct {
 	.to = -1,
 	.allow = DANGER_DEFAULT,
 };
+
+static bool counted;	/* by the hypervisor: see counters.h */
 
 static const char *parse_allow(const char *value, void *into)
 {
@@ -67,6 +71,11 @@ static const struct option_spec option_list[] = {
 	  .help = "make the calls of a file that --save wrote" },
 	{ .name = "save", .argument = "FILE", .text = &options.save,
 	  .help = "when a call fails, write seed and calls up to it to FILE" },
+	{ .name = "twist", .argument = "N", .number = &options.twist, .low = 0, .high = 9e18,
+	  .help = "vary the sequence: one call in four gets other arguments" },
+	{ .name = "guided", .argument = "FOLDER", .text = &options.guided,
+	  .help = "keep in FOLDER what made the hypervisor count something new, and vary it; needs "
+		  "a Xen with CONFIG_COVERAGE" },
 	{ .name = "emit-c", .flag = &options.emit,
 	  .help = "print the calls as a C program instead of making them" },
 	{ .name = "seconds", .argument = "S", .number = &options.seconds, .low = 1, .high = 1e6,
@@ -112,6 +121,11 @@ static void take_calls(struct plan *plan)
 	if (wrong)
 		options_error(&program, "--replay %s: %s; nothing was called", options.replay,
 			      wrong);
+	if (options.guided)
+		wrong = guided_begin(plan, options.guided);
+	if (wrong)
+		options_error(&program, "--guided %s: %s; nothing was called", options.guided,
+			      wrong);
 }
 
 static struct plan make_plan(void)
@@ -132,6 +146,7 @@ static struct plan make_plan(void)
 		options_error(&program,
 			      "--to %llu is before --from %llu; write the smaller one first",
 			      (unsigned long long)plan.to, (unsigned long long)plan.from);
+	plan.twist = (uint64_t)options.twist;
 	plan.limit_ns = (uint64_t)options.seconds * 1000000000u;
 	plan.only = options.only;
 	plan.allow = options.allow;
@@ -139,7 +154,7 @@ static struct plan make_plan(void)
 	plan.show = options.emit ? emit_call : NULL;
 	if (options.role)
 		plan.role = !strcmp(options.role, "control") ? ROLE_CONTROL : ROLE_GUEST;
-	if (options.quiet || options.json || options.ktap)
+	if (options.quiet || options.json || options.ktap || options.guided)
 		plan.telling = TELL_BLOCKS;
 	if (options.release) {
 		snprintf(release, sizeof(release), "release=%s", options.release);
@@ -198,8 +213,8 @@ static int open_door(struct door *door)
 	}
 }
 
-/* How fast it was: a figure a line, each behind `before`. */
-static void tell_rates(const struct outcome *o, const char *before)
+/* A figure a line, each behind `before`. */
+static void tell_figures(const struct outcome *o, const char *before)
 {
 	double seconds = (double)o->ns / 1e9;
 
@@ -210,6 +225,10 @@ static void tell_rates(const struct outcome *o, const char *before)
 	fputs(before, stdout);
 	json_figure(stdout, "xenfc hypercalls", (double)o->hypercalls / seconds, "calls/s",
 		    "higher");
+	if (!counted)
+		return;
+	fputs(before, stdout);
+	json_figure(stdout, "xenfc coverage", (double)counters_moved(), "counters", "higher");
 }
 
 static void tell_json(const struct outcome *o, int status)
@@ -228,7 +247,7 @@ static void tell_json(const struct outcome *o, int status)
 		json_uint(&j, "first_failed", o->first_failed);
 	json_string(&j, "reason", o->reason[0] ? o->reason : NULL);
 	json_end_line(&j);
-	tell_rates(o, "");
+	tell_figures(o, "");
 }
 
 static int tell_ktap(const struct outcome *o, int status)
@@ -237,7 +256,7 @@ static int tell_ktap(const struct outcome *o, int status)
 
 	ktap_begin(&k, stdout, false, 1);
 	ktap_note(&k, "Seed: %llu", (unsigned long long)o->seed);
-	tell_rates(o, "# ");	/* notes, and yet read: `figures=json` */
+	tell_figures(o, "# ");	/* notes, and yet read: `figures=json` */
 	if (status == EXIT_PASS)
 		ktap_pass(&k, "hypercalls", NULL);
 	else if (status == EXIT_FAIL)
@@ -266,6 +285,43 @@ static void save_failure(struct plan *plan, const struct outcome *o)
 			strerror(-error));
 }
 
+/* Whether the hypervisor counts is of interest to figures; without it there is no guide. */
+static int begin_counting(struct door *door)
+{
+	const char *wrong;
+
+	if (!options.guided && !options.json && !options.ktap)
+		return EXIT_PASS;
+	wrong = counters_begin(door, door_privcmd_pages);
+	counted = !wrong;
+	return wrong && options.guided ? cannot(EXIT_ERROR, wrong, "or leave out --guided") :
+					 EXIT_PASS;
+}
+
+/* Words that would be ignored are mistakes. */
+static void check_words(void)
+{
+	bool dry = options.dry_run || options.emit;
+
+	if (dry && (options.ktap || options.json))
+		options_error(&program,
+			      "%s calls nothing, so there is no verdict; leave out --ktap and --json",
+			      options.emit ? "--emit-c" : "--dry-run");
+	if (options.guided && (dry || options.calls || options.replay || options.save ||
+			       options.from || options.to >= 0 || options.twist))
+		options_error(&program, "--guided chooses and keeps the calls itself; leave out "
+			      "--calls, --replay, --save, --from, --to, --twist, --dry-run and "
+			      "--emit-c");
+}
+
+static void tell_guided(void)
+{
+	if (options.guided)
+		printf("%s%llu counters moved, %llu sequences kept in %s\n",
+		       options.ktap ? "# " : "", (unsigned long long)counters_moved(),
+		       (unsigned long long)guided_kept(), options.guided);
+}
+
 int main(int argc, char **argv)
 {
 	struct door door;
@@ -277,15 +333,14 @@ int main(int argc, char **argv)
 		options_error(&program, "it takes options only; see --help");
 	if (options.list)
 		return listing_print();
-	if ((options.dry_run || options.emit) && (options.ktap || options.json))
-		options_error(&program,
-			      "%s calls nothing, so there is no verdict; leave out --ktap and --json",
-			      options.emit ? "--emit-c" : "--dry-run");
+	check_words();
 	check_patterns();
 	plan = make_plan();
 	status = plan.dry_run ? EXIT_PASS : check_fence();
 	if (status == EXIT_PASS)
 		status = open_door(&door);
+	if (status == EXIT_PASS && !plan.dry_run)
+		status = begin_counting(&door);
 	if (status != EXIT_PASS)
 		return status;
 	if (options.json)
@@ -296,9 +351,15 @@ int main(int argc, char **argv)
 	if (options.emit)
 		emit_end();
 	save_failure(&plan, &outcome);
+	if (counted)
+		counters_new();
+	if (!options.json)
+		tell_guided();
 	if (options.json)
 		tell_json(&outcome, status);
 	if (options.ktap)
 		status = tell_ktap(&outcome, status);
+	counters_end();
+	guided_end();
 	return status;
 }

@@ -68,6 +68,7 @@ static uint64_t *number_named(struct plan *plan, const char *name)
 	       text_equal(name, "loops") ? &plan->loops :
 	       text_equal(name, "from") ? &plan->from :
 	       text_equal(name, "to") ? &plan->to :
+	       text_equal(name, "twist") ? &plan->twist :
 	       text_equal(name, "block") ? &plan->block : NULL;
 }
 

@@ -26,6 +26,8 @@ enum telling {
 	TELL_BLOCKS,	/* a mark a block; a call's lines only when it failed */
 };
 
+struct outcome;
+
 #define RELEASE_ASK 0u
 #define RELEASE(major, minor) ((unsigned int)((major) << 16 | (minor)))
 
@@ -38,6 +40,7 @@ struct plan {
 	uint64_t to;		/* the last one; UINT64_MAX: up to `loops` */
 	const uint64_t *calls;	/* when not NULL: only these, ascending */
 	size_t n_calls;
+	uint64_t twist;		/* not 0: one call in four gets other arguments */
 	uint64_t limit_ns;	/* 0: none */
 	const char *only;	/* patterns of operations' names; NULL: all */
 	unsigned int allow;	/* mask of enum danger */
@@ -46,6 +49,11 @@ struct plan {
 	enum telling telling;
 	bool dry_run;		/* call nothing: the door needs no hypercall */
 	void (*show)(const struct call *call);	/* in a dry run: what to do instead of telling it */
+	/*
+	 * When not NULL, the run is made of pieces.  Before each this sets seed, twist, and
+	 * from and to or calls; false: that was the last.
+	 */
+	bool (*next)(struct plan *plan, const struct outcome *outcome);
 	uint64_t block;		/* calls between marks and leak checks; 0: the default, 4096 */
 };
 
@@ -53,7 +61,7 @@ void plan_default(struct plan *plan);
 
 /*
  * One word of a kernel's command line or of a program's, NAME=VALUE (or NAME): seed,
- * loops, from, to, only, allow, role, release, seconds, quiet, dry-run, block.
+ * loops, from, to, twist, only, allow, role, release, seconds, quiet, dry-run, block.
  * NULL when all is well, else what is wrong.  The word must live as long as the plan.
  */
 const char *plan_word(struct plan *plan, const char *word);

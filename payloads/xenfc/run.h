@@ -44,6 +44,7 @@ void tell_line(struct run *run, const char *format, ...) __attribute__((format(p
 void tell_call(struct run *run, const struct call *call);
 void tell_expectation(struct run *run, const struct call *call);
 void tell_verdict(struct run *run, const struct call *call);
+void add_sequence(struct text *t, const struct run *run);	/* "seed 7", "seed 7 twist 3" */
 
 /* perform.c: make the call, check what came back. */
 void perform(struct run *run, struct call *call);

@@ -9,12 +9,24 @@ static bool may_be_wrapped(const struct call *call)
 	return !call->operation || !(call->operation->traits & TRAIT_ALONE);
 }
 
+/* The same operation, some of the time with other arguments: what was kept for its coverage, varied. */
+static void twist(struct call *call, uint64_t by)
+{
+	struct random other;
+
+	random_seed(&other, by * 0xd1342543de82ef95ull + call->number);
+	if (random_chance(&other, 25))
+		call->random = other;
+}
+
 /* Everything about the call but its result: a function of seed, number and plan alone. */
 static void generate(struct call *call)
 {
 	const struct operation *operation;
 
 	choose(call);
+	if (call->run->plan.twist)
+		twist(call, call->run->plan.twist);
 	operation = call->operation;
 	if (call->family) {
 		call->family->generate(call);
@@ -37,6 +49,18 @@ static void expect(struct call *call)
 		expect_only(call, call->family->unknown_command);
 }
 
+static void mark(struct run *run, uint64_t number)
+{
+	char line[100];
+	struct text t;
+
+	text_begin(&t, line, sizeof(line));
+	text_add(&t, "XENFC ");
+	add_sequence(&t, run);
+	text_format(&t, " call %lu\n", number);
+	run->door->mark(run->door, line, t.used);
+}
+
 static void make_call(struct run *run, uint64_t number)
 {
 	struct call *call = &run->call;
@@ -55,21 +79,12 @@ static void make_call(struct run *run, uint64_t number)
 
 		run->outcome.first_failed = number;
 		text_begin(&t, run->outcome.reason, sizeof(run->outcome.reason));
-		text_format(&t, "seed %lu call %lu %s.%s: errno=%ld, %s", run->plan.seed, number,
+		add_sequence(&t, run);
+		text_format(&t, " call %lu %s.%s: errno=%ld, %s", number,
 			    call->family ? call->family->name : "hypercall",
 			    call->operation ? call->operation->name : "unknown", call->result,
 			    call->wrong);
 	}
-}
-
-static void mark(struct run *run, uint64_t number)
-{
-	char line[80];
-	struct text t;
-
-	text_begin(&t, line, sizeof(line));
-	text_format(&t, "XENFC seed %lu call %lu\n", run->plan.seed, number);
-	run->door->mark(run->door, line, t.used);
 }
 
 static bool time_is_over(const struct run *run, uint64_t start)
@@ -96,10 +111,10 @@ static void make_chosen(struct run *run)
 	}
 }
 
-bool sequence_make(struct run *run)
+static bool make_piece(struct run *run, uint64_t start)
 {
 	const struct plan *plan = &run->plan;
-	uint64_t start = run->door->now_ns(run->door), last = last_call(plan);
+	uint64_t last = last_call(plan);
 	bool clean = true;
 
 	if (plan->calls) {
@@ -117,4 +132,16 @@ bool sequence_make(struct run *run)
 			clean = housekeep(run) && clean;
 	}
 	return housekeep(run) && clean;
+}
+
+bool sequence_make(struct run *run)
+{
+	uint64_t start = run->door->now_ns(run->door);
+	bool clean = true;
+
+	if (!run->plan.next)
+		return make_piece(run, start);
+	while (run->plan.next(&run->plan, &run->outcome) && !time_is_over(run, start))
+		clean = make_piece(run, start) && clean;
+	return clean;
 }

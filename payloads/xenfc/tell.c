@@ -17,6 +17,13 @@ void tell_line(struct run *run, const char *format, ...)
 	run->door->write(run->door, line, t.used);
 }
 
+void add_sequence(struct text *t, const struct run *run)
+{
+	text_format(t, "seed %lu", run->plan.seed);
+	if (run->plan.twist)
+		text_format(t, " twist %lu", run->plan.twist);
+}
+
 /* Addresses are told by what they are: the arena lies elsewhere in every run. */
 static void add_address(struct text *t, const struct run *run, uint64_t value)
 {
@@ -123,6 +130,8 @@ void tell_verdict(struct run *run, const struct call *call)
 
 	if (wrong && run->plan.telling != TELL_CALLS) {
 		tell_line(run, "Seed: %lu", run->plan.seed);
+		if (run->plan.twist)
+			tell_line(run, "Twist: %lu", run->plan.twist);
 		tell_call(run, call);
 		tell_expectation(run, call);
 	}

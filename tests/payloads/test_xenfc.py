@@ -164,3 +164,30 @@ def test_what_calls_nothing_gives_no_verdict(program, form):
         said = run(program, word, form, "-l", "5")
         assert said.returncode == 2, said
         assert "no verdict" in said.stderr and "ok 1" not in said.stdout
+
+
+def test_damaged_corpus_stops_a_guided_run_before_the_first_call(program, tmp_path):
+    (tmp_path / "1-0.xenfc").write_text("xenfc corpus 1\nrelease 4.17\nseed 1\ncalls 0-255\n")
+    said = run(program, "--i-own-this-machine", "--guided", str(tmp_path))
+    assert said.returncode == 2, said
+    assert "1-0.xenfc: it was cut short" in said.stderr and "nothing was called" in said.stderr
+
+
+@pytest.mark.parametrize("word", ["--dry-run", "--emit-c", "--calls=3", "--from=3", "--twist=1"])
+def test_guided_run_chooses_its_calls_itself(program, tmp_path, word):
+    said = run(program, "--guided", str(tmp_path / "new"), word)
+    assert said.returncode == 2, said
+    assert word.split("=")[0] in said.stderr and not (tmp_path / "new").exists()
+
+
+def test_twist_varies_arguments_and_no_operation(program):
+    plain = calls(program, "-s", "6", "-l", "2000", "-o", "domctl.max_mem")
+    twisted = calls(program, "-s", "6", "-l", "2000", "-o", "domctl.max_mem", "--twist", "9")
+    names = re.compile(r"\.u\.\w+$|^hypercall", re.MULTILINE)
+    pairs = [(names.search(a), names.search(b)) for a, b in zip(plain, twisted)]
+    assert all(a and b and a[0] == b[0] for a, b in pairs)
+    changed = sum(a != b for a, b in zip(plain, twisted))
+    assert 0.2 < changed / len(plain) < 0.3
+    assert calls(program, "-s", "6", "-l", "50", "--twist", "0") == calls(
+        program, "-s", "6", "-l", "50"
+    )
