@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import random
-import re
 import signal
 import subprocess
 import threading
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Callable, Iterator
 
 import pytest
+from verdict_forms import told
 
 SOURCE = Path(__file__).resolve().parents[2] / "payloads/balloon"
 FOLDER = "sys/devices/system/xen_memory/xen_memory0"
@@ -102,22 +102,6 @@ def test_moves_with_a_driver(program, tree):
     figures = {line["name"]: line["unit"] for line in lines if line["type"] == "figure"}
     assert figures == {"balloon-down": "MB/s", "balloon-up": "MB/s"}
     assert tree.target == START_KB
-
-
-def told(form: str, output: str) -> dict[str, str]:
-    """Names and statuses, from any of the three forms."""
-    if form == "--json":
-        lines = [json.loads(line) for line in output.splitlines()]
-        return {line["name"]: line["status"] for line in lines if line["type"] == "result"}
-    if form == "--ktap":
-        rows = re.findall(r"^(ok|not ok) \d+ (\S+)(?: # (SKIP|ERROR))?", output, re.M)
-        return {
-            name: {"SKIP": "skip", "ERROR": "error"}.get(mark, "pass" if ok == "ok" else "fail")
-            for ok, name, mark in rows
-        }
-    words = {"passed": "pass", "FAILED": "fail", "skipped": "skip", "ERROR": "error"}
-    rows = re.findall(r"^(\S+): (passed|FAILED|skipped|ERROR)\b", output, re.M)
-    return {name: words[word] for name, word in rows}
 
 
 def test_three_forms_tell_the_same(program, tree):

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from verdict_forms import told
 
 SOURCE = Path(__file__).resolve().parents[2] / "payloads/privops"
 
@@ -46,6 +47,22 @@ def test_operation_of_another_role_is_a_skip(program):
     said = run(program, "--role", "kvm-guest", "--ktap", "createdomain")
     assert said.returncode == 77, said
     assert "# SKIP there is no such operation in a KVM guest" in said.stdout
+
+
+def test_three_forms_tell_the_same(program, tmp_path):
+    """Of a guest whose host shares its libvirt's folder."""
+    (tmp_path / "share/etc/libvirt/qemu").mkdir(parents=True)
+    mounts = tmp_path / "proc/self/mounts"
+    mounts.parent.mkdir(parents=True)
+    mounts.write_text(f"tag {tmp_path}/share virtiofs rw 0 0\n")
+    names = ["--root", tmp_path, "--role", "kvm-guest", "createdomain", "host-files"]
+    found = {}
+    for form in ("", "--ktap", "--json"):
+        said = run(program, *form.split(), *names)
+        assert said.returncode == 1 and f"{tmp_path}/share/etc/libvirt/qemu" in said.stdout, said
+        found[form] = told(form, said.stdout)
+    assert found[""] == {"createdomain": "skip", "host-files": "fail"}
+    assert found[""] == found["--ktap"] == found["--json"]
 
 
 @pytest.mark.parametrize(
