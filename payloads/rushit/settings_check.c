@@ -1,4 +1,5 @@
 #include <ctype.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -125,6 +126,19 @@ static void check_port(const struct settings *s, const struct program_spec *prog
 			      option, port, most, inet ? ", or a service's name" : "");
 }
 
+/* Better now than after an hour of measuring. */
+static void check_file(const struct settings *s, const struct program_spec *program,
+		       const char *option, const char *path)
+{
+	FILE *file = path && !s->dry_run ? fopen(path, "a") : NULL;
+
+	if (path && !s->dry_run && !file)
+		options_error(program, "--%s cannot be '%s': %s; name a file that can be written",
+			      option, path, strerror(errno));
+	if (file)
+		fclose(file);
+}
+
 static void check_client(const struct settings *s, const struct program_spec *program)
 {
 	if (s->client && s->num_flows < s->num_threads)
@@ -147,6 +161,8 @@ void settings_check(struct settings *s, const struct program_spec *program)
 	check_port(s, program, "control-port", s->control_port);
 	check_port(s, program, "port", s->port);
 	check_client(s, program);
+	check_file(s, program, "all-samples", s->all_samples);
+	check_file(s, program, "hgrm", s->hgrm);
 	if (s->pin_cpu && s->pin_numa)
 		options_error(program, "--pin-cpu and --pin-numa exclude each other; give one");
 	if (s->kind == KIND_PACKETS && s->transport == TRANSPORT_INET && s->buffer_size > 65507)

@@ -82,6 +82,17 @@ BAD = [
         "--control-port cannot be '70000'; write a number from 1 to 65535, or a service's name",
     ),
     ("tcp_rr", "-P 0", "--port cannot be '0'; write a number from 1 to 65535, or a service's name"),
+    (
+        "tcp_rr",
+        "-A/nonexistent/x",
+        "--all-samples cannot be '/nonexistent/x': No such file or directory; name a file that can "
+        "be written",
+    ),
+    (
+        "tcp_rr",
+        "-c --hgrm /",
+        "--hgrm cannot be '/': Is a directory; name a file that can be written",
+    ),
     ("unix_rr", "-P x", f"--port cannot be 'x'; {NUMBER}1 to 4294967294"),
     ("tcp_rr", "--until 0", "--until cannot be '0'; write a percentage as 1%"),
     ("tcp_rr", "-c --until 101%", "--until cannot be '101%'; write a percentage as 1%"),
