@@ -13,6 +13,8 @@
 #include "privcmd.h"
 #include "xenabi.h"
 
+#define BARE_NS 1000000000ull
+
 static volatile sig_atomic_t stopped;
 static struct privcmd privcmd;
 static char *console_page;
@@ -120,6 +122,21 @@ int door_privcmd_open(struct door *door)
 void *door_privcmd_pages(size_t count)
 {
 	return privcmd_buffer(&privcmd, count);
+}
+
+double door_privcmd_bare_rate(void)
+{
+	uint64_t begin = clock_ns(), end = begin, calls = 0;
+
+	while (end - begin < BARE_NS && !stopped) {
+		for (int i = 0; i < 100; i++)
+			if (privcmd_call(&privcmd, __HYPERVISOR_xen_version, XENVER_version, 0, 0,
+					 0, 0) <= 0)
+				return 0;
+		calls += 100;
+		end = clock_ns();
+	}
+	return end > begin ? (double)calls * 1e9 / (double)(end - begin) : 0;
 }
 
 static void no_mark(struct door *door, const char *text, size_t size)

@@ -18,6 +18,7 @@
 #include "options.h"
 #include "plan.h"
 #include "seed.h"
+#include "timed.h"
 
 #define FLAG_FILE "/etc/xentest/fuzzing-allowed"
 #define SEED_CHOSEN INT64_MIN
@@ -26,7 +27,7 @@ static struct {
 	int64_t seed, loops, from, to, seconds, twist;
 	const char *only, *role, *release, *calls, *replay, *save, *guided;
 	unsigned int allow;
-	bool list, emit, dry_run, quiet, own_machine, json, ktap;
+	bool list, emit, dry_run, quiet, own_machine, json, ktap, bare;
 } options = {
 	.seed = SEED_CHOSEN,
 	.loops = -1,
@@ -35,6 +36,7 @@ static struct {
 };
 
 static bool counted;	/* by the hypervisor: see counters.h */
+static double bare_rate;
 
 static const char *parse_allow(const char *value, void *into)
 {
@@ -88,6 +90,8 @@ static const struct option_spec option_list[] = {
 	  .help = "say what would be called, and call nothing; needs no Xen" },
 	{ .name = "quiet", .letter = 'q', .flag = &options.quiet,
 	  .help = "say only what failed; much faster" },
+	{ .name = "bare", .flag = &options.bare,
+	  .help = "first measure hypercalls with nothing around them, for --json and --ktap" },
 	{ .name = "i-own-this-machine", .flag = &options.own_machine,
 	  .help = "run although " FLAG_FILE " does not exist" },
 	{ .name = "json", .flag = &options.json,
@@ -225,6 +229,13 @@ static void tell_figures(const struct outcome *o, const char *before)
 	fputs(before, stdout);
 	json_figure(stdout, "xenfc hypercalls", (double)o->hypercalls / seconds, "calls/s",
 		    "higher");
+	if (options.bare) {
+		fputs(before, stdout);
+		json_figure(stdout, "bare hypercalls", bare_rate, "calls/s", "higher");
+		fputs(before, stdout);
+		json_figure(stdout, "xenfc hypercalls alone", (double)timed_rate(o), "calls/s",
+			    "higher");
+	}
 	if (!counted)
 		return;
 	fputs(before, stdout);
@@ -307,6 +318,8 @@ static void check_words(void)
 		options_error(&program,
 			      "%s calls nothing, so there is no verdict; leave out --ktap and --json",
 			      options.emit ? "--emit-c" : "--dry-run");
+	if (options.bare && (dry || (!options.ktap && !options.json)))
+		options_error(&program, "--bare is for the figures of --ktap and --json");
 	if (options.guided && (dry || options.calls || options.replay || options.save ||
 			       options.from || options.to >= 0 || options.twist))
 		options_error(&program, "--guided chooses and keeps the calls itself; leave out "
@@ -347,6 +360,10 @@ int main(int argc, char **argv)
 		environment_write(stdout, program.name, argv);
 	if (options.emit)
 		emit_begin(&plan);
+	if (options.bare) {
+		bare_rate = door_privcmd_bare_rate();
+		timed_begin(&door);
+	}
 	status = xenfc_main(&door, &plan, &outcome);
 	if (options.emit)
 		emit_end();

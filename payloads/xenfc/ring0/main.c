@@ -2,7 +2,7 @@
  * xenfc.elf: the fuzzer as a PV kernel, in the place of dom0's or as a guest's.
  *
  * Command line: the words of plan.h; `calls=3,7-9` makes only these calls; `bare` measures
- * hypercalls with nothing around them first; `coverage` tells what the hypervisor counted
+ * hypercalls with nothing around them first, and how fast the run's own would be alone; `coverage` tells what the hypervisor counted
  * during the run.  With `guest` (or `guest=coverage`) as the first word, the rest is done by
  * an unprivileged guest that is built of the same kernel.  Ends with KTAP, a "Test result:" line and a shutdown.
  */
@@ -12,6 +12,7 @@
 
 #include "../freestanding.h"
 #include "../plan.h"
+#include "../timed.h"
 #include "bare.h"
 #include "clock.h"
 #include "console.h"
@@ -155,8 +156,13 @@ static void fuzz(const struct start_info *info)
 	must(door_ring0_open(&door));
 	if (extras.coverage)
 		must(coverage_reset());
+	if (extras.bare)
+		timed_begin(&door);
 	status = xenfc_main(&door, &plan, &outcome);
 	say_rate(&outcome);
+	if (extras.bare)
+		say_figure("xenfc ring-0 hypercalls alone", timed_rate(&outcome), "calls/s",
+			   "higher");
 	if (extras.coverage)
 		must(coverage_tell());
 	shutdown_with(status, outcome.reason);
