@@ -151,10 +151,11 @@ def started_to_move(program: str, tree: Tree) -> subprocess.Popen[str]:
     return process
 
 
-def children(process: subprocess.Popen[str]) -> dict[str, int]:
-    """The keeper and the scenarios, by name."""
+def children(process: subprocess.Popen[str]) -> tuple[int, int]:
+    """The keeper and the scenarios: the order in which they are made."""
     numbers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    return {Path(f"/proc/{n}/comm").read_text().strip(): int(n) for n in numbers}
+    keeper, scenarios = map(int, numbers)
+    return keeper, scenarios
 
 
 @pytest.mark.parametrize("word", ["TERM", "HUP", "INT"])
@@ -167,7 +168,7 @@ def test_interrupted_run_puts_the_target_back(program, tree, word):
 
 def test_killed_scenario_puts_the_target_back(program, tree):
     process = started_to_move(program, tree)
-    os.kill(children(process)["balloon"], signal.SIGKILL)
+    os.kill(children(process)[1], signal.SIGKILL)
     assert "killed by signal 9" in process.communicate(timeout=LIMIT)[1]
     assert (process.returncode, tree.target) == (99, START_KB)
 
@@ -181,7 +182,7 @@ def test_killed_supervisor_is_replaced(program, tree):
 
 def test_killed_keeper_is_not_missed(program, tree):
     process = started_to_move(program, tree)
-    os.kill(children(process)["keeper"], signal.SIGKILL)
+    os.kill(children(process)[0], signal.SIGKILL)
     process.terminate()
     assert "the old target was put back" in process.communicate(timeout=LIMIT)[1]
     assert (process.returncode, tree.target) == (99, START_KB)
@@ -196,7 +197,7 @@ def test_killed_at_any_moment(program, tree, seed):
         for _ in range(chance.randrange(1, 30)):
             now = tree.target
             until(lambda: tree.target != now, "it does not move")
-        victim = chance.choice([process.pid, children(process)["balloon"]])
+        victim = chance.choice([process.pid, children(process)[1]])
         os.kill(victim, signal.SIGKILL)
         process.communicate(timeout=LIMIT)
     assert process.returncode in (-signal.SIGKILL, 99) and tree.target == START_KB, seed
