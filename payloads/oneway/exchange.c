@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 
 #include "blocking.h"
+#include "watchdog.h"
 
 #define ANSWER 's'
 
@@ -59,36 +60,66 @@ static void *new_message(const struct exchange_plan *plan, struct why *why)
 }
 
 /* TCP must not hold a message back until the one before is acknowledged. */
-static int begin(int fd, const struct exchange_plan *plan, struct why *why)
+static void begin(int fd)
 {
 	int one = 1;
 
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	return blocking_begin(fd, plan->limit_ms, why);
+}
+
+static void advance(struct exchange *e)
+{
+	__atomic_store_n(&e->done, e->done + 1, __ATOMIC_RELAXED);
+}
+
+typedef int exchange_loop(int fd, const struct exchange_plan *plan, struct exchange *e,
+			  uint64_t *message, struct why *why);
+
+/* Messages whose waits have no timers: a watchdog ends what hangs. */
+static int run_watched(exchange_loop *loop, int fd, const struct exchange_plan *plan,
+		       struct exchange *e, uint64_t *message, struct why *why)
+{
+	struct watchdog dog;
+	int status;
+
+	if (blocking_begin(fd, 0, why) ||
+	    watchdog_start(&dog, fd, &e->done, plan->limit_ms, why))
+		return -1;
+	status = loop(fd, plan, e, message, why);
+	if (watchdog_stop(&dog) && status)
+		why_set(why, "nothing came, or only a part, within the time limit");
+	return status || blocking_begin(fd, plan->limit_ms, why) ? -1 : 0;
+}
+
+static int serve(int fd, const struct exchange_plan *plan, struct exchange *e,
+		 uint64_t *message, struct why *why)
+{
+	const char answer = ANSWER;
+	int cpu = -1;
+
+	for (size_t i = 0; i < plan->count; i++) {
+		if (blocking_read(fd, message, plan->size, why) <= 0)
+			return -1;
+		/* Before the answer: it is no part of the way here. */
+		e->received[i] = stamp_end(plan->clock);
+		if (blocking_write(fd, &answer, 1, why))
+			return -1;
+		e->sent[i] = message[0];
+		e->intended[i] = plan->size >= SMALLEST_OPEN_MESSAGE ? message[1] : 0;
+		advance(e);
+		notice_migration(e, &cpu);
+	}
+	return 0;
 }
 
 int exchange_serve(int fd, const struct exchange_plan *plan, struct exchange *e, struct why *why)
 {
-	const char answer = ANSWER;
 	uint64_t *message = new_message(plan, why);
-	int status = -1, cpu = -1;
+	int status = -1;
 
-	if (!message || begin(fd, plan, why))
-		goto out;
-	for (size_t i = 0; i < plan->count; i++) {
-		if (blocking_read(fd, message, plan->size, why) <= 0)
-			goto out;
-		/* Before the answer: it is no part of the way here. */
-		e->received[i] = stamp_end(plan->clock);
-		if (blocking_write(fd, &answer, 1, why))
-			goto out;
-		e->sent[i] = message[0];
-		e->intended[i] = plan->size >= SMALLEST_OPEN_MESSAGE ? message[1] : 0;
-		e->done = i + 1;
-		notice_migration(e, &cpu);
-	}
-	status = 0;
-out:
+	begin(fd);
+	if (message)
+		status = run_watched(serve, fd, plan, e, message, why);
 	free(message);
 	return status;
 }
@@ -119,7 +150,7 @@ static int ask_closed(int fd, const struct exchange_plan *plan, struct exchange 
 		e->intended[i] = 0;
 		if (check_answer(answer, why))
 			return -1;
-		e->done = i + 1;
+		advance(e);
 		notice_migration(e, &cpu);
 	}
 	return 0;
@@ -198,12 +229,14 @@ int exchange_ask(int fd, const struct exchange_plan *plan, struct exchange *e, s
 	uint64_t *message = new_message(plan, why);
 	int status = -1;
 
-	if (message && !begin(fd, plan, why)) {
-		/* Timers as exact as the kernel can: it may be 50 us late otherwise. */
-		prctl(PR_SET_TIMERSLACK, 1);
-		status = plan->rate > 0 ? ask_open(fd, plan, e, message, why)
-					: ask_closed(fd, plan, e, message, why);
-	}
+	begin(fd);
+	/* Timers as exact as the kernel can: it may be 50 us late otherwise. */
+	prctl(PR_SET_TIMERSLACK, 1);
+	if (message && plan->rate > 0)
+		status = blocking_begin(fd, plan->limit_ms, why) ||
+			 ask_open(fd, plan, e, message, why) ? -1 : 0;
+	else if (message)
+		status = run_watched(ask_closed, fd, plan, e, message, why);
 	free(message);
 	return status;
 }
