@@ -1,0 +1,157 @@
+"""From a machine that died under the fuzzer to the words that do it again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from xentest import fuzzed, reproduce
+from xentest.verdict import console
+
+# As the serial console had it when seed 1 met a hypervisor with a planted bug.
+CRASH = """\
+[   41.873521] xentest: START dom0 6-xenfc\r
+XENFC seed 1 call 0\r
+XENFC seed 1 call 4096\r
+(XEN) ----[ Xen-4.17.5  x86_64  debug=n  Not tainted ]----\r
+(XEN) CPU:    0\r
+(XEN) RIP:    e008:[<ffff82d04031d8c5>] put_page_from_l1e+0x1b3/0x1c2\r
+(XEN) rax: 0000000000000000   rbx: ffff83001fbdb000   rcx: 0000000000000000\r
+(XEN) Xen call trace:\r
+(XEN)    [<ffff82d04031d8c5>] R put_page_from_l1e+0x1b3/0x1c2\r
+(XEN)    [<ffff82d04024c9a0>] S do_domctl+0x110/0x150\r
+(XEN) \r
+(XEN) ****************************************\r
+(XEN) Panic on CPU 0:\r
+(XEN) FATAL PAGE FAULT\r
+(XEN) ****************************************\r
+"""
+STUB = """#!/bin/sh
+echo "$*" >> {folder}/asked
+{does}
+"""
+
+
+def test_the_reason_names_seed_call_and_the_command():
+    finding = console.cause(CRASH)
+    reason = fuzzed.explained(finding.title, CRASH)
+    assert reason.startswith("Xen panic: Panic on CPU 0: FATAL PAGE FAULT; ")
+    assert "seed 1 call 4096 to 8191" in reason
+    assert "payloads/xenfc/ring0/minimise 1 --until to=8191" in reason
+
+
+def test_the_excerpt_alone_still_tells():
+    """Between two boots only the excerpt of the console is kept."""
+    finding = console.cause(CRASH)
+    assert fuzzed.last_mark(finding.excerpt) is None  # or this test shows nothing
+    excerpt = fuzzed.kept(finding.excerpt, CRASH)
+    again = console.cause(excerpt)
+    assert again.title == finding.title
+    assert fuzzed.explained(again.title, excerpt) == fuzzed.explained(finding.title, CRASH)
+
+
+def test_a_twist_is_part_of_the_place():
+    mark = fuzzed.last_mark(CRASH.replace("seed 1 call", "seed 1 twist 9 call"))
+    assert mark == fuzzed.Mark(1, 4096, 9)
+    assert "twist=9" in mark.command
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        CRASH.replace("XENFC", "XENFX"),
+        CRASH.replace("(XEN) CPU:", "[   50.1] xentest: END dom0 6-xenfc pass\n(XEN) CPU:"),
+        CRASH.replace("(XEN) CPU:", "[   50.1] xentest: START dom0 7-ltp\n(XEN) CPU:"),
+    ],
+)
+def test_what_the_fuzzer_did_not_do_is_not_blamed_on_it(text):
+    assert fuzzed.last_mark(text) is None
+    assert fuzzed.explained("Xen panic", text) == "Xen panic"
+    assert fuzzed.kept("excerpt", text) == "excerpt"
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run with one result; the folder of the result."""
+
+    def make(status: str, reason: str, test: str = "xenfc") -> Path:
+        folder = tmp_path / "run/domains/dom0/6-xenfc"
+        folder.mkdir(parents=True, exist_ok=True)
+        facts = {"status": status, "reason": reason, "test": test}
+        (folder / "result.json").write_text(json.dumps(facts))
+        (tmp_path / "xen").write_bytes(b"hypervisor")
+        return folder
+
+    return make
+
+
+def stub(tmp_path: Path, does: str) -> Path:
+    path = tmp_path / "minimise"
+    path.write_text(STUB.format(folder=tmp_path, does=does))
+    path.chmod(0o755)
+    return path
+
+
+FOUND = """echo '{"seed": 1, "what": "the hypervisor crashed", "words": "calls=3,7", "boots": 5}'"""
+
+
+def words(tmp_path: Path, *more: str) -> list[str]:
+    return [str(tmp_path / "run"), "--xen", str(tmp_path / "xen"),
+            "--minimise", str(tmp_path / "minimise"), *more]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "status, reason, until",
+    [
+        ("crash", fuzzed.explained("died: Xen panic", CRASH), "to=8191"),
+        ("fail", "hypercalls: seed 1 call 43 domctl.pausedomain: errno=0, unexpected", "to=43"),
+        ("fail", "seed 1 up to call 8191: a destroyed domain is still there", "to=8191"),
+        ("fail", "seed 1 twist 9 call 43 domctl.x: errno=0, unexpected", "to=43 twist=9"),
+    ],
+)
+def test_reproducer_is_written_beside_the_result(tmp_path, run, status, reason, until):
+    folder = run(status, reason)
+    stub(tmp_path, FOUND)
+    assert reproduce.main(words(tmp_path)) == 0
+    assert (tmp_path / "asked").read_text() == f"1 --json --xen {tmp_path}/xen --until {until}\n"
+    said = (folder / "reproducer.txt").read_text()
+    assert said.startswith("boot seed=1 ") and "calls=3,7\nthe hypervisor crashed\n" in said
+    assert reproduce.main(words(tmp_path)) == 0  # it is there: nothing is booted again
+    assert len((tmp_path / "asked").read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "status, reason, test",
+    [
+        ("pass", "seed 1 call 43", "xenfc"),
+        ("crash", "Xen panic", "xenfc"),
+        ("fail", "seed 1 call 43", "other"),
+    ],
+)
+def test_other_results_are_left_alone(tmp_path, run, status, reason, test):
+    run(status, reason, test)
+    stub(tmp_path, FOUND)
+    assert reproduce.main(words(tmp_path)) == 0
+    assert not (tmp_path / "asked").exists()
+
+
+def test_what_does_not_happen_again_is_said(tmp_path, run, capsys):
+    folder = run("fail", "seed 1 call 43 domctl.x")
+    stub(tmp_path, "exit 1")
+    assert reproduce.main(words(tmp_path)) == 1
+    assert "does not do it again" in "".join(capsys.readouterr())
+    assert not (folder / "reproducer.txt").exists()
+
+
+@pytest.mark.parametrize(
+    "does, more", [("exit 99", []), ("exec sleep 60", ["--budget", "0.2"]), ("echo '{}'", [])]
+)
+def test_tries_that_fail_are_no_result(tmp_path, run, does, more):
+    folder = run("crash", "xenfc was at seed 1 call 0 to 4095")
+    stub(tmp_path, does)
+    with pytest.raises(reproduce.BrokenError):
+        reproduce.main(words(tmp_path, *more))
+    assert not (folder / "reproducer.txt").exists()
