@@ -45,10 +45,10 @@ def until_it_listens(port: str) -> socket.socket:
 
 # What a client says, whether it then hangs up, and what the server says of it.
 CLIENTS = [
-    ("welcomed, then silent", message(HELLO), False, "say within 6 s that it began to measure"),
+    ("welcomed, then silent", message(HELLO), False, "say within 5 s that it began to measure"),
     ("STOP before START", message(HELLO) + message(STOP), False, "that it began to measure"),
     ("half a START", message(HELLO) + message(START)[:99], False, "that it began to measure"),
-    ("started, then silent", message(HELLO) + message(START), False, "within 6 s that it ended"),
+    ("started, then silent", message(HELLO) + message(START), False, "within 5 s that it ended"),
     ("half a STOP", message(HELLO) + message(START) + message(STOP)[:1], False, "that it ended"),
     ("welcomed, then gone", message(HELLO), True, "mid-run"),
     ("started, then gone", message(HELLO) + message(START), True, "mid-run"),
@@ -61,11 +61,12 @@ CLIENTS = [
 
 
 def test_clients_that_stall_or_lie(pair):
-    """Each has a server of its own, which ends by itself and says why."""
+    """Each has a server of its own, which ends by itself and says why; the slow share one."""
+    slow = SlowOnes(pair())
     runs = []
     for name, said, hangs_up, words in CLIENTS:
         both = pair()
-        server = both.start("--patience", "5", "-H", "127.0.0.1", "-I", "0.1")
+        server = both.start("--patience", "4", "-H", "127.0.0.1", "-I", "0.1")
         connection = until_it_listens(both.control)
         connection.sendall(said)
         if hangs_up:
@@ -75,6 +76,7 @@ def test_clients_that_stall_or_lie(pair):
         ended = Ended(server)
         connection.close()
         assert ended.status == 99 and words in ended.err, (name, ended)
+    slow.are_shown_out()
 
 
 def drip(connection: socket.socket) -> None:
@@ -87,21 +89,25 @@ def drip(connection: socket.socket) -> None:
         pass
 
 
-def test_the_slow_are_shown_out(pair):
-    """Silent, in the middle of a message, dripping: all are closed, and a client still comes."""
-    both = pair()
-    server = both.server()
-    slow = [until_it_listens(both.control) for _ in range(3)]
-    slow[1].sendall(message(HELLO)[:255])
-    threading.Thread(target=drip, args=(slow[2],), daemon=True).start()
-    for connection in slow:
-        try:
-            assert connection.recv(1000) == b"", "it was welcomed"
-        except ConnectionResetError:
-            pass
-    ended = Ended(both.client())
-    assert ended.status == 0, ended
-    assert Ended(server).number("invalid_secret_count") == 3
+class SlowOnes:
+    """Silent, in the middle of a message, dripping."""
+
+    def __init__(self, both: Pair) -> None:
+        self.both, self.server = both, both.server()
+        self.connections = [until_it_listens(both.control) for _ in range(3)]
+        self.connections[1].sendall(message(HELLO)[:255])
+        threading.Thread(target=drip, args=(self.connections[2],), daemon=True).start()
+
+    def are_shown_out(self) -> None:
+        """All are closed, and a client still comes."""
+        for connection in self.connections:
+            try:
+                assert connection.recv(1000) == b"", "it was welcomed"
+            except ConnectionResetError:
+                pass
+        ended = Ended(self.both.client())
+        assert ended.status == 0, ended
+        assert Ended(self.server).number("invalid_secret_count") == 3
 
 
 def says(*parts: bytes) -> Callable[[socket.socket], None]:
@@ -137,7 +143,7 @@ SERVERS: list[tuple[str, Callable[[socket.socket], None], bool, str]] = [
     ("out of turn", says(message(RESULT)), True, "message 6 where 2 was due"),
     ("twice", says(message(WELCOME) * 2), True, "message 2 at the wrong time"),
     ("no data port", says(message(WELCOME)), False, "cannot connect to 127.0.0.1:"),
-    ("never a result", says(message(WELCOME)), True, "sent no result within 4 s"),
+    ("never a result", says(message(WELCOME)), True, "sent no result within 3 s"),
     ("leaves", leaves, True, "mid-run"),
     ("leaves later", leaves_when_measuring, True, "mid-run"),
 ]
@@ -153,7 +159,7 @@ def test_servers_that_stall_or_lie(pair):
         both.control = str(control.getsockname()[1])
         data = socket.create_server(("127.0.0.1", 0)) if has_data_port else None
         both.data = str(data.getsockname()[1]) if data else free_ports(1)[0]
-        client = both.client("-H", "127.0.0.1", "--patience", "4", "-I", "0.1")
+        client = both.client("-H", "127.0.0.1", "--patience", "3", "-I", "0.1")
         connection = control.accept()[0]
         connection.settimeout(LIMIT)
         threading.Thread(target=serve, args=(connection,), daemon=True).start()

@@ -156,7 +156,6 @@ def test_zerocopy_tells_what_was_copied(pair):
     """Over the loopback that is all of it."""
     _, other = pair("tcp_stream").run("", "-Z")
     assert other.status == 0 and other.number("zerocopy_copied") > 0, other
-    assert "zerocopy_copied" not in pair("tcp_stream").run("", "")[1].keys
 
 
 FLAGS = """
@@ -221,7 +220,6 @@ LINE = r" +\d\.\d s +\d+ transactions/s +\d+\.\d\d Mbit/s"
 def test_progress_is_a_line_each_interval(pair):
     _, other = pair("tcp_rr").run("", "--progress -I 0.25")
     assert re.fullmatch(rf"(?:{LINE}\n)+", other.err), other
-    assert not pair("tcp_rr").run("", "-I 0.25")[1].err, "a log is not asked for"
 
 
 def test_progress_on_a_terminal_is_one_moving_line(pair):
@@ -327,7 +325,7 @@ def test_lost_and_late_datagrams_do_not_end_a_flow(pair):
     servers = [lossy.server(), slow.server()]
     relays = [Relay(lossy.data, lose=1), Relay(slow.data, delay=1.3)]
     lossy.data, slow.data = relays[0].port, relays[1].port
-    clients = [both.client("-H", "127.0.0.1", "-l", "5") for both in (lossy, slow)]
+    clients = [both.client("-H", "127.0.0.1", "-l", "4") for both in (lossy, slow)]
     ends = [Ended(process) for process in (*clients, *servers)]
     assert [end.status for end in ends] == [0, 0, 0, 0], ends
     assert ends[0].number("lost") >= 1 and ends[1].number("lost") >= 1, ends
