@@ -87,7 +87,7 @@ static int run_watched(exchange_loop *loop, int fd, const struct exchange_plan *
 		return -1;
 	status = loop(fd, plan, e, message, why);
 	if (watchdog_stop(&dog) && status)
-		why_set(why, "nothing came, or only a part, within the time limit");
+		watchdog_explain(why);
 	return status || blocking_begin(fd, plan->limit_ms, why) ? -1 : 0;
 }
 

@@ -9,6 +9,7 @@
 #include "guest.h"
 #include "protocol.h"
 #include "stream.h"
+#include "watchdog.h"
 
 static const char *const names[SOCKETS] = {
 	[SOCKET_CONTROL] = "control",
@@ -35,19 +36,37 @@ static int connect_all(const struct address *host, uint64_t limit_ms, int *fds, 
 	return 0;
 }
 
-/* Every packet back, until the host closes. */
-static int echo(int fd, struct why *why)
+/* Every packet back, until the host closes: 0, or -1 with `why`. */
+static int echo_packets(int fd, size_t *done, struct why *why)
 {
 	char page[BENCHMARK_PAGE];
 
 	for (;;) {
 		ssize_t n = blocking_read(fd, page, sizeof(page), why);
 
-		if (!n)
-			return 0;
-		if (n < 0 || blocking_write(fd, page, sizeof(page), why))
-			return guest_failed(why, "echo packets");
+		if (n <= 0)
+			return (int)n;
+		if (blocking_write(fd, page, sizeof(page), why))
+			return -1;
+		__atomic_store_n(done, *done + 1, __ATOMIC_RELAXED);
 	}
+}
+
+/* Without a timer for each wait, which would be a part of what the host measures. */
+static int echo(int fd, uint64_t limit_ms, struct why *why)
+{
+	struct watchdog dog;
+	size_t done = 0;
+	int status;
+
+	if (blocking_begin(fd, 0, why) || watchdog_start(&dog, fd, &done, limit_ms, why))
+		return -1;
+	status = echo_packets(fd, &done, why);
+	if (watchdog_stop(&dog)) {
+		watchdog_explain(why);
+		status = -1;
+	}
+	return status ? guest_failed(why, "echo packets") : 0;
 }
 
 static int announce(int control, unsigned char magic, struct why *why)
@@ -143,7 +162,7 @@ static int run(const struct address *host, const struct volume *v, uint64_t limi
 {
 	struct stream single;
 
-	if (connect_all(host, limit_ms, fds, why) || echo(fds[SOCKET_LATENCY], why) ||
+	if (connect_all(host, limit_ms, fds, why) || echo(fds[SOCKET_LATENCY], limit_ms, why) ||
 	    bidirectional(fds, v, limit_ms, why) ||
 	    announce(fds[SOCKET_CONTROL], MAGIC_UNIDIRECTIONAL, why))
 		return -1;

@@ -6,6 +6,7 @@
 #include "blocking.h"
 #include "perf.h"
 #include "stream.h"
+#include "watchdog.h"
 
 #define MIB (1024.0 * 1024.0)
 
@@ -86,24 +87,40 @@ static int check_corruption(struct perf_run *p, struct perf_results *r, struct w
 	return 0;
 }
 
-static int measure_latency(struct perf_run *p, struct perf_results *r, struct why *why)
+/* Without a timer for each wait, which would be a part of what is measured. */
+static int measure_packets(struct perf_run *p, struct perf_results *r, struct why *why)
 {
 	int fd = p->fds[SOCKET_LATENCY];
 	char page[BENCHMARK_PAGE], back[BENCHMARK_PAGE];
+	size_t done = 0, all = p->volume.packets;
+	struct watchdog dog;
 
-	if (blocking_begin(fd, p->packet_limit_ms, why) || check_corruption(p, r, why))
-		return -1;
 	memset(page, FILL_BYTE, sizeof(page));
-	for (int64_t i = 0; i < p->volume.packets; i++) {
+	if (blocking_begin(fd, 0, why) ||
+	    watchdog_start(&dog, fd, &done, p->packet_limit_ms, why))
+		return -1;
+	while (done < all) {
 		uint64_t begin = clock_ns();
 
 		if (echo(fd, page, back, why))
-			return failed(why, "round trip latency, packet %lld", (long long)i + 1);
+			break;
 		append(&r->latency, (double)(clock_ns() - begin));
-		if ((i + 1) % 50 == 0 || i + 1 == p->volume.packets)
-			progress(p, "measuring round trip latency for ", i + 1, "packets",
-				 p->volume.packets);
+		__atomic_store_n(&done, done + 1, __ATOMIC_RELAXED);
+		if (done % 50 == 0 || done == all)
+			progress(p, "measuring round trip latency for ", done, "packets", all);
 	}
+	if (watchdog_stop(&dog) && done < all)
+		watchdog_explain(why);
+	return done < all ? failed(why, "round trip latency, packet %zu", done + 1) : 0;
+}
+
+static int measure_latency(struct perf_run *p, struct perf_results *r, struct why *why)
+{
+	int fd = p->fds[SOCKET_LATENCY];
+
+	if (blocking_begin(fd, p->packet_limit_ms, why) || check_corruption(p, r, why) ||
+	    measure_packets(p, r, why))
+		return -1;
 	/* The guest echoes until it sees the end. */
 	shutdown(fd, SHUT_RDWR);
 	return 0;

@@ -71,3 +71,8 @@ bool watchdog_stop(struct watchdog *w)
 	pthread_mutex_destroy(&w->lock);
 	return w->bit;
 }
+
+void watchdog_explain(struct why *why)
+{
+	why_set(why, "nothing came, or only a part, within the time limit");
+}

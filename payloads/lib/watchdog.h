@@ -1,9 +1,9 @@
 /*
  * Ends a connection on which nothing moves any more.  A time limit of the socket's own would be a
- * timer for each wait: on an idle virtual machine it costs a fifth of a round trip.
+ * timer for each wait, and so a part of what is measured.
  */
-#ifndef ONEWAY_WATCHDOG_H
-#define ONEWAY_WATCHDOG_H
+#ifndef XENTEST_WATCHDOG_H
+#define XENTEST_WATCHDOG_H
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -30,7 +30,8 @@ struct watchdog {
 int watchdog_start(struct watchdog *w, int fd, const size_t *progress, uint64_t limit_ms,
 		   struct why *why);
 
-/* Whether it has shut the connection down. */
+/* Whether it has shut the connection down; what failed then is explained by that. */
 bool watchdog_stop(struct watchdog *w);
+void watchdog_explain(struct why *why);
 
 #endif
