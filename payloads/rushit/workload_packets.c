@@ -61,17 +61,6 @@ static ssize_t one_through_hook(struct flow *flow, bool sends)
 	return 0;
 }
 
-/*
- * sendmmsg swallows the error that stopped it, such as that nobody listens there.  One
- * datagram alone brings it back.
- */
-static ssize_t find_trouble(struct flow *flow)
-{
-	ssize_t status = one_through_hook(flow, true);
-
-	return !status && flow_error_queue(flow) ? FLOW_ENDED : status;
-}
-
 static ssize_t send_some(struct flow *flow)
 {
 	struct worker *w = flow->worker;
@@ -85,7 +74,11 @@ static ssize_t send_some(struct flow *flow)
 	if (done < 0)
 		return flow_trouble(flow, "write");
 	account(flow, &b, done, &w->counters.bytes_written);
-	return (unsigned int)done < b.count ? find_trouble(flow) : 0;
+	/*
+	 * sendmmsg swallows the error that stopped it, such as that nobody listens there.  After
+	 * one datagram alone the next call gets it back.
+	 */
+	return (unsigned int)done < b.count ? one_through_hook(flow, true) : 0;
 }
 
 static ssize_t receive_some(struct flow *flow)
