@@ -183,9 +183,11 @@ static void step_alone(struct loop *l)
 	struct worker *w = l->w;
 	struct flow *flow = w->alone;
 	uint64_t before = w->activity;
+	int looks = l->look_us ? LOOKS : 1;
 
-	for (int looks = l->look_us ? LOOKS : 1; looks && w->alone && w->activity == before; looks--)
+	do {
 		flow->ready(flow, flow->events);
+	} while (--looks > 0 && w->alone && w->activity == before);
 	if (w->activity != before && !l->look_us)
 		return;
 	if (l->workload->check)
