@@ -40,9 +40,9 @@ LGUEST = """#!/bin/sh
 echo "$*" >> {folder}/log
 for last; do :; done
 words=$(echo "$last" | sed -n 's:.* -- --disk=/dev/vda \\(.*\\) eth0 .*:\\1:p')
+trap 'kill $!; echo ended >> {folder}/log; exit' TERM
 "$VIRTBENCH_CLIENT" $words
 # A guest that has halted, and a launcher that does not notice.
-trap 'kill $!; echo ended >> {folder}/log; exit' TERM
 sleep 100 &
 wait $!
 """
