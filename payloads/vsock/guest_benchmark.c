@@ -19,7 +19,8 @@ static const char *const names[SOCKETS] = {
 	[SOCKET_BIDIRECTIONAL] = "bidirectional",
 };
 
-static int connect_all(const struct address *host, uint64_t limit_ms, int *fds, struct why *why)
+static int connect_all(const struct address *host, const struct volume *v, uint64_t limit_ms,
+		       int *fds, struct why *why)
 {
 	const struct address to = endpoint_at(host, BENCHMARK_HOST_PORT);
 	const struct address any = endpoint_any(host);
@@ -29,7 +30,9 @@ static int connect_all(const struct address *host, uint64_t limit_ms, int *fds, 
 
 		fds[i] = transport_connect_patiently(&to, &here, SOCK_STREAM,
 						     deadline_in_ms(limit_ms), why);
-		if (fds[i] < 0 || blocking_begin(fds[i], limit_ms, why))
+		if (fds[i] < 0 || blocking_begin(fds[i], limit_ms, why) ||
+		    (i >= SOCKET_UNIDIRECTIONAL &&
+		     stream_set_buffer(fds[i], (uint64_t)v->buffer, why)))
 			return guest_failed(why, "connect the %s socket from port %d", names[i],
 					    BENCHMARK_GUEST_PORT(i));
 	}
@@ -162,7 +165,7 @@ static int run(const struct address *host, const struct volume *v, uint64_t limi
 {
 	struct stream single;
 
-	if (connect_all(host, limit_ms, fds, why) || echo(fds[SOCKET_LATENCY], limit_ms, why) ||
+	if (connect_all(host, v, limit_ms, fds, why) || echo(fds[SOCKET_LATENCY], limit_ms, why) ||
 	    bidirectional(fds, v, limit_ms, why) ||
 	    announce(fds[SOCKET_CONTROL], MAGIC_UNIDIRECTIONAL, why))
 		return -1;

@@ -303,6 +303,9 @@ static int measure_multi(struct perf_run *p, struct perf_results *r, struct why 
 
 int perf_measure(struct perf_run *p, struct perf_results *r, struct why *why)
 {
+	for (int i = SOCKET_UNIDIRECTIONAL; i < SOCKETS; i++)
+		if (stream_set_buffer(p->fds[i], (uint64_t)p->volume.buffer, why))
+			return -1;
 	return measure_latency(p, r, why) || measure_bidirectional(p, r, why) ||
 	       measure_single(p, r, why) || measure_multi(p, r, why) ? -1 : 0;
 }

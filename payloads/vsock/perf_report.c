@@ -152,6 +152,7 @@ void perf_write_json(FILE *out, struct perf_results *r, const struct volume *v)
 	json_string(&j, "data_corruption", corruption_word(r));
 	json_int(&j, "transfer_bytes", v->bytes);
 	json_int(&j, "segment_bytes", v->segment);
+	json_int(&j, "buffer_bytes", v->buffer);
 	write_record(&j, "round_trip_page", &r->latency, "ns");
 	write_record(&j, "tx_throughput", &r->tx, "MiB/s");
 	write_record(&j, "rx_throughput", &r->rx, "MiB/s");

@@ -6,7 +6,24 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include <linux/vm_sockets.h>
+
 #include "protocol.h"
+
+int stream_set_buffer(int fd, uint64_t bytes, struct why *why)
+{
+	struct sockaddr own;
+	socklen_t size = sizeof(own);
+
+	if (getsockname(fd, &own, &size) || own.sa_family != AF_VSOCK)
+		return 0;
+	if (!setsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_BUFFER_MAX_SIZE, &bytes, sizeof(bytes)) &&
+	    !setsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_BUFFER_SIZE, &bytes, sizeof(bytes)))
+		return 0;
+	why_errno(why, errno, "cannot set a vsock's buffer to %llu bytes",
+		  (unsigned long long)bytes);
+	return -1;
+}
 
 static void *new_segment(const struct stream *s, struct why *why)
 {

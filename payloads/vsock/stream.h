@@ -14,6 +14,9 @@ struct stream {
 	uint64_t limit_ms;	/* for all of `bytes` */
 };
 
+/* Let a vsock keep so much for its reader; nothing for other sockets.  0 or -1 with `why`. */
+int stream_set_buffer(int fd, uint64_t bytes, struct why *why);
+
 /* 0 or -1 with `why`. */
 int stream_write(const struct stream *s, struct why *why);
 

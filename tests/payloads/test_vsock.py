@@ -101,7 +101,9 @@ def test_benchmark_as_json(programs, host):
     assert record["data_corruption"] == "PASSED" and record["transfer_bytes"] == Volume().bytes
     assert record["multi_stream_unidirectional"]["count"] == 10
     assert record["multi_stream_sum"]["count"] == 2
-    assert record["multi_stream_sum"]["p_50th"] > record["multi_stream_unidirectional"]["min"]
+    # A stream takes no longer than all five.
+    one, five = record["multi_stream_unidirectional"], record["multi_stream_sum"]
+    assert 0 < five["max"] <= 5 * one["max"] * 1.001
 
 
 def test_host_measures_a_strangers_guest(programs, host):
