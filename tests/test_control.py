@@ -56,6 +56,11 @@ def complaint(text: str) -> str:
 # Good files
 
 
+@pytest.mark.parametrize("path", sorted(HERE.parent.glob("controls/*.cfg")), ids=lambda p: p.stem)
+def test_the_ready_ones_are_well_formed(path: Path) -> None:
+    assert control.load(path, require_trust=False).domains
+
+
 def test_the_papers_example_means_what_it_meant() -> None:
     paper = control.load(HERE.parent / "controls/paper.cfg", require_trust=False)
     assert paper.tree().address == "http://www.example.org/download/xen-unstable.tgz"

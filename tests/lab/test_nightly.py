@@ -50,6 +50,8 @@ def test_nightly(tmp_path):
         assert night.result(domain, folder)["subtests"], name
     figures = {figure["name"] for figure in night.result("guest1", "5-balloon")["figures"]}
     assert {"balloon-down", "balloon-up"} <= figures, figures
+    for fuzzed in ("6-xenfc", "7-xenfc-ring0"):
+        assert night.result("dom0", fuzzed)["figures"], fuzzed
     for phase in PHASES:
         assert phase in night.text, f"{phase} is not in the table of phases:\n{night.text}"
     for line in (
