@@ -89,6 +89,7 @@ struct call {
 	bool twice;		/* make it two times over different memory, and compare */
 
 	struct domain_model *domain;	/* the own domain it names, if it exists */
+	long note;	/* from an operation's generator to its follower */
 	long result;
 
 	/* From here on nothing is cleared for a new call: its beginnings say what counts. */

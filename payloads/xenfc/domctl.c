@@ -1,5 +1,6 @@
 /* domctl as a family: the head of its structure, the domain it names, the order of its checks. */
 #include "domctl.h"
+#include "who.h"
 
 struct xen_domctl *domctl_of(const struct call *call)
 {
@@ -78,21 +79,13 @@ const char *domain_info_wrong(const struct xen_domctl_getdomaininfo *info,
 	return NULL;
 }
 
-/* Mostly our own; also nobody's, reserved numbers, and (where it is refused) the caller's. */
+/* The caller's own number only where it is refused, or nothing is allowed. */
 static uint16_t draw_domain(struct call *call)
 {
-	bool refuses_self = call->operation && call->operation->traits & TRAIT_REFUSES_SELF;
-	uint64_t kind = draw(call, 100);
+	bool self = !call->run->machine.control ||
+		(call->operation && call->operation->traits & TRAIT_REFUSES_SELF);
 
-	if (kind < 75)
-		return (uint16_t)(DOMID_OWN_FIRST + draw(call, OWN_DOMAINS));
-	if (kind < 80 && refuses_self && call->run->machine.domid != DOMID_SELF)
-		return call->run->machine.domid;
-	if (kind < 90)
-		return (uint16_t)(DOMID_FIRST_RESERVED +
-				  draw(call, 0x10000 - DOMID_FIRST_RESERVED));
-	return (uint16_t)(DOMID_NOBODY_FIRST +
-			  draw(call, DOMID_NOBODY_LAST - DOMID_NOBODY_FIRST + 1));
+	return draw_who(call, self);
 }
 
 static void domctl_generate(struct call *call)
@@ -127,11 +120,6 @@ static bool resolves_domain(uint32_t command, uint16_t domain)
 	}
 }
 
-static bool domain_exists(const struct call *call, uint16_t domain)
-{
-	return call->domain || domain == call->run->machine.domid;
-}
-
 static bool domctl_expect(struct call *call)
 {
 	const struct xen_domctl *d = domctl_of(call);
@@ -145,18 +133,12 @@ static bool domctl_expect(struct call *call)
 		expect_only(call, ERR(EACCES));
 		return false;
 	}
-	if (!machine->control) {
-		expect_only(call, ERR(EPERM));
-		if (resolves_domain(d->cmd, d->domain) && d->cmd != XEN_DOMCTL_getdomaininfo)
-			expect_also(call, ERR(ESRCH));
-		return false;
-	}
-	if (resolves_domain(d->cmd, d->domain) && d->cmd != XEN_DOMCTL_getdomaininfo &&
-	    !domain_exists(call, d->domain)) {
-		expect_only(call, ERR(ESRCH));
-		return false;
-	}
-	return true;
+	if (resolves_domain(d->cmd, d->domain) && d->cmd != XEN_DOMCTL_getdomaininfo)
+		return who_allows(call, d->domain, LOOKUP_NUMBER, RIGHT_CONTROL);
+	if (machine->control)
+		return true;
+	expect_only(call, ERR(EPERM));
+	return false;
 }
 
 /* All numbers up to here are some release's, or Xen's own: only larger ones are unknown. */
@@ -177,6 +159,7 @@ static const struct part domctl_parts[] = {
 	{ domctl_limits, &domctl_limits_count },
 	{ domctl_vcpu, &domctl_vcpu_count },
 	{ domctl_state, &domctl_state_count },
+	{ domctl_devices, &domctl_devices_count },
 };
 
 const struct family family_domctl = {

@@ -349,7 +349,9 @@ const struct operation domctl_state[] = {
 	      expect_unless_self, NULL),
 	STATE(settscinfo, TRAIT_REFUSES_SELF, tsc_in_fields, generate_set_tsc, expect_set_tsc,
 	      NULL),
-	STATE(getpageframeinfo3, 0, frame_fields, generate_frames, expect_frames, NULL),
+	/* It may fail after it was interrupted, and says how far it came. */
+	STATE(getpageframeinfo3, TRAIT_WRITES_ON_ERROR, frame_fields, generate_frames,
+	      expect_frames, NULL),
 	STATE(gethvmcontext, TRAIT_WRITES_ON_ERROR, hvm_fields, generate_hvm_context,
 	      expect_hvm_context, NULL),
 	STATE(vmtrace_op, 0, trace_fields, NULL, expect_invalid, NULL),

@@ -1,9 +1,10 @@
 /* event_channel_op: ports of domains of ours, and what the caller's own refuse. */
+#include "port.h"
 #include "run.h"
+#include "who.h"
 
 #define PORT_BEYOND (1u << 20)	/* no domain has so many */
 #define VIRQS 24u
-#define VCPU_BEYOND 9000u
 /* Xen makes room for ports in buckets; those beyond the model's may or may not be there. */
 #define PORTS_SURE_TO_END 1024u
 
@@ -12,26 +13,20 @@ static uint8_t *structure(const struct call *call)
 	return call->structure->at;
 }
 
-static uint16_t draw_target(struct call *call)
+/* Processors that the caller does not have: the first, or any. */
+static uint32_t draw_no_vcpu(struct call *call)
 {
-	uint64_t kind = draw(call, 100);
+	uint32_t vcpus = call->run->machine.vcpus;
 
-	if (kind < 80)
-		return (uint16_t)(DOMID_OWN_FIRST + draw(call, OWN_DOMAINS));
-	return (uint16_t)(DOMID_NOBODY_FIRST + draw(call, 1000));
-}
-
-static uint16_t draw_remote(struct call *call)
-{
-	return chance(call, 50) ? DOMID_SELF : draw_target(call);
+	return vcpus + (chance(call, 50) ? 0 : (uint32_t)draw_interesting(call, 31));
 }
 
 static void generate_alloc(struct call *call)
 {
 	struct evtchn_alloc_unbound *a = (void *)structure(call);
 
-	a->dom = draw_target(call);
-	a->remote_dom = draw_remote(call);
+	a->dom = draw_who(call, true);
+	a->remote_dom = chance(call, 50) ? DOMID_SELF : draw_who(call, true);
 }
 
 /* Ports are given out from the lowest one on; MODEL_PORTS: none is known to be free. */
@@ -49,11 +44,11 @@ static void expect_alloc(struct call *call)
 	const struct evtchn_alloc_unbound *a = (void *)structure(call);
 	uint32_t port;
 
-	call->domain = model_domain(&call->run->model, a->dom);
-	if (!call->domain) {
-		expect_only(call, ERR(ESRCH));
+	if (!who_allows(call, a->dom, LOOKUP_ANY, RIGHT_TARGET))
 		return;
-	}
+	expect_only(call, 0);
+	if (!call->domain)
+		return;
 	port = lowest_free(call->domain);
 	expect_only(call, port > call->domain->max_evtchn_port ? ERR(ENOSPC) : 0);
 	if (port == MODEL_PORTS)
@@ -65,8 +60,12 @@ static void after_alloc(struct call *call)
 	const struct evtchn_alloc_unbound *a = (void *)structure(call);
 	uint32_t port;
 
-	if (call->result || !call->domain)
+	if (call->result)
 		return;
+	if (!call->domain) {
+		port_live(call, a->port, a->remote_dom);
+		return;
+	}
 	port = lowest_free(call->domain);
 	if (port < MODEL_PORTS && a->port != port)
 		call_wrong(call, "port %u was given, %u is the lowest free one", a->port, port);
@@ -77,24 +76,15 @@ static void after_alloc(struct call *call)
 		};
 }
 
-static void close_own(struct call *call, uint32_t port)
-{
-	struct evtchn_close *close = (void *)(call->run->door->arena + ARENA_ASIDE);
-	long result;
-
-	close->port = port;
-	result = aside(call->run, __HYPERVISOR_event_channel_op, EVTCHNOP_close, (uintptr_t)close,
-		       0);
-	if (result)
-		call_wrong(call, "closing the new port %u gave %ld", port, result);
-}
-
 static void generate_interdomain(struct call *call)
 {
 	struct evtchn_bind_interdomain *b = (void *)structure(call);
 
-	b->remote_dom = draw_target(call);
+	b->remote_dom = draw_who(call, true);
 	b->remote_port = draw_mostly(call, 90, 8);
+	/* Ports of others and of ourselves may wait for somebody. */
+	if (!model_slot(&call->run->model, b->remote_dom))
+		b->remote_port = chance(call, 50) ? 0 : b->remote_port | PORT_BEYOND;
 }
 
 static bool waits_for_us(const struct call *call, const struct domain_model *domain, uint32_t port)
@@ -106,10 +96,19 @@ static bool waits_for_us(const struct call *call, const struct domain_model *dom
 static void expect_interdomain(struct call *call)
 {
 	const struct evtchn_bind_interdomain *b = (void *)structure(call);
-	const struct domain_model *domain = model_domain(&call->run->model, b->remote_dom);
+	const struct domain_model *domain;
 
+	/* The port is looked at first: no right is asked for before one waits for us. */
+	if (!who_allows(call, b->remote_dom, LOOKUP_ANY, RIGHT_ANYBODY)) {
+		if (expect_names(&call->expect, ERR(EPERM))) {
+			expect_only(call, ERR(EINVAL));
+			expect_also(call, ERR(ESRCH));
+		}
+		return;
+	}
+	domain = call->domain;
 	if (!domain)
-		expect_only(call, ERR(ESRCH));
+		expect_only(call, ERR(EINVAL));
 	else if (b->remote_port < MODEL_PORTS && waits_for_us(call, domain, b->remote_port))
 		expect_only(call, 0);
 	else
@@ -124,14 +123,14 @@ static void after_interdomain(struct call *call)
 	const struct evtchn_bind_interdomain *b = (void *)structure(call);
 
 	if (!call->result)
-		close_own(call, b->local_port);
+		port_close(call, b->local_port);
 }
 
 static void generate_status(struct call *call)
 {
 	struct evtchn_status *s = (void *)structure(call);
 
-	s->dom = chance(call, 10) ? DOMID_SELF : draw_target(call);
+	s->dom = draw_who(call, true);
 	s->port = draw_mostly(call, 90, MODEL_PORTS);
 }
 
@@ -139,13 +138,18 @@ static void expect_status(struct call *call)
 {
 	const struct evtchn_status *s = (void *)structure(call);
 
+	if (!who_allows(call, s->dom, LOOKUP_ANY, RIGHT_TARGET)) {
+		/* The port is looked at before the right. */
+		if (expect_names(&call->expect, ERR(EPERM)) && s->port)
+			expect_also(call, ERR(EINVAL));
+		return;
+	}
 	expect_only(call, s->port < MODEL_PORTS ? 0 : ERR(EINVAL));
 	if (s->port >= MODEL_PORTS && s->port < PORT_BEYOND)
 		expect_also(call, 0);
-	if (s->dom == DOMID_SELF)
+	/* Ports that Xen itself is bound to are not told about. */
+	if (!call->domain && s->port)
 		expect_also(call, ERR(EACCES));
-	else if (!model_domain(&call->run->model, s->dom))
-		expect_only(call, ERR(ESRCH));
 }
 
 static void after_status(struct call *call)
@@ -170,7 +174,7 @@ static void generate_virq(struct call *call)
 	struct evtchn_bind_virq *b = (void *)structure(call);
 
 	b->virq = draw_mostly(call, 70, VIRQS);
-	b->vcpu = chance(call, 70) ? 0 : VCPU_BEYOND + (uint32_t)draw(call, 1000);
+	b->vcpu = chance(call, 70) ? 0 : draw_no_vcpu(call);
 }
 
 static bool virq_is_global(uint32_t virq)
@@ -203,14 +207,14 @@ static void after_virq(struct call *call)
 	const struct evtchn_bind_virq *b = (void *)structure(call);
 
 	if (!call->result)
-		close_own(call, b->port);
+		port_close(call, b->port);
 }
 
 static void generate_ipi(struct call *call)
 {
 	struct evtchn_bind_ipi *b = (void *)structure(call);
 
-	b->vcpu = chance(call, 50) ? 0 : VCPU_BEYOND + (uint32_t)draw_interesting(call, 31);
+	b->vcpu = chance(call, 50) ? 0 : draw_no_vcpu(call);
 }
 
 static void expect_ipi(struct call *call)
@@ -225,7 +229,7 @@ static void after_ipi(struct call *call)
 	const struct evtchn_bind_ipi *b = (void *)structure(call);
 
 	if (!call->result)
-		close_own(call, b->port);
+		port_close(call, b->port);
 }
 
 /* Ports of the caller that cannot be there: its real ones are its kernel's. */
@@ -247,7 +251,7 @@ static void generate_bind_vcpu(struct call *call)
 	struct evtchn_bind_vcpu *b = (void *)structure(call);
 
 	generate_no_port(call);
-	b->vcpu = chance(call, 50) ? 0 : VCPU_BEYOND + b->vcpu % 1000;
+	b->vcpu = chance(call, 50) ? 0 : draw_no_vcpu(call);
 }
 
 static void expect_bind_vcpu(struct call *call)
@@ -268,17 +272,14 @@ static void generate_reset(struct call *call)
 {
 	struct evtchn_reset *r = (void *)structure(call);
 
-	r->dom = draw_target(call);
+	r->dom = draw_who(call, false);
 }
 
 static void expect_reset(struct call *call)
 {
 	const struct evtchn_reset *r = (void *)structure(call);
 
-	call->domain = model_domain(&call->run->model, r->dom);
-	if (!call->domain)
-		expect_only(call, ERR(ESRCH));
-	else
+	if (who_allows(call, r->dom, LOOKUP_ANY, RIGHT_TARGET))
 		expect_only(call, call->domain->paused ? 0 : ERR(EINVAL));
 }
 
@@ -295,7 +296,7 @@ static void generate_control(struct call *call)
 	struct evtchn_init_control *c = (void *)structure(call);
 
 	draw_fields(call);
-	c->vcpu = VCPU_BEYOND + c->vcpu % 1000;
+	c->vcpu = draw_no_vcpu(call);
 }
 
 static void expect_control(struct call *call)

@@ -1,8 +1,9 @@
 /*
  * grant_table_op: the hypercall succeeds, and every element of its list has a status of
- * its own.  Nothing is ever granted in a run, so all that would take a grant must fail.
+ * its own.  Nobody grants us anything here, so all that would take a grant must fail; what
+ * we grant to ourselves is in grant_own.c.
  */
-#include "run.h"
+#include "grant.h"
 
 #define HANDLE_BEYOND (1u << 24)	/* the kernel's own mappings have low handles */
 #define DEFAULT_FRAMES 64u
@@ -11,13 +12,6 @@
 static uint8_t *structure(const struct call *call)
 {
 	return call->structure->at;
-}
-
-static uint16_t draw_target(struct call *call)
-{
-	if (chance(call, 85))
-		return (uint16_t)(DOMID_OWN_FIRST + draw(call, OWN_DOMAINS));
-	return (uint16_t)(DOMID_NOBODY_FIRST + draw(call, 1000));
 }
 
 static const struct domain_model *domain_at(const struct call *call, uint16_t id)
@@ -82,7 +76,7 @@ static void one_element(struct call *call)
 		call->arguments[2] = 1;
 }
 
-static void check_status(struct call *call, int16_t status, int16_t expected)
+void grant_check_status(struct call *call, int16_t status, int16_t expected)
 {
 	if (!call->result && call->arguments[2] == 1 && status != expected)
 		call_wrong(call, "status %d, expected %d", status, expected);
@@ -95,11 +89,27 @@ static void check_refused(struct call *call, int16_t status)
 		call_wrong(call, "status %d for something that cannot be", status);
 }
 
+/* What is said about the domain before anything else of the element; true: it may go on. */
+static bool target_allowed(struct call *call, uint16_t id, int16_t status)
+{
+	enum who who = who_is(call, id, LOOKUP_ANY);
+
+	if (who == WHO_UNSURE && status == GNTST_bad_domain)
+		return false;
+	if (who == WHO_NOBODY)
+		grant_check_status(call, status, GNTST_bad_domain);
+	else if (!who_has_right(call, who, RIGHT_TARGET))
+		grant_check_status(call, status, GNTST_permission_denied);
+	else
+		return who != WHO_UNSURE;
+	return false;
+}
+
 static void generate_query(struct call *call)
 {
 	struct gnttab_query_size *q = (void *)structure(call);
 
-	q->dom = draw_target(call);
+	q->dom = draw_who(call, true);
 }
 
 static uint32_t most_frames(const struct domain_model *domain)
@@ -112,7 +122,9 @@ static void after_query(struct call *call)
 	const struct gnttab_query_size *q = (void *)structure(call);
 	const struct domain_model *domain = domain_at(call, q->dom);
 
-	check_status(call, q->status, domain ? GNTST_okay : GNTST_bad_domain);
+	if (!target_allowed(call, q->dom, q->status))
+		return;
+	grant_check_status(call, q->status, GNTST_okay);
 	if (!call->result && call->arguments[2] == 1 && domain &&
 	    q->max_nr_frames != most_frames(domain))
 		call_wrong(call, "the domain may have %u frames, not %u", q->max_nr_frames,
@@ -123,8 +135,11 @@ static void generate_setup(struct call *call)
 {
 	struct gnttab_setup_table *s = (void *)structure(call);
 
-	s->dom = draw_target(call);
+	s->dom = draw_who(call, true);
 	s->nr_frames = (uint32_t)draw(call, MOST_FRAMES);
+	/* Our own table does not grow: it never shrinks again. */
+	if (who_is(call, s->dom, LOOKUP_ANY) == WHO_SELF)
+		s->nr_frames %= 2;
 	buffer_take(call, &s->frame_list, MOST_FRAMES * sizeof(xen_pfn_t), true, false);
 }
 
@@ -145,17 +160,17 @@ static void after_setup(struct call *call)
 	const struct gnttab_setup_table *s = (void *)structure(call);
 	const struct domain_model *domain = domain_at(call, s->dom);
 
-	if (!list_reachable(call, s))
+	if (!list_reachable(call, s) || !target_allowed(call, s->dom, s->status))
 		return;
-	check_status(call, s->status, !domain ? GNTST_bad_domain :
-		     s->nr_frames > most_frames(domain) ? GNTST_general_error : GNTST_okay);
+	grant_check_status(call, s->status, domain && s->nr_frames > most_frames(domain) ?
+			   GNTST_general_error : GNTST_okay);
 }
 
 static void generate_status_frames(struct call *call)
 {
 	struct gnttab_get_status_frames *s = (void *)structure(call);
 
-	s->dom = draw_target(call);
+	s->dom = draw_who(call, true);
 	s->nr_frames = (uint32_t)draw(call, 16);
 	buffer_take(call, &s->frame_list, 16 * sizeof(uint64_t), true, false);
 }
@@ -174,29 +189,33 @@ static void after_status_frames(struct call *call)
 {
 	const struct gnttab_get_status_frames *s = (void *)structure(call);
 
-	check_status(call, s->status, !domain_at(call, s->dom) ? GNTST_bad_domain :
-		     s->nr_frames ? GNTST_general_error : GNTST_okay);
+	if (!target_allowed(call, s->dom, s->status))
+		return;
+	if (domain_at(call, s->dom) || !s->nr_frames)
+		grant_check_status(call, s->status, s->nr_frames ? GNTST_general_error :
+				   GNTST_okay);
 }
 
 static void generate_get_version(struct call *call)
 {
 	struct gnttab_get_version *g = (void *)structure(call);
 
-	g->dom = draw_target(call);
+	g->dom = draw_who(call, true);
 }
 
 static void expect_get_version(struct call *call)
 {
 	const struct gnttab_get_version *g = (void *)structure(call);
 
-	expect_only(call, domain_at(call, g->dom) ? 0 : ERR(ESRCH));
+	if (who_allows(call, g->dom, LOOKUP_ANY, RIGHT_TARGET))
+		expect_only(call, 0);
 }
 
 static void after_get_version(struct call *call)
 {
 	const struct gnttab_get_version *g = (void *)structure(call);
 
-	if (!call->result && g->version != 1)
+	if (!call->result && call->domain && g->version != 1)
 		call_wrong(call, "a new domain's grant table has version %u", g->version);
 }
 
@@ -217,7 +236,7 @@ static void generate_map(struct call *call)
 	struct gnttab_map_grant_ref *m = (void *)structure(call);
 
 	draw_fields(call);
-	m->dom = draw_target(call);
+	m->dom = draw_who(call, false);
 	one_element(call);
 }
 
@@ -225,8 +244,9 @@ static void after_map(struct call *call)
 {
 	const struct gnttab_map_grant_ref *m = (void *)structure(call);
 
-	if (!domain_at(call, m->dom) && m->flags & (GNTMAP_device_map | GNTMAP_host_map))
-		check_status(call, m->status, GNTST_bad_domain);
+	if (who_is(call, m->dom, LOOKUP_NUMBER) == WHO_NOBODY &&
+	    m->flags & (GNTMAP_device_map | GNTMAP_host_map))
+		grant_check_status(call, m->status, GNTST_bad_domain);
 	else
 		check_refused(call, m->status);
 }
@@ -244,7 +264,7 @@ static void after_unmap(struct call *call)
 {
 	const struct gnttab_unmap_grant_ref *u = (void *)structure(call);
 
-	check_status(call, u->status, GNTST_bad_handle);
+	grant_check_status(call, u->status, GNTST_bad_handle);
 }
 
 static void generate_swap(struct call *call)
@@ -260,7 +280,7 @@ static void after_swap(struct call *call)
 {
 	const struct gnttab_swap_grant_ref *s = (void *)structure(call);
 
-	check_status(call, s->status, GNTST_bad_gntref);
+	grant_check_status(call, s->status, GNTST_bad_gntref);
 }
 
 static void generate_copy(struct call *call)
@@ -268,19 +288,35 @@ static void generate_copy(struct call *call)
 	struct gnttab_copy *c = (void *)structure(call);
 
 	draw_fields(call);
-	c->flags = GNTCOPY_source_gref | GNTCOPY_dest_gref;
-	c->source.domid = draw_target(call);
-	c->dest.domid = draw_target(call);
+	/* Frames are for our own domain only, which is not named here. */
+	c->flags = chance(call, 80) ? GNTCOPY_source_gref | GNTCOPY_dest_gref :
+		(uint16_t)draw(call, 4);
+	c->source.domid = draw_who(call, false);
+	c->dest.domid = draw_who(call, false);
 	c->source.offset %= DOOR_PAGE;
 	c->len = 1 + c->len % 64;
 	one_element(call);
 }
 
+/* What Xen says of one end, before it looks for the grant; okay: it may be granted. */
+static int16_t end_status(const struct call *call, uint16_t id, bool by_grant)
+{
+	if (!by_grant)
+		return GNTST_permission_denied;
+	return who_is(call, id, LOOKUP_ANY) == WHO_NOBODY ? GNTST_bad_domain : GNTST_okay;
+}
+
 static void after_copy(struct call *call)
 {
 	const struct gnttab_copy *c = (void *)structure(call);
+	int16_t source = end_status(call, c->source.domid, c->flags & GNTCOPY_source_gref);
+	int16_t dest = end_status(call, c->dest.domid, c->flags & GNTCOPY_dest_gref);
 
-	check_refused(call, c->status);
+	if (who_is(call, c->source.domid, LOOKUP_ANY) == WHO_UNSURE ||
+	    (!source && !dest))
+		check_refused(call, c->status);
+	else if (source || who_is(call, c->dest.domid, LOOKUP_ANY) != WHO_UNSURE)
+		grant_check_status(call, c->status, source ? source : dest);
 }
 
 static void generate_flush(struct call *call)
@@ -399,7 +435,10 @@ static const struct operation operations[] = {
 	      expect_invalid, NULL),
 };
 static const size_t operation_count = COUNT(operations);
-static const struct part parts[] = { { operations, &operation_count } };
+static const struct part parts[] = {
+	{ operations, &operation_count },
+	{ grant_own, &grant_own_count },
+};
 
 /* Higher bits are not part of the command. */
 static bool exists(uint32_t command)

@@ -1,14 +1,8 @@
 /* hvm_op and dm_op: parameters and device models of HVM domains, ours. */
 #include "domctl.h"
+#include "who.h"
 
 #define DM_MOST_BUFFERS 2u
-
-static uint16_t draw_target(struct call *call)
-{
-	if (chance(call, 88))
-		return (uint16_t)(DOMID_OWN_FIRST + draw(call, OWN_DOMAINS));
-	return (uint16_t)(DOMID_NOBODY_FIRST + draw(call, 1000));
-}
 
 static struct xen_hvm_param *param_of(const struct call *call)
 {
@@ -17,11 +11,18 @@ static struct xen_hvm_param *param_of(const struct call *call)
 
 static void generate_param(struct call *call)
 {
-	param_of(call)->domid = draw_target(call);
+	param_of(call)->domid = draw_who(call, true);
 	param_of(call)->index = draw_mostly(call, 80, HVM_NR_PARAMS + 1);
 	param_of(call)->value = draw_interesting(call, 64);
 }
 
+static void not_hvm_perhaps(struct call *call)
+{
+	if (expect_names(&call->expect, ERR(EPERM)))
+		expect_also(call, ERR(EINVAL));
+}
+
+/* The kind of domain comes before the right; domains that are not ours here are PV. */
 static bool param_expected(struct call *call)
 {
 	const struct xen_hvm_param *p = param_of(call);
@@ -29,9 +30,9 @@ static bool param_expected(struct call *call)
 	call->domain = model_domain(&call->run->model, p->domid);
 	if (p->index >= HVM_NR_PARAMS)
 		expect_only(call, ERR(EINVAL));
-	else if (!call->domain)
-		expect_only(call, ERR(ESRCH));
-	else if (!call->domain->hvm)
+	else if (!who_allows(call, p->domid, LOOKUP_ANY, RIGHT_TARGET))
+		not_hvm_perhaps(call);
+	else if (!call->domain || !call->domain->hvm)
 		expect_only(call, ERR(EINVAL));
 	else
 		return false;
@@ -137,7 +138,7 @@ static void dm_generate(struct call *call)
 		buffer.size = draw(call, 8);
 	memcpy(list->at, &buffer, sizeof(buffer));
 	op->out_size = call->operation && call->command == XEN_DMOP_nr_vcpus ? op->size : 0;
-	call->arguments[0] = chance(call, 5) ? call->run->machine.domid : draw_target(call);
+	call->arguments[0] = draw_who(call, true);
 	call->arguments[1] = chance(call, 95) ? 1 : 3 + draw_interesting(call, 31);
 	call->arguments[2] = chance(call, 95) ? area_sure(list) : area_address(call, list);
 }
@@ -147,22 +148,25 @@ static const xen_dm_op_buf_t *first_buffer(const struct call *call)
 	return (const xen_dm_op_buf_t *)(const void *)call->areas[0].at;
 }
 
-/* dm_op looks domains up by number: oneself is refused, but DOMID_SELF is nobody. */
-static long who_is_no_target(const struct call *call, uint16_t id)
+/* Whether the domain can be a target at all; it is looked up by number, and not oneself. */
+static bool is_target(struct call *call, uint16_t id)
 {
-	return id == call->run->machine.domid && id != DOMID_SELF ? ERR(EPERM) : ERR(ESRCH);
+	if (who_is(call, id, LOOKUP_NUMBER) == WHO_SELF)
+		expect_only(call, ERR(EPERM));
+	else if (!who_allows(call, id, LOOKUP_NUMBER, RIGHT_CONTROL))
+		not_hvm_perhaps(call);
+	else if (!call->domain->hvm)
+		expect_only(call, ERR(EINVAL));
+	else
+		return true;
+	return false;
 }
 
 /* A list in the arena's last bytes names a buffer that is out of reach. */
 static void expect_elsewhere(struct call *call, uint16_t id)
 {
-	expect_only(call, ERR(EFAULT));
-	if (!reachable(call, call->arguments[2], sizeof(xen_dm_op_buf_t)))
-		return;
-	if (!call->domain)
-		expect_only(call, who_is_no_target(call, id));
-	else if (!call->domain->hvm)
-		expect_only(call, ERR(EINVAL));
+	if (!reachable(call, call->arguments[2], sizeof(xen_dm_op_buf_t)) || is_target(call, id))
+		expect_only(call, ERR(EFAULT));
 }
 
 static bool dm_expect(struct call *call)
@@ -175,10 +179,8 @@ static bool dm_expect(struct call *call)
 		expect_only(call, ERR(E2BIG));
 	else if (call->arguments[2] != area_sure(&call->areas[0]))
 		expect_elsewhere(call, id);
-	else if (!call->domain)
-		expect_only(call, who_is_no_target(call, id));
-	else if (!call->domain->hvm)
-		expect_only(call, ERR(EINVAL));
+	else if (!is_target(call, id))
+		return false;
 	else if (buffer->size < offsetof(struct xen_dm_op, u) ||
 		 !reachable(call, handle_value(&buffer->h), offsetof(struct xen_dm_op, u)))
 		expect_only(call, ERR(EFAULT));

@@ -97,11 +97,57 @@ static void expect_version(struct call *call)
 			expect_only(call, ERR(EINVAL));
 }
 
+/* Parameters get the value that they have; all else is for reading only. */
+static const struct writable {
+	const char *path, *value;
+	bool there;	/* in every build of Xen */
+} writables[] = {
+	{ "/params/gnttab_max_frames", "64", false },
+	{ "/params/gnttab_max_frames", "many", false },
+	{ "/params/guest_loglvl", "none", false },
+	{ "/params/no_such", "1", false },
+	{ "/buildinfo/version/major", "4", true },
+	{ "/", "", true },
+};
+
+static void generate_write(struct call *call)
+{
+	const struct writable *w = &writables[call->note = (long)draw(call, COUNT(writables))];
+	struct area *name = &call->areas[0], *out = &call->areas[1];
+
+	memset(name->at, 0, name->size);
+	memcpy(name->at, w->path, strlen(w->path));
+	memcpy(out->at, w->value, strlen(w->value) + 1);
+	out->out_size = 0;
+	call->arguments[1] = area_sure(name);
+	call->arguments[2] = strlen(w->path) + 1;
+	call->arguments[4] = chance(call, 80) ? strlen(w->value) + 1 : draw(call, 64);
+}
+
+static void expect_write(struct call *call)
+{
+	const struct writable *w = &writables[call->note];
+
+	expect_only(call, ERR(EACCES));
+	if (w->there)
+		return;
+	expect_also(call, 0);
+	expect_also(call, ERR(ENOENT));
+	expect_also(call, ERR(EINVAL));
+	expect_also(call, ERR(ENOSPC));
+	expect_also(call, ERR(EDOM));
+	expect_also(call, ERR(ERANGE));
+	if (!reachable(call, call->arguments[3], call->arguments[4]))
+		expect_also(call, ERR(EFAULT));
+}
+
 static const struct operation operations[] = {
 	{ .name = "get_version", .command = XEN_HYPFS_OP_get_version, .danger = DANGER_SAFE,
 	  .weight = 3, .generate = generate_version, .expect = expect_version },
 	{ .name = "read", .command = XEN_HYPFS_OP_read, .danger = DANGER_SAFE,
 	  .traits = TRAIT_READS, .weight = 8, .expect = expect_read },
+	{ .name = "write", .command = XEN_HYPFS_OP_write_contents, .danger = DANGER_HOST,
+	  .weight = 4, .generate = generate_write, .expect = expect_write },
 	{ .name = "no_command", .command = 77, .danger = DANGER_SAFE, .weight = 2,
 	  .expect = expect_unknown },
 };

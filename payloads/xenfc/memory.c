@@ -1,5 +1,7 @@
 /* memory_op: reservations of our domains, claims, and what is told about memory. */
 #include "domctl.h"
+#include "memory.h"
+#include "who.h"
 
 #define MOST_EXTENTS 16u
 #define EXTENT_SHIFT 6	/* the command's upper bits say where a continuation goes on */
@@ -9,19 +11,12 @@ static uint8_t *structure(const struct call *call)
 	return call->structure->at;
 }
 
-static uint16_t draw_target(struct call *call)
-{
-	if (chance(call, 88))
-		return (uint16_t)(DOMID_OWN_FIRST + draw(call, OWN_DOMAINS));
-	return (uint16_t)(DOMID_NOBODY_FIRST + draw(call, 1000));
-}
-
 static void generate_reservation(struct call *call)
 {
 	struct xen_memory_reservation *r = (void *)structure(call);
 	struct area *list;
 
-	r->domid = draw_target(call);
+	r->domid = draw_who(call, false);
 	r->nr_extents = (xen_ulong_t)draw(call, MOST_EXTENTS + 1);
 	r->extent_order = chance(call, 85) ? 0 : 20 + (unsigned int)draw_interesting(call, 31);
 	list = buffer_take(call, &r->extent_start, MOST_EXTENTS * sizeof(xen_pfn_t), true, false);
@@ -142,7 +137,7 @@ static void follow_decrease(struct domain_model *domain, uint64_t pages)
 		domain->claimed += pages;
 }
 
-static void after_decrease(struct call *call)
+void memory_follow_fewer(struct call *call)
 {
 	long told;
 
@@ -168,7 +163,7 @@ static void generate_claim(struct call *call)
 {
 	struct xen_memory_reservation *r = (void *)structure(call);
 
-	r->domid = draw_target(call);
+	r->domid = draw_who(call, false);
 	r->nr_extents = chance(call, 50) ? 0 : (xen_ulong_t)draw(call, 1024);
 	r->extent_order = chance(call, 5);
 	r->mem_flags = chance(call, 5);
@@ -180,10 +175,13 @@ static void expect_claim(struct call *call)
 {
 	const struct xen_memory_reservation *r = (void *)structure(call);
 	const struct domain_model *domain = model_domain(&call->run->model, r->domid);
+	bool sane = !handle_value(&r->extent_start) && !r->extent_order && !r->mem_flags;
 
 	call->domain = model_domain(&call->run->model, r->domid);
-	if (handle_value(&r->extent_start) || r->extent_order || r->mem_flags || !domain)
+	if (!sane || who_is(call, r->domid, LOOKUP_NUMBER) == WHO_NOBODY)
 		expect_only(call, ERR(EINVAL));
+	else if (!domain)
+		expect_only(call, ERR(EPERM));
 	else if (!r->nr_extents)
 		expect_only(call, 0);
 	else if (domain->claimed || r->nr_extents <= domain->pages ||
@@ -191,8 +189,8 @@ static void expect_claim(struct call *call)
 		expect_only(call, ERR(EINVAL));
 	else
 		expect_only(call, 0);
-	if (domain && !call->run->machine.control)
-		expect_only(call, ERR(EPERM));
+	if (sane && who_is(call, r->domid, LOOKUP_NUMBER) == WHO_UNSURE)
+		expect_also(call, ERR(EINVAL));
 }
 
 static void after_claim(struct call *call)
@@ -213,7 +211,7 @@ static void generate_told(struct call *call)
 {
 	struct xen_memory_domain *m = (void *)structure(call);
 
-	m->domid = chance(call, 10) ? DOMID_SELF : draw_target(call);
+	m->domid = draw_who(call, true);
 	if (chance(call, 3))
 		call->arguments[0] |= draw_interesting(call, 20) << EXTENT_SHIFT;
 }
@@ -221,17 +219,14 @@ static void generate_told(struct call *call)
 static void expect_told(struct call *call)
 {
 	const struct xen_memory_domain *m = (void *)structure(call);
-	const struct domain_model *domain = model_domain(&call->run->model, m->domid);
 
-	if (spoilt_by_start(call))
+	if (spoilt_by_start(call) || !who_allows(call, m->domid, LOOKUP_ANY, RIGHT_TARGET))
 		return;
-	if (!domain && m->domid != DOMID_SELF)
-		expect_only(call, ERR(ESRCH));
-	else if (!domain || call->command == XENMEM_maximum_gpfn)
+	if (!call->domain || call->command == XENMEM_maximum_gpfn)
 		expect_range(call, -1, INT64_MAX);
 	else
 		expect_only(call, (long)(call->command == XENMEM_current_reservation ?
-					 domain->pages : domain->max_pages));
+					 call->domain->pages : call->domain->max_pages));
 }
 
 /* The structure is looked at only when nothing is left over from a continuation. */
@@ -247,6 +242,10 @@ static bool memory_expect(struct call *call)
 	}
 	if (call->operation && done_before(call))
 		return true;
+	/* Here the right comes before the structure. */
+	if (call->operation && call->command == XENMEM_machine_memory_map &&
+	    !call->run->machine.control)
+		return true;
 	return command_expect(call);
 }
 
@@ -259,19 +258,20 @@ static void expect_frames(struct call *call)
 static void generate_physmap(struct call *call)
 {
 	draw_fields(call);
-	*(domid_t *)(void *)structure(call) = draw_target(call);
+	*(domid_t *)(void *)structure(call) = draw_who(call, true);
 }
 
 static void expect_remove(struct call *call)
 {
 	const struct xen_remove_from_physmap *r = (void *)structure(call);
-	const struct domain_model *domain = model_domain(&call->run->model, r->domid);
 
-	if (!domain)
-		expect_only(call, ERR(ESRCH));
-	else if (!domain->hvm)
+	/* That there is no such map comes first, and is true of domain 0 mostly. */
+	if (!who_allows(call, r->domid, LOOKUP_ANY, RIGHT_TARGET)) {
+		if (expect_names(&call->expect, ERR(EPERM)))
+			expect_also(call, ERR(EACCES));
+	} else if (!call->domain || !call->domain->hvm) {
 		expect_only(call, ERR(EACCES));
-	else {
+	} else {
 		expect_only(call, 0);
 		expect_also(call, ERR(ENOENT));
 		expect_also(call, ERR(EINVAL));
@@ -283,7 +283,7 @@ static void generate_vnuma(struct call *call)
 	struct xen_vnuma_topology_info *t = (void *)structure(call);
 
 	draw_fields(call);
-	t->domid = draw_target(call);
+	t->domid = draw_who(call, true);
 	t->pad = chance(call, 10);
 }
 
@@ -293,9 +293,7 @@ static void expect_vnuma(struct call *call)
 
 	if (t->pad)
 		expect_only(call, ERR(EINVAL));
-	else if (!model_domain(&call->run->model, t->domid))
-		expect_only(call, ERR(ESRCH));
-	else
+	else if (who_allows(call, t->domid, LOOKUP_ANY, RIGHT_TARGET))
 		expect_only(call, ERR(EOPNOTSUPP));
 }
 
@@ -339,7 +337,7 @@ static const struct operation operations[] = {
 	MEMORY(populate_physmap, DANGER_OWN, xen_memory_reservation, reservation_fields,
 	       generate_reservation, expect_populate, after_increase),
 	MEMORY(decrease_reservation, DANGER_OWN, xen_memory_reservation, reservation_fields,
-	       generate_reservation, expect_decrease, after_decrease),
+	       generate_reservation, expect_decrease, memory_follow_fewer),
 	MEMORY(claim_pages, DANGER_OWN, xen_memory_reservation, reservation_fields,
 	       generate_claim, expect_claim, after_claim),
 	MEMORY(current_reservation, DANGER_SAFE, xen_memory_domain, domain_fields, generate_told,
@@ -356,7 +354,11 @@ static const struct operation operations[] = {
 	  .weight = 3, .expect = expect_frames },
 };
 static const size_t operation_count = COUNT(operations);
-static const struct part parts[] = { { operations, &operation_count } };
+static const struct part parts[] = {
+	{ operations, &operation_count },
+	{ memory_maps, &memory_maps_count },
+	{ memory_own, &memory_own_count },
+};
 
 /* Only six bits are the command: every other number is one of these with a start. */
 static bool exists(uint32_t command)

@@ -32,7 +32,9 @@ struct machine {
 	uint32_t processors;	/* 1 + the highest number */
 	uint32_t online, nodes;
 	uint64_t total_pages, free_pages, claimed_pages;
-	uint16_t domid;		/* our own, or DOMID_SELF when it is not known */
+	uint16_t domid;		/* our own */
+	uint32_t vcpus;		/* our own processors, as many as there may be */
+	uint32_t pirqs;		/* our own physical interrupts, likewise */
 };
 
 enum port_state { PORT_FREE, PORT_RESERVED, PORT_UNBOUND, PORT_UNKNOWN };
@@ -62,6 +64,7 @@ struct domain_model {
 	int32_t grant_frames;	/* the limit; negative: Xen's own */
 	uint32_t max_evtchn_port;
 	struct port_model ports[MODEL_PORTS];
+	bool has_pirqs;		/* some were mapped */
 	bool targeted;		/* has a target domain */
 	bool shut;
 	uint32_t shut_code;

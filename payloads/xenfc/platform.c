@@ -1,10 +1,7 @@
 /* platform_op: what it tells about the machine; what it does to it stays out. */
-#include "run.h"
+#include "platform.h"
 
-#define PLATFORM_FIELD(member, flow) FIELD(struct xen_platform_op, u.member, flow)
-#define PLATFORM(name) XENPF_##name
-
-static struct xen_platform_op *platform_of(const struct call *call)
+struct xen_platform_op *platform_of(const struct call *call)
 {
 	return (struct xen_platform_op *)(void *)call->structure->at;
 }
@@ -204,7 +201,10 @@ static const struct operation operations[] = {
 	READS(settime64, settime_fields, generate_settime, expect_invalid, NULL),
 };
 static const size_t operation_count = COUNT(operations);
-static const struct part parts[] = { { operations, &operation_count } };
+static const struct part parts[] = {
+	{ operations, &operation_count },
+	{ platform_machine, &platform_machine_count },
+};
 
 static bool exists(uint32_t command)
 {

@@ -3,6 +3,8 @@
 #include "domctl.h"
 
 #define VERSIONS 256u
+#define MOST_VCPUS 8192u
+#define MOST_INTERRUPTS (1u << 16)
 
 static long try_version(struct run *run, unsigned int hypercall, uint32_t version)
 {
@@ -84,7 +86,7 @@ static void assume(struct run *run)
 		.hardware = run->plan.role != ROLE_GUEST,
 		.pv = true, .pv_guests = true, .hvm = true, .hap = true, .shadow = true,
 		.processors = 2, .online = 2, .nodes = 1,
-		.domid = run->plan.role == ROLE_GUEST ? DOMID_SELF : 0,
+		.domid = run->plan.role == ROLE_GUEST, .vcpus = 2, .pirqs = 256,
 	};
 }
 
@@ -97,6 +99,67 @@ static int refuse(struct run *run, int status, const char *why)
 	return status;
 }
 
+/* Our number: that of the domain for which a port of ours waits when it waits for ourselves. */
+static bool find_number(struct run *run)
+{
+	union {
+		struct evtchn_alloc_unbound alloc;
+		struct evtchn_status status;
+		struct evtchn_close close;
+	} *port = (void *)(run->door->arena + ARENA_ASIDE);
+	const unsigned int hypercall = __HYPERVISOR_event_channel_op;
+	uint32_t number;
+	long result;
+
+	port->alloc = (struct evtchn_alloc_unbound){ .dom = DOMID_SELF, .remote_dom = DOMID_SELF };
+	if (aside(run, hypercall, EVTCHNOP_alloc_unbound, (uintptr_t)port, 0))
+		return false;
+	number = port->alloc.port;
+	port->status = (struct evtchn_status){ .dom = DOMID_SELF, .port = number };
+	result = aside(run, hypercall, EVTCHNOP_status, (uintptr_t)port, 0);
+	run->machine.domid = port->status.u.unbound.dom;
+	port->close.port = number;
+	return !aside(run, hypercall, EVTCHNOP_close, (uintptr_t)port, 0) && !result;
+}
+
+static uint32_t count_processors(struct run *run)
+{
+	uint32_t count = 0;
+
+	while (count < MOST_VCPUS &&
+	       aside(run, __HYPERVISOR_vcpu_op, VCPUOP_is_up, count, 0) >= 0)
+		count++;
+	return count;
+}
+
+/* Each up to the last may be asked about. */
+static uint32_t count_interrupts(struct run *run)
+{
+	struct physdev_irq_status_query *query = (void *)(run->door->arena + ARENA_ASIDE);
+	uint32_t low = 0, high = MOST_INTERRUPTS;
+
+	while (low < high) {
+		uint32_t middle = (low + high) / 2;
+
+		query->irq = middle;
+		if (aside(run, __HYPERVISOR_physdev_op, PHYSDEVOP_irq_status_query,
+			  (uintptr_t)query, 0))
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return low;
+}
+
+/* A number where none belongs is refused only where there is such a thing at all. */
+static bool has_argo(struct run *run)
+{
+	uint64_t arguments[5] = { XEN_ARGO_OP_unregister_ring, 0, 0, 1, 0 };
+
+	run->outcome.hypercalls++;
+	return run->door->hypercall(run->door, __HYPERVISOR_argo_op, arguments) == ERR(EINVAL);
+}
+
 static int find_role(struct run *run)
 {
 	struct machine *m = &run->machine;
@@ -105,7 +168,12 @@ static int find_role(struct run *run)
 	m->hardware = map >> XENFEAT_dom0 & 1;
 	m->pv = !(map >> XENFEAT_auto_translated_physmap & 1);
 	m->control = read_physinfo(run);
-	m->domid = m->hardware ? 0 : DOMID_SELF;
+	m->vcpus = count_processors(run);
+	m->pirqs = count_interrupts(run);
+	m->argo = has_argo(run);
+	if (!find_number(run))
+		return refuse(run, EXIT_ERROR, "an event channel of our own cannot be made, or not "
+			      "be asked about: our number is not known");
 	if (run->plan.role == ROLE_CONTROL && !m->control)
 		return refuse(run, EXIT_FAIL, "sysctl was refused, although this is said to be "
 			      "the control domain");

@@ -1,7 +1,7 @@
 /* sched_op and vcpu_op. */
 #include "domctl.h"
+#include "who.h"
 
-#define VCPU_BEYOND 9000u
 #define PCPU_BEYOND 4096u
 
 static uint8_t *structure(const struct call *call)
@@ -13,8 +13,7 @@ static void generate_remote(struct call *call)
 {
 	struct sched_remote_shutdown *r = (void *)structure(call);
 
-	r->domain_id = (domid_t)(chance(call, 80) ? DOMID_OWN_FIRST + draw(call, OWN_DOMAINS) :
-		DOMID_NOBODY_FIRST + draw(call, 1000));
+	r->domain_id = draw_who(call, false);
 	r->reason = (unsigned int)draw(call, 6);
 }
 
@@ -22,8 +21,8 @@ static void expect_remote(struct call *call)
 {
 	const struct sched_remote_shutdown *r = (void *)structure(call);
 
-	call->domain = model_domain(&call->run->model, r->domain_id);
-	expect_only(call, call->domain ? 0 : ERR(ESRCH));
+	if (who_allows(call, r->domain_id, LOOKUP_NUMBER, RIGHT_CONTROL))
+		expect_only(call, 0);
 }
 
 static void after_remote(struct call *call)
@@ -151,7 +150,7 @@ static void vcpu_generate(struct call *call)
 	if (call->operation && call->operation->structure_size)
 		structure_take(call, 2);
 	call->arguments[1] = chance(call, 60) ? 0 :
-		VCPU_BEYOND + draw_interesting(call, 30);
+		call->run->machine.vcpus + (chance(call, 50) ? 0 : draw_interesting(call, 30));
 }
 
 static bool vcpu_expect(struct call *call)

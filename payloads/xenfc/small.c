@@ -1,5 +1,5 @@
 /*
- * The small hypercalls: vm_assist, console_io, kexec_op, xenpmu_op, xsm_op, argo_op, mca,
+ * The small hypercalls: vm_assist, console_io, kexec_op, xenpmu_op, xsm_op, mca,
  * set_timer_op, multicall.  What they would do to the caller or to the host stays out; how
  * they refuse is checked.
  */
@@ -196,35 +196,6 @@ static const struct operation xsm_list[] = {
 };
 
 FAMILY(xsm, "xsm", __HYPERVISOR_xsm_op, xsm_list, 0, generate_xsm, always);
-
-/* argo_op(command, pointer, pointer, number, number) */
-
-static void generate_argo(struct call *call)
-{
-	struct area *first = area_take(call, 256, true), *second = area_take(call, 256, true);
-
-	call->arguments[0] = 16 + draw_interesting(call, 30);
-	call->arguments[1] = area_address(call, first);
-	call->arguments[2] = area_address(call, second);
-	call->arguments[3] = draw_interesting(call, chance(call, 80) ? 32 : 64);
-	call->arguments[4] = draw_interesting(call, chance(call, 80) ? 32 : 64);
-}
-
-static void expect_argo(struct call *call)
-{
-	bool wide = call->arguments[3] >> 32 || call->arguments[4] >> 32;
-
-	expect_only(call, wide ? ERR(EINVAL) : ERR(EOPNOTSUPP));
-	/* Xen may be built without it. */
-	expect_also(call, ERR(ENOSYS));
-}
-
-static const struct operation argo_list[] = {
-	{ .name = "no_command", .danger = DANGER_SAFE, .weight = 3, .since = RELEASE(4, 12),
-	  .expect = expect_argo },
-};
-
-FAMILY(argo, "argo", __HYPERVISOR_argo_op, argo_list, 0, generate_argo, always);
 
 /* mca(structure) */
 

@@ -7,21 +7,32 @@ static bool may_change_host(const struct call *call)
 }
 
 
+#define MOST_TRACE_PAGES 4u
+
 /* Reading is 0, setting is 1 to 5. */
 static void generate_trace(struct call *call)
 {
+	struct xen_sysctl_tbuf_op *t = &sysctl_of(call)->u.tbuf_op;
+
 	draw_fields(call);
-	if (sysctl_of(call)->u.tbuf_op.cmd <= XEN_SYSCTL_TBUFOP_disable && !may_change_host(call))
-		sysctl_of(call)->u.tbuf_op.cmd = XEN_SYSCTL_TBUFOP_get_info;
+	t->cmd = draw_mostly(call, 90, XEN_SYSCTL_TBUFOP_disable + 2);
+	memset(&t->cpu_mask, 0, sizeof(t->cpu_mask));
+	t->size = (uint32_t)draw(call, MOST_TRACE_PAGES);
+	if (t->cmd <= XEN_SYSCTL_TBUFOP_disable && !may_change_host(call))
+		t->cmd = XEN_SYSCTL_TBUFOP_get_info;
 }
 
+/* Buffers are made once, and stay. */
 static void expect_trace(struct call *call)
 {
-	expect_only(call, sysctl_of(call)->u.tbuf_op.cmd > XEN_SYSCTL_TBUFOP_disable ?
-		    ERR(EINVAL) : 0);
-	if (may_change_host(call)) {
+	uint32_t command = sysctl_of(call)->u.tbuf_op.cmd;
+
+	expect_only(call, command > XEN_SYSCTL_TBUFOP_disable ? ERR(EINVAL) : 0);
+	if (command == XEN_SYSCTL_TBUFOP_set_size || command == XEN_SYSCTL_TBUFOP_enable)
 		expect_also(call, ERR(EINVAL));
-		expect_also(call, ERR(EFAULT));
+	if (command == XEN_SYSCTL_TBUFOP_set_size) {
+		expect_also(call, ERR(EBUSY));
+		expect_also(call, ERR(ENOMEM));
 	}
 }
 
@@ -55,6 +66,9 @@ static void generate_offline(struct call *call)
 	 * it did not allocate; so no range ends with the last number.
 	 */
 	p->start = 1 + (uint32_t)draw_interesting(call, 31);
+	/* Pages that are there are only asked about: taking one away can take for ever. */
+	if (p->cmd != sysctl_query_page_offline)
+		p->start |= 1u << 30;
 	p->end = p->start + (uint32_t)draw(call, OFFLINE_PAGES + 1) - 1;
 	buffer_take(call, &p->status, OFFLINE_PAGES * sizeof(uint32_t), true, false);
 }
@@ -74,6 +88,9 @@ static void expect_offline(struct call *call)
 	expect_only(call, ERR(EINVAL));
 	if (p->cmd && p->cmd <= sysctl_query_page_offline)
 		expect_also(call, 0);
+	/* Putting a page back online counts errors in 32 bits without a sign (Xen 4.17). */
+	if (p->cmd == sysctl_page_online)
+		expect_also(call, (long)(uint32_t)ERR(EINVAL));
 }
 
 static void generate_hotplug(struct call *call)

@@ -46,6 +46,24 @@ static void generate_platform(struct call *call)
 	generate_text(call, sizeof(struct xen_platform_parameters));
 }
 
+/* Behind the end of a text that was asked for as a whole nothing of Xen's own is left. */
+static void after_text(struct call *call)
+{
+	const struct area *area = &call->areas[0];
+	size_t end = 0;
+
+	if (call->result || call->arguments[1] != area_sure(area))
+		return;
+	while (end < area->size && area->at[end])
+		end++;
+	while (end < area->size)
+		if (area->at[end++]) {
+			call_wrong(call, "byte %lu of the text, behind its end, is %u", end - 1,
+				   area->at[end - 1]);
+			return;
+		}
+}
+
 static void expect_text(struct call *call)
 {
 	expect_only(call, reachable(call, call->arguments[1], call->areas[0].size) ? 0 :
@@ -121,23 +139,24 @@ static const struct field feature_fields[] = {
 	FIELDS_END,
 };
 
-#define READS(command_name, generator, expectation) \
+#define READS(command_name, generator, expectation, follow) \
 	{ .name = #command_name, .command = XENVER_##command_name, .danger = DANGER_SAFE, \
-	  .traits = TRAIT_READS, .weight = 3, .generate = generator, .expect = expectation }
+	  .traits = TRAIT_READS, .weight = 3, .generate = generator, .expect = expectation, \
+	  .after = follow }
 
 static const struct operation operations[] = {
-	READS(version, NULL, expect_version),
-	READS(extraversion, generate_extraversion, expect_text),
-	READS(compile_info, generate_compile_info, expect_text),
-	READS(capabilities, generate_capabilities, expect_text),
-	READS(changeset, generate_changeset, expect_text),
-	READS(platform_parameters, generate_platform, expect_text),
+	READS(version, NULL, expect_version, NULL),
+	READS(extraversion, generate_extraversion, expect_text, after_text),
+	READS(compile_info, generate_compile_info, expect_text, NULL),
+	READS(capabilities, generate_capabilities, expect_text, after_text),
+	READS(changeset, generate_changeset, expect_text, after_text),
+	READS(platform_parameters, generate_platform, expect_text, NULL),
 	{ .name = "get_features", .command = XENVER_get_features, .danger = DANGER_SAFE,
 	  .traits = TRAIT_READS, .weight = 4, .structure_size = sizeof(struct xen_feature_info),
 	  .fields = feature_fields, .generate = generate_features, .expect = expect_features },
-	READS(pagesize, NULL, expect_page_size),
-	READS(guest_handle, generate_handle, expect_text),
-	READS(commandline, generate_commandline, expect_commandline),
+	READS(pagesize, NULL, expect_page_size, NULL),
+	READS(guest_handle, generate_handle, expect_text, NULL),
+	READS(commandline, generate_commandline, expect_commandline, NULL),
 	{ .name = "build_id", .command = XENVER_build_id, .danger = DANGER_SAFE, .weight = 4,
 	  .generate = generate_build_id, .expect = expect_build_id },
 };

@@ -118,6 +118,8 @@ static long hypercall(struct door *door, unsigned int number, const uint64_t a[5
 		return -XEN_EPERM;
 	case __HYPERVISOR_multicall:
 		return multicall(door, a);
+	case __HYPERVISOR_event_channel_op:
+		return 0;
 	default:
 		return error == UNKNOWN_HYPERCALL_SUCCEEDS ? 0 : -XEN_ENOSYS;
 	}

@@ -1,0 +1,14 @@
+/* What the files about grant tables share. */
+#ifndef XENFC_GRANT_H
+#define XENFC_GRANT_H
+
+#include "run.h"
+#include "who.h"
+
+extern const struct operation grant_own[];
+extern const size_t grant_own_count;
+
+/* Of a call with one element that succeeded as a whole. */
+void grant_check_status(struct call *call, int16_t status, int16_t expected);
+
+#endif

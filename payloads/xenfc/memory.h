@@ -1,0 +1,13 @@
+/* What the files about memory_op share. */
+#ifndef XENFC_MEMORY_H
+#define XENFC_MEMORY_H
+
+#include "run.h"
+
+extern const struct operation memory_maps[], memory_own[];
+extern const size_t memory_maps_count, memory_own_count;
+
+/* The domain may have lost pages by the call, and cannot have got any. */
+void memory_follow_fewer(struct call *call);
+
+#endif

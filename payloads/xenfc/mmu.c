@@ -1,0 +1,475 @@
+/*
+ * mmuext_op, mmu_update, update_va_mapping: page tables and what the processor caches of
+ * them.  One page beside the kernel's own lives through being a page table of each level.
+ */
+#include "memory.h"
+#include "who.h"
+#include "window.h"
+
+#define NO_FRAME (1ull << 40)
+#define PAGE_BITS 12
+#define READ_ONLY_ENTRY 0x25ull
+#define WRITABLE_ENTRY 0x67ull
+#define XEN_MEMORY 0xffff830000000000ull
+#define LEVELS 4u
+#define SOME_PAGE 26u
+#define UNKNOWN_COMMAND 64u
+
+static struct mmuext_op *mmuext_of(const struct call *call)
+{
+	return (struct mmuext_op *)(void *)call->structure->at;
+}
+
+/* Reserved numbers are other things here than nobody: pages of Xen, pages of devices. */
+static uint16_t draw_foreign(struct call *call)
+{
+	uint16_t id = chance(call, 50) ? DOMID_SELF : draw_who(call, false);
+
+	return id > DOMID_SELF ? DOMID_INVALID : id;
+}
+
+/* Whose pages: oneself by number is nobody, HVM domains have no such tables. */
+static bool owner_allowed(struct call *call, uint16_t id)
+{
+	if (id == call->run->machine.domid) {
+		expect_only(call, ERR(ESRCH));
+		return false;
+	}
+	if (!who_allows(call, id, LOOKUP_ANY, RIGHT_TARGET)) {
+		if (expect_names(&call->expect, ERR(EPERM)) && id)
+			expect_also(call, ERR(EINVAL));
+		return false;
+	}
+	if (call->domain && call->domain->hvm) {
+		expect_only(call, ERR(EINVAL));
+		return false;
+	}
+	return true;
+}
+
+static void list_generate(struct call *call)
+{
+	structure_take(call, 0);
+	call->arguments[1] = 1;
+	call->arguments[3] = draw_foreign(call);
+}
+
+/* A list beyond what can be an address at all is refused before anything else. */
+static bool is_address(uint64_t at)
+{
+	return at < 0x0000800000000000ull || at >= 0xffff880000000000ull;
+}
+
+static bool list_expect(struct call *call)
+{
+	bool fine = reachable(call, call->arguments[0], call->structure->size);
+
+	call->domain = NULL;
+	if (!is_address(call->arguments[0])) {
+		expect_only(call, ERR(EFAULT));
+		return false;
+	}
+	if (!owner_allowed(call, (uint16_t)call->arguments[3]))
+		return false;
+	if (!fine)
+		expect_only(call, ERR(EFAULT));
+	return fine;
+}
+
+static void mmuext_generate(struct call *call)
+{
+	list_generate(call);
+	mmuext_of(call)->cmd = call->operation ? call->command :
+		UNKNOWN_COMMAND + (uint32_t)draw_interesting(call, 31);
+}
+
+/* What is done to the caller's own processor only. */
+static void expect_own(struct call *call)
+{
+	expect_only(call, call->domain ? ERR(EPERM) : 0);
+}
+
+static void generate_address(struct call *call)
+{
+	mmuext_of(call)->arg1.linear_addr = draw_interesting(call, 64);
+}
+
+static void generate_mask(struct call *call)
+{
+	struct area *mask = buffer_take(call, (void *)&mmuext_of(call)->arg2.vcpumask, 8, false,
+					false);
+
+	memset(mask->at, chance(call, 50) ? 0xff : 1, 8);
+	mmuext_of(call)->arg1.linear_addr = draw_interesting(call, 64);
+}
+
+static void expect_mask(struct call *call)
+{
+	uint64_t mask = handle_value(&mmuext_of(call)->arg2.vcpumask);
+
+	expect_only(call, call->domain ? ERR(EPERM) : reachable(call, mask, 8) ? 0 : ERR(EINVAL));
+	/* Only as much of it is read as there are processors. */
+	if (!call->domain && reachable(call, mask, 1))
+		expect_also(call, 0);
+}
+
+static void expect_cache(struct call *call)
+{
+	long refused = call->command == MMUEXT_FLUSH_CACHE ? ERR(EACCES) : ERR(EINVAL);
+
+	expect_only(call, call->domain ? ERR(EPERM) : refused);
+	/* Who has devices may. */
+	if (!call->domain)
+		expect_also(call, 0);
+}
+
+/* Too many entries, or a table that begins within a page. */
+static void generate_ldt(struct call *call)
+{
+	struct mmuext_op *m = mmuext_of(call);
+
+	m->arg1.linear_addr = 1 + draw(call, DOOR_PAGE - 1);
+	m->arg2.nr_ents = 1 + (unsigned int)draw(call, 8192);
+	if (chance(call, 40)) {
+		m->arg1.linear_addr = 0;
+		m->arg2.nr_ents = 8193 + (chance(call, 50) ? 0 :
+					  (unsigned int)draw_interesting(call, 30));
+	}
+}
+
+static void expect_foreign_or_invalid(struct call *call)
+{
+	expect_only(call, call->domain ? ERR(EPERM) : ERR(EINVAL));
+}
+
+static void generate_no_frame(struct call *call)
+{
+	mmuext_of(call)->arg1.mfn = NO_FRAME | draw_interesting(call, 30);
+	mmuext_of(call)->arg2.src_mfn = NO_FRAME;
+}
+
+static void expect_invalid(struct call *call)
+{
+	expect_only(call, ERR(EINVAL));
+}
+
+/* mmu_update: an entry of a table that is not there. */
+static struct mmu_update *update_of(const struct call *call)
+{
+	return (struct mmu_update *)(void *)call->structure->at;
+}
+
+static void generate_update(struct call *call)
+{
+	struct mmu_update *u = update_of(call);
+
+	u->ptr = NO_FRAME << PAGE_BITS | draw(call, DOOR_PAGE / 8) * 8 | draw(call, 4);
+	u->val = draw_interesting(call, 64);
+}
+
+/* The right is asked for late, and only for entries that are there. */
+static bool update_expect(struct call *call)
+{
+	uint16_t id = (uint16_t)call->arguments[3];
+	enum who who = who_is(call, id, LOOKUP_ANY);
+
+	expect_only(call, ERR(EFAULT));
+	if (!is_address(call->arguments[0]))
+		return false;
+	if (id == call->run->machine.domid || who == WHO_NOBODY) {
+		expect_only(call, ERR(ESRCH));
+		return false;
+	}
+	if (reachable(call, call->arguments[0], call->structure->size))
+		expect_only(call, ERR(EINVAL));
+	if (!who_has_right(call, who, RIGHT_TARGET))
+		expect_also(call, ERR(EPERM));
+	if (who == WHO_UNSURE)
+		expect_also(call, ERR(ESRCH));
+	return false;
+}
+
+/* update_va_mapping(address, entry, flags): addresses that are no guest's. */
+static void va_generate(struct call *call)
+{
+	call->arguments[0] = XEN_MEMORY + draw(call, 1000) * DOOR_PAGE;
+	call->arguments[1] = draw_interesting(call, 64);
+	call->arguments[2] = draw(call, 4) | (chance(call, 50) ? UVMF_ALL : UVMF_LOCAL);
+	if (call->hypercall == __HYPERVISOR_update_va_mapping_otherdomain)
+		call->arguments[3] = draw_foreign(call);
+}
+
+static bool va_expect(struct call *call)
+{
+	if (call->hypercall != __HYPERVISOR_update_va_mapping_otherdomain)
+		return true;
+	call->domain = NULL;
+	if (owner_allowed(call, (uint16_t)call->arguments[3]))
+		return true;
+	if (expect_names(&call->expect, ERR(EPERM)))
+		expect_also(call, ERR(EINVAL));
+	return false;
+}
+
+/* The life of a page that is ours and nowhere mapped. */
+struct life {
+	struct call *call;
+	uint64_t frame;
+};
+
+static long mmuext(const struct life *life, unsigned int command, uint64_t first, uint64_t second)
+{
+	struct run *run = life->call->run;
+	struct mmuext_op *op = (void *)(run->door->arena + ARENA_ASIDE);
+	uint64_t arguments[5] = { (uintptr_t)op, 1, 0, DOMID_SELF };
+
+	op->cmd = command;
+	op->arg1.mfn = first;
+	op->arg2.src_mfn = second;
+	run->outcome.hypercalls++;
+	return run->door->hypercall(run->door, __HYPERVISOR_mmuext_op, arguments);
+}
+
+static void must(const struct life *life, const char *what, long result, long expected)
+{
+	if (result != expected)
+		call_wrong(life->call, "%s a page of ours gave %ld, expected %ld", what, result,
+			   expected);
+}
+
+static uint64_t arena_frame(const struct life *life, unsigned int number)
+{
+	return life->call->run->door->arena_frames[number];
+}
+
+static long change_entry(const struct life *life, uint64_t value)
+{
+	struct run *run = life->call->run;
+	struct mmu_update *update = (void *)(run->door->arena + ARENA_ASIDE);
+	uint64_t arguments[5] = { (uintptr_t)update, 1, 0, DOMID_SELF };
+	uint64_t slot = draw(life->call, DOOR_PAGE / 8) * 8;
+
+	update->ptr = (life->frame << PAGE_BITS | slot) | MMU_NORMAL_PT_UPDATE;
+	update->val = value;
+	run->outcome.hypercalls++;
+	return run->door->hypercall(run->door, __HYPERVISOR_mmu_update, arguments);
+}
+
+/* A page table may be seen, but never be written to. */
+static void refuse_writing(const struct life *life)
+{
+	struct run *run = life->call->run;
+
+	if (!window_open(run, WINDOW_SECOND, life->frame, DOMID_SELF)) {
+		call_wrong(life->call, "a page table could be mapped for writing");
+		window_close(run, WINDOW_SECOND);
+	}
+	must(life, "clearing", mmuext(life, MMUEXT_CLEAR_PAGE, life->frame, 0), ERR(EINVAL));
+}
+
+static void be_lowest_table(const struct life *life)
+{
+	must(life, "filling", change_entry(life, arena_frame(life, SOME_PAGE) << PAGE_BITS |
+					   READ_ONLY_ENTRY), 0);
+	if (!change_entry(life, life->frame << PAGE_BITS | WRITABLE_ENTRY))
+		call_wrong(life->call, "a page table maps itself for writing");
+}
+
+static void be_table(const struct life *life, unsigned int level)
+{
+	unsigned int pin = MMUEXT_PIN_L1_TABLE + level;
+
+	must(life, "pinning", mmuext(life, pin, life->frame, 0), 0);
+	must(life, "pinning twice", mmuext(life, pin, life->frame, 0), ERR(EINVAL));
+	refuse_writing(life);
+	if (!level)
+		be_lowest_table(life);
+	must(life, "unpinning", mmuext(life, MMUEXT_UNPIN_TABLE, life->frame, 0), 0);
+	must(life, "unpinning twice", mmuext(life, MMUEXT_UNPIN_TABLE, life->frame, 0),
+	     ERR(EINVAL));
+}
+
+static void copy_and_clear(const struct life *life)
+{
+	struct run *run = life->call->run;
+	uint8_t *some = run->door->arena + SOME_PAGE * (size_t)DOOR_PAGE;
+	const uint64_t *seen = window_page(WINDOW_SECOND);
+
+	some[0] = 1;
+	must(life, "copying to", mmuext(life, MMUEXT_COPY_PAGE, life->frame,
+					arena_frame(life, SOME_PAGE)), 0);
+	if (window_open(run, WINDOW_SECOND, life->frame, DOMID_SELF)) {
+		call_wrong(life->call, "a page of ours cannot be mapped");
+		return;
+	}
+	if (memcmp(seen, some, DOOR_PAGE))
+		call_wrong(life->call, "a copied page is another one");
+	must(life, "clearing", mmuext(life, MMUEXT_CLEAR_PAGE, life->frame, 0), 0);
+	for (unsigned int i = 0; i < DOOR_PAGE / 8; i++)
+		if (seen[i])
+			call_wrong(life->call, "a cleared page holds something");
+	must(life, "pinning what is written to", mmuext(life, MMUEXT_PIN_L1_TABLE, life->frame, 0),
+	     ERR(EINVAL));
+	window_close(run, WINDOW_SECOND);
+}
+
+static void generate_life(struct call *call)
+{
+	struct xen_memory_reservation *r = (void *)call->structure->at;
+	struct area *list = area_take(call, sizeof(xen_pfn_t), false);
+	uint64_t address = area_sure(list);
+
+	r->domid = DOMID_SELF;
+	r->nr_extents = 1;
+	list->out_size = list->size;
+	memcpy(&r->extent_start, &address, sizeof(address));
+}
+
+/* One more page, if we may have one. */
+static void expect_life(struct call *call)
+{
+	expect_range(call, 0, 1);
+}
+
+static void after_life(struct call *call)
+{
+	struct xen_memory_reservation *r = (void *)(call->run->door->arena + ARENA_ASIDE);
+	struct life life = { .call = call };
+	long result;
+
+	if (call->result != 1)
+		return;
+	memcpy(&life.frame, call->areas[1].at, sizeof(life.frame));
+	copy_and_clear(&life);
+	for (unsigned int level = 0; level < LEVELS; level++) {
+		be_table(&life, level);
+		must(&life, "clearing", mmuext(&life, MMUEXT_CLEAR_PAGE, life.frame, 0), 0);
+	}
+	memset(r, 0, sizeof(*r));
+	r->domid = DOMID_SELF;
+	r->nr_extents = 1;
+	memcpy(r + 1, &life.frame, sizeof(life.frame));
+	set_xen_guest_handle(r->extent_start, (void *)(r + 1));
+	result = aside(call->run, __HYPERVISOR_memory_op, XENMEM_decrease_reservation,
+		       (uintptr_t)r, 0);
+	must(&life, "giving back", result, 1);
+}
+
+static const struct field address_fields[] = {
+	FIELD(struct mmuext_op, cmd, FLOW_IN),
+	FIELD(struct mmuext_op, arg1, FLOW_IN),
+	FIELD(struct mmuext_op, arg2, FLOW_IN),
+	FIELDS_END,
+};
+
+static const struct field update_fields[] = {
+	FIELD(struct mmu_update, ptr, FLOW_IN),
+	FIELD(struct mmu_update, val, FLOW_IN),
+	FIELDS_END,
+};
+
+static const struct field life_fields[] = {
+	FIELD(struct xen_memory_reservation, domid, FLOW_IN),
+	FIELDS_END,
+};
+
+#define MMUEXT(label, command_name, generator, expectation) \
+	{ .name = label, .command = MMUEXT_##command_name, .danger = DANGER_SAFE, .weight = 3, \
+	  .structure_size = sizeof(struct mmuext_op), .fields = address_fields, \
+	  .generate = generator, .expect = expectation }
+
+static const struct operation mmuext_list[] = {
+	MMUEXT("tlb_flush_local", TLB_FLUSH_LOCAL, generate_address, expect_own),
+	MMUEXT("invlpg_local", INVLPG_LOCAL, generate_address, expect_own),
+	MMUEXT("tlb_flush_multi", TLB_FLUSH_MULTI, generate_mask, expect_mask),
+	MMUEXT("invlpg_multi", INVLPG_MULTI, generate_mask, expect_mask),
+	MMUEXT("tlb_flush_all", TLB_FLUSH_ALL, generate_address, expect_own),
+	MMUEXT("invlpg_all", INVLPG_ALL, generate_address, expect_own),
+	MMUEXT("flush_cache", FLUSH_CACHE, generate_address, expect_cache),
+	MMUEXT("flush_cache_global", FLUSH_CACHE_GLOBAL, generate_address, expect_cache),
+	MMUEXT("set_ldt", SET_LDT, generate_ldt, expect_foreign_or_invalid),
+	MMUEXT("new_baseptr", NEW_BASEPTR, generate_no_frame, expect_foreign_or_invalid),
+	MMUEXT("new_user_baseptr", NEW_USER_BASEPTR, generate_no_frame, expect_foreign_or_invalid),
+	MMUEXT("pin_l1_table", PIN_L1_TABLE, generate_no_frame, expect_invalid),
+	MMUEXT("pin_l4_table", PIN_L4_TABLE, generate_no_frame, expect_invalid),
+	MMUEXT("unpin_table", UNPIN_TABLE, generate_no_frame, expect_invalid),
+	MMUEXT("clear_page", CLEAR_PAGE, generate_no_frame, expect_invalid),
+	MMUEXT("copy_page", COPY_PAGE, generate_no_frame, expect_invalid),
+};
+static const size_t mmuext_count = COUNT(mmuext_list);
+static const struct part mmuext_parts[] = { { mmuext_list, &mmuext_count } };
+
+static bool mmuext_exists(uint32_t command)
+{
+	return command < UNKNOWN_COMMAND;
+}
+
+const struct family family_mmuext = {
+	.name = "mmuext",
+	.hypercall = __HYPERVISOR_mmuext_op,
+	.structure_size = sizeof(struct mmuext_op),
+	.unknown_command = ERR(ENOSYS),
+	.parts = mmuext_parts,
+	.n_parts = 1,
+	.command_exists = mmuext_exists,
+	.generate = mmuext_generate,
+	.expect = list_expect,
+};
+
+static const struct operation update_list[] = {
+	{ .name = "mmu_update", .danger = DANGER_SAFE, .weight = 4,
+	  .structure_size = sizeof(struct mmu_update), .fields = update_fields,
+	  .generate = generate_update, .expect = expect_invalid },
+};
+static const size_t update_count = COUNT(update_list);
+static const struct part update_parts[] = { { update_list, &update_count } };
+
+const struct family family_mmu = {
+	.name = "mmu",
+	.hypercall = __HYPERVISOR_mmu_update,
+	.parts = update_parts,
+	.n_parts = 1,
+	.generate = list_generate,
+	.expect = update_expect,
+};
+
+static const struct operation va_list_own[] = {
+	{ .name = "update_va_mapping", .danger = DANGER_SAFE, .weight = 3,
+	  .expect = expect_invalid },
+};
+static const size_t va_own_count = COUNT(va_list_own);
+static const struct part va_own_parts[] = { { va_list_own, &va_own_count } };
+
+const struct family family_va = {
+	.name = "va",
+	.hypercall = __HYPERVISOR_update_va_mapping,
+	.parts = va_own_parts,
+	.n_parts = 1,
+	.generate = va_generate,
+	.expect = va_expect,
+};
+
+static const struct operation va_list_other[] = {
+	{ .name = "update_va_mapping_otherdomain", .danger = DANGER_SAFE, .weight = 3,
+	  .expect = expect_invalid },
+};
+static const size_t va_other_count = COUNT(va_list_other);
+static const struct part va_other_parts[] = { { va_list_other, &va_other_count } };
+
+const struct family family_va_other = {
+	.name = "va",
+	.hypercall = __HYPERVISOR_update_va_mapping_otherdomain,
+	.parts = va_other_parts,
+	.n_parts = 1,
+	.generate = va_generate,
+	.expect = va_expect,
+};
+
+/* As a row of memory_op, which is how the page comes and goes. */
+const struct operation memory_own[] = {
+	{ .name = "page_of_our_own", .command = XENMEM_increase_reservation,
+	  .danger = DANGER_OWN, .traits = TRAIT_KERNEL | TRAIT_ALONE, .weight = 3,
+	  .structure_size = sizeof(struct xen_memory_reservation), .fields = life_fields,
+	  .generate = generate_life, .expect = expect_life, .after = after_life },
+};
+const size_t memory_own_count = COUNT(memory_own);

@@ -1,0 +1,537 @@
+/*
+ * physdev_op: interrupts, I/O rights and PCI devices.  Only devices that are nowhere and
+ * interrupts that nobody has are named where naming them would take something away.
+ */
+#include "run.h"
+#include "who.h"
+
+#define IRQ_BEYOND (1u << 16)
+#define NO_BUS 0xff
+#define FIRST_APIC 0xfec00000u	/* where a PC has its first one */
+#define APIC_REGISTERS 0x40u
+#define LEGACY_INTERRUPTS 16u
+#define IO_PORTS 0x10000u
+#define XEN_MEMORY 0xffff830000000000ull
+
+static void *structure(const struct call *call)
+{
+	return call->structure->at;
+}
+
+static bool by_control(struct call *call)
+{
+	if (!call->run->machine.control)
+		expect_only(call, ERR(EPERM));
+	return call->run->machine.control;
+}
+
+static void expect_invalid(struct call *call)
+{
+	expect_only(call, ERR(EINVAL));
+}
+
+static void expect_no_device(struct call *call)
+{
+	expect_only(call, ERR(ENODEV));
+}
+
+static void expect_no_device_of_control(struct call *call)
+{
+	if (by_control(call))
+		expect_only(call, ERR(ENODEV));
+}
+
+/* One of ours would be taken for handled. */
+static void generate_no_irq(struct call *call)
+{
+	uint32_t *irq = structure(call);
+
+	*irq = IRQ_BEYOND | (uint32_t)draw_interesting(call, 32);
+}
+
+static void generate_no_frame(struct call *call)
+{
+	struct physdev_pirq_eoi_gmfn *p = structure(call);
+
+	p->gmfn = 1ull << 50 | draw_interesting(call, 50);
+}
+
+static void generate_status(struct call *call)
+{
+	struct physdev_irq_status_query *q = structure(call);
+
+	q->irq = draw_mostly(call, 80, call->run->machine.pirqs + 2);
+}
+
+static void expect_status(struct call *call)
+{
+	const struct physdev_irq_status_query *q = structure(call);
+
+	expect_only(call, q->irq < call->run->machine.pirqs ? 0 : ERR(EINVAL));
+}
+
+static void after_status(struct call *call)
+{
+	const struct physdev_irq_status_query *q = structure(call);
+
+	if (!call->result && !(q->flags & XENIRQSTAT_needs_eoi))
+		call_wrong(call, "an interrupt that needs no end was told");
+}
+
+static void generate_iopl(struct call *call)
+{
+	struct physdev_set_iopl *s = structure(call);
+
+	s->iopl = 4 + (uint32_t)draw_interesting(call, 31);
+}
+
+static void generate_own_iopl(struct call *call)
+{
+	struct physdev_set_iopl *s = structure(call);
+
+	s->iopl = (uint32_t)draw(call, 5);
+}
+
+static void expect_own_iopl(struct call *call)
+{
+	const struct physdev_set_iopl *s = structure(call);
+
+	expect_only(call, s->iopl > 3 ? ERR(EINVAL) : 0);
+}
+
+static uint64_t map_address(const struct call *call)
+{
+	return (uintptr_t)(call->run->door->arena + ARENA_ASIDE);
+}
+
+/* Too many ports, or a map in Xen's own memory. */
+static void generate_bitmap(struct call *call)
+{
+	struct physdev_set_iobitmap *s = structure(call);
+	uint64_t at = map_address(call);
+
+	s->nr_ports = IO_PORTS + 1 + (chance(call, 50) ? 0 : (uint32_t)draw_interesting(call, 31));
+	if (chance(call, 40)) {
+		at = XEN_MEMORY + draw(call, DOOR_PAGE);
+		s->nr_ports = (uint32_t)draw(call, IO_PORTS + 1);
+	}
+	memcpy(&s->bitmap, &at, sizeof(at));
+}
+
+/* Looked at when a port is used, which we do not. */
+static void generate_own_bitmap(struct call *call)
+{
+	struct physdev_set_iobitmap *s = structure(call);
+	uint64_t at = map_address(call);
+
+	s->nr_ports = (uint32_t)draw(call, IO_PORTS + 1);
+	memcpy(&s->bitmap, &at, sizeof(at));
+}
+
+static void generate_apic(struct call *call)
+{
+	struct physdev_apic *a = structure(call);
+
+	a->apic_physbase = FIRST_APIC;
+	if (call->command == PHYSDEVOP_apic_write || chance(call, 40))
+		a->apic_physbase ^= 1ul << draw(call, 63);
+	a->reg = (uint32_t)draw(call, APIC_REGISTERS);
+	a->value = (uint32_t)draw_interesting(call, 32);
+}
+
+static void expect_apic(struct call *call)
+{
+	const struct physdev_apic *a = structure(call);
+
+	if (!by_control(call))
+		return;
+	expect_only(call, ERR(EINVAL));
+	if (a->apic_physbase == FIRST_APIC)
+		expect_also(call, 0);
+}
+
+static void expect_vector(struct call *call)
+{
+	if (by_control(call))
+		expect_only(call, 0);
+}
+
+static void after_vector(struct call *call)
+{
+	const struct physdev_irq *p = structure(call);
+
+	if (!call->result && p->vector != p->irq)
+		call_wrong(call, "the vector of interrupt %u is %u", p->irq, p->vector);
+}
+
+/* Message signalled ones of a device that is not there. */
+static void generate_map(struct call *call)
+{
+	struct physdev_map_pirq *m = structure(call);
+
+	m->domid = draw_who(call, !call->run->machine.control);
+	m->type = chance(call, 90) ? (int)draw(call, 6) : (int)draw_interesting(call, 32);
+	m->index = (int)(chance(call, 50) ? draw(call, LEGACY_INTERRUPTS) :
+			 IRQ_BEYOND | draw_interesting(call, 32));
+	m->pirq = chance(call, 50) ? -1 : (int)draw_interesting(call, 32);
+	m->bus = NO_BUS;
+	m->devfn = (int)draw(call, 256);
+	m->entry_nr = (int)draw(call, 3);
+	m->table_base = chance(call, 20) ? DOOR_PAGE : 0;
+}
+
+static bool is_message_type(int type)
+{
+	return type == MAP_PIRQ_TYPE_MSI || type == MAP_PIRQ_TYPE_MSI_SEG ||
+	       type == MAP_PIRQ_TYPE_MULTI_MSI;
+}
+
+static void expect_map(struct call *call)
+{
+	const struct physdev_map_pirq *m = structure(call);
+
+	if (m->type == MAP_PIRQ_TYPE_MULTI_MSI && m->table_base) {
+		expect_only(call, ERR(EINVAL));
+		return;
+	}
+	if (!who_allows(call, m->domid, LOOKUP_ANY, RIGHT_CONTROL))
+		return;
+	expect_only(call, ERR(EINVAL));
+	if (m->type != MAP_PIRQ_TYPE_GSI && !is_message_type(m->type))
+		return;
+	if (m->type == MAP_PIRQ_TYPE_GSI && (m->index < 0 || (uint32_t)m->index >= IRQ_BEYOND))
+		return;
+	expect_also(call, ERR(ENOSPC));
+	expect_also(call, ERR(EEXIST));
+	expect_also(call, ERR(EPERM));
+	expect_also(call, ERR(ENODEV));
+	if (m->type == MAP_PIRQ_TYPE_GSI) {
+		expect_also(call, 0);
+	} else {
+		expect_also(call, ERR(EOPNOTSUPP));
+		expect_also(call, ERR(EDOM));
+	}
+}
+
+static void after_map(struct call *call)
+{
+	if (!call->result && call->domain)
+		call->domain->has_pirqs = true;
+}
+
+static void generate_unmap(struct call *call)
+{
+	struct physdev_unmap_pirq *u = structure(call);
+
+	u->domid = draw_who(call, true);
+	u->pirq = (int)draw_mostly(call, 60, 2 * LEGACY_INTERRUPTS);
+	if (!model_slot(&call->run->model, u->domid))
+		u->pirq |= (int)IRQ_BEYOND;
+}
+
+static void expect_unmap(struct call *call)
+{
+	const struct physdev_unmap_pirq *u = structure(call);
+
+	if (!who_allows(call, u->domid, LOOKUP_ANY, RIGHT_CONTROL))
+		return;
+	expect_only(call, ERR(EINVAL));
+	if (call->domain && call->domain->has_pirqs)
+		expect_also(call, 0);
+}
+
+static void generate_pci(struct call *call)
+{
+	struct physdev_pci_device *p = structure(call);
+
+	p->seg = chance(call, 80) ? 0 : (uint16_t)draw_interesting(call, 16);
+	p->bus = NO_BUS;
+	p->devfn = (uint8_t)draw(call, 256);
+}
+
+/* The first byte is the bus, the second the device. */
+static void generate_managed(struct call *call)
+{
+	uint8_t *bytes = structure(call);
+
+	bytes[0] = NO_BUS;
+	bytes[1] = (uint8_t)draw(call, 256);
+}
+
+static void generate_extended(struct call *call)
+{
+	struct physdev_manage_pci_ext *p = structure(call);
+
+	generate_managed(call);
+	p->is_extfn = chance(call, 50) ? 2 + (unsigned int)draw(call, 1000) : 0;
+	p->is_virtfn = p->is_extfn ? (unsigned int)draw(call, 2) : 2;
+}
+
+static void expect_add(struct call *call)
+{
+	if (!by_control(call))
+		return;
+	expect_only(call, 0);
+	expect_also(call, ERR(ENODEV));
+	expect_also(call, ERR(EOPNOTSUPP));
+}
+
+/* Xen believes the control domain that there is a device; it is told that it went. */
+static void after_add(struct call *call)
+{
+	struct physdev_manage_pci *p = (void *)(call->run->door->arena + ARENA_ASIDE);
+	long result;
+
+	if (call->result)
+		return;
+	memcpy(p, structure(call), sizeof(*p));
+	result = aside(call->run, __HYPERVISOR_physdev_op, PHYSDEVOP_manage_pci_remove,
+		       (uintptr_t)p, 0);
+	if (result)
+		call_wrong(call, "taking back a device gave %ld", result);
+	result = aside(call->run, __HYPERVISOR_physdev_op, PHYSDEVOP_manage_pci_remove,
+		       (uintptr_t)p, 0);
+	if (result != ERR(ENODEV))
+		call_wrong(call, "taking back a device twice gave %ld", result);
+}
+
+static void generate_reserved(struct call *call)
+{
+	struct physdev_pci_mmcfg_reserved *p = structure(call);
+
+	draw_fields(call);
+	p->address |= 1;	/* none begins there */
+	p->segment |= 1u << 16;
+	p->flags = draw_mostly(call, 60, 2);
+}
+
+static void expect_reserved(struct call *call)
+{
+	const struct physdev_pci_mmcfg_reserved *p = structure(call);
+
+	if (by_control(call))
+		expect_only(call, p->flags & ~XEN_PCI_MMCFG_RESERVED ? ERR(EINVAL) : ERR(ENODEV));
+}
+
+static void generate_gsi(struct call *call)
+{
+	struct physdev_setup_gsi *s = structure(call);
+
+	draw_fields(call);
+	s->gsi = (int)(IRQ_BEYOND | (uint32_t)draw_interesting(call, 32));
+	if (!call->run->machine.control && chance(call, 50))
+		s->gsi = (int)draw(call, LEGACY_INTERRUPTS);
+}
+
+static void expect_gsi(struct call *call)
+{
+	const struct physdev_setup_gsi *s = structure(call);
+
+	expect_only(call, s->gsi < 0 || s->gsi >= (int)LEGACY_INTERRUPTS ? ERR(EINVAL) :
+		    ERR(EPERM));
+}
+
+static void expect_free(struct call *call)
+{
+	expect_only(call, 0);
+	expect_also(call, ERR(ENOSPC));
+}
+
+static void expect_debug_port(struct call *call)
+{
+	expect_only(call, call->run->machine.hardware ? 0 : ERR(EPERM));
+	if (call->run->machine.hardware) {
+		expect_also(call, ERR(EINVAL));
+		expect_also(call, ERR(ENOSYS));
+	}
+}
+
+/* Some rights are asked for before the structure is looked at. */
+static bool physdev_expect(struct call *call)
+{
+	bool early = call->operation && (call->command == PHYSDEVOP_pci_mmcfg_reserved ?
+		!call->run->machine.control : call->command == PHYSDEVOP_dbgp_op &&
+		!call->run->machine.hardware);
+
+	return early || command_expect(call);
+}
+
+static const struct field irq_fields[] = {
+	FIELD(struct physdev_eoi, irq, FLOW_IN),
+	FIELDS_END,
+};
+
+static const struct field frame_fields[] = {
+	FIELD(struct physdev_pirq_eoi_gmfn, gmfn, FLOW_IN),
+	FIELDS_END,
+};
+
+static const struct field status_fields[] = {
+	FIELD(struct physdev_irq_status_query, irq, FLOW_IN),
+	FIELD(struct physdev_irq_status_query, flags, FLOW_OUT),
+	FIELDS_END,
+};
+
+static const struct field iopl_fields[] = {
+	FIELD(struct physdev_set_iopl, iopl, FLOW_IN),
+	FIELDS_END,
+};
+
+static const struct field bitmap_fields[] = {
+	FIELD(struct physdev_set_iobitmap, bitmap, FLOW_IN),
+	FIELD(struct physdev_set_iobitmap, nr_ports, FLOW_IN),
+	FIELDS_END,
+};
+
+static const struct field apic_fields[] = {
+	FIELD(struct physdev_apic, apic_physbase, FLOW_IN),
+	FIELD(struct physdev_apic, reg, FLOW_IN),
+	FIELD(struct physdev_apic, value, FLOW_INOUT),
+	FIELDS_END,
+};
+
+static const struct field vector_fields[] = {
+	FIELD(struct physdev_irq, irq, FLOW_IN),
+	FIELD(struct physdev_irq, vector, FLOW_OUT),
+	FIELDS_END,
+};
+
+static const struct field map_fields[] = {
+	FIELD(struct physdev_map_pirq, domid, FLOW_IN),
+	FIELD(struct physdev_map_pirq, type, FLOW_INOUT),
+	FIELD(struct physdev_map_pirq, index, FLOW_INOUT),
+	FIELD(struct physdev_map_pirq, pirq, FLOW_INOUT),
+	FIELD(struct physdev_map_pirq, bus, FLOW_IN),
+	FIELD(struct physdev_map_pirq, devfn, FLOW_IN),
+	FIELD(struct physdev_map_pirq, entry_nr, FLOW_INOUT),
+	FIELD(struct physdev_map_pirq, table_base, FLOW_IN),
+	FIELDS_END,
+};
+
+static const struct field unmap_fields[] = {
+	FIELD(struct physdev_unmap_pirq, domid, FLOW_IN),
+	FIELD(struct physdev_unmap_pirq, pirq, FLOW_IN),
+	FIELDS_END,
+};
+
+static const struct field pci_fields[] = {
+	FIELD(struct physdev_pci_device, seg, FLOW_IN),
+	FIELD(struct physdev_pci_device, bus, FLOW_IN),
+	FIELD(struct physdev_pci_device, devfn, FLOW_IN),
+	FIELDS_END,
+};
+
+static const struct field managed_fields[] = {
+	FIELD(struct physdev_manage_pci, bus, FLOW_IN),
+	FIELD(struct physdev_manage_pci, devfn, FLOW_IN),
+	FIELDS_END,
+};
+
+static const struct field extended_fields[] = {
+	FIELD(struct physdev_manage_pci_ext, bus, FLOW_IN),
+	FIELD(struct physdev_manage_pci_ext, devfn, FLOW_IN),
+	FIELD(struct physdev_manage_pci_ext, is_extfn, FLOW_IN),
+	FIELD(struct physdev_manage_pci_ext, is_virtfn, FLOW_IN),
+	FIELDS_END,
+};
+
+static const struct field reserved_fields[] = {
+	FIELD(struct physdev_pci_mmcfg_reserved, address, FLOW_IN),
+	FIELD(struct physdev_pci_mmcfg_reserved, segment, FLOW_IN),
+	FIELD(struct physdev_pci_mmcfg_reserved, start_bus, FLOW_IN),
+	FIELD(struct physdev_pci_mmcfg_reserved, end_bus, FLOW_IN),
+	FIELD(struct physdev_pci_mmcfg_reserved, flags, FLOW_IN),
+	FIELDS_END,
+};
+
+static const struct field gsi_fields[] = {
+	FIELD(struct physdev_setup_gsi, gsi, FLOW_IN),
+	FIELD(struct physdev_setup_gsi, triggering, FLOW_IN),
+	FIELD(struct physdev_setup_gsi, polarity, FLOW_IN),
+	FIELDS_END,
+};
+
+static const struct field free_fields[] = {
+	FIELD(struct physdev_get_free_pirq, type, FLOW_IN),
+	FIELD(struct physdev_get_free_pirq, pirq, FLOW_OUT),
+	FIELDS_END,
+};
+
+#define PHYSDEV(label, command_name, class, traits_of, type, field_list, generator, expectation, \
+		follow) \
+	{ .name = label, .command = PHYSDEVOP_##command_name, .danger = class, \
+	  .traits = traits_of, .weight = 4, .structure_size = sizeof(struct type), \
+	  .fields = field_list, .generate = generator, .expect = expectation, .after = follow }
+
+static const struct operation operations[] = {
+	PHYSDEV("eoi", eoi, DANGER_SAFE, 0, physdev_eoi, irq_fields, generate_no_irq,
+		expect_invalid, NULL),
+	PHYSDEV("pirq_eoi_gmfn_v1", pirq_eoi_gmfn_v1, DANGER_SAFE, 0, physdev_pirq_eoi_gmfn,
+		frame_fields, generate_no_frame, expect_invalid, NULL),
+	PHYSDEV("pirq_eoi_gmfn_v2", pirq_eoi_gmfn_v2, DANGER_SAFE, 0, physdev_pirq_eoi_gmfn,
+		frame_fields, generate_no_frame, expect_invalid, NULL),
+	PHYSDEV("irq_status_query", irq_status_query, DANGER_SAFE, TRAIT_READS,
+		physdev_irq_status_query, status_fields, generate_status, expect_status,
+		after_status),
+	PHYSDEV("set_iopl", set_iopl, DANGER_SAFE, 0, physdev_set_iopl, iopl_fields,
+		generate_iopl, expect_invalid, NULL),
+	PHYSDEV("set_iopl_own", set_iopl, DANGER_OWN, TRAIT_KERNEL, physdev_set_iopl, iopl_fields,
+		generate_own_iopl, expect_own_iopl, NULL),
+	PHYSDEV("set_iobitmap", set_iobitmap, DANGER_SAFE, 0, physdev_set_iobitmap, bitmap_fields,
+		generate_bitmap, expect_invalid, NULL),
+	PHYSDEV("set_iobitmap_own", set_iobitmap, DANGER_OWN, TRAIT_KERNEL, physdev_set_iobitmap,
+		bitmap_fields, generate_own_bitmap, expect_success, NULL),
+	PHYSDEV("apic_read", apic_read, DANGER_SAFE, TRAIT_WRITES_ON_ERROR, physdev_apic,
+		apic_fields, generate_apic, expect_apic, NULL),
+	PHYSDEV("apic_write", apic_write, DANGER_SAFE, 0, physdev_apic, apic_fields,
+		generate_apic, expect_apic, NULL),
+	PHYSDEV("alloc_irq_vector", alloc_irq_vector, DANGER_SAFE, TRAIT_READS, physdev_irq,
+		vector_fields, NULL, expect_vector, after_vector),
+	PHYSDEV("map_pirq", map_pirq, DANGER_OWN, TRAIT_WRITES_ON_ERROR, physdev_map_pirq,
+		map_fields, generate_map, expect_map, after_map),
+	PHYSDEV("unmap_pirq", unmap_pirq, DANGER_OWN, 0, physdev_unmap_pirq, unmap_fields,
+		generate_unmap, expect_unmap, NULL),
+	PHYSDEV("manage_pci_add", manage_pci_add, DANGER_HOST, 0, physdev_manage_pci,
+		managed_fields, generate_managed, expect_add, after_add),
+	PHYSDEV("manage_pci_remove", manage_pci_remove, DANGER_SAFE, 0, physdev_manage_pci,
+		managed_fields, generate_managed, expect_no_device_of_control, NULL),
+	PHYSDEV("manage_pci_add_ext", manage_pci_add_ext, DANGER_SAFE, 0, physdev_manage_pci_ext,
+		extended_fields, generate_extended, expect_invalid, NULL),
+	PHYSDEV("prepare_msix", prepare_msix, DANGER_SAFE, 0, physdev_pci_device, pci_fields,
+		generate_pci, expect_no_device_of_control, NULL),
+	PHYSDEV("release_msix", release_msix, DANGER_SAFE, 0, physdev_pci_device, pci_fields,
+		generate_pci, expect_no_device_of_control, NULL),
+	PHYSDEV("pci_mmcfg_reserved", pci_mmcfg_reserved, DANGER_SAFE, 0,
+		physdev_pci_mmcfg_reserved, reserved_fields, generate_reserved, expect_reserved,
+		NULL),
+	PHYSDEV("restore_msi", restore_msi, DANGER_SAFE, 0, physdev_restore_msi, managed_fields,
+		generate_managed, expect_no_device, NULL),
+	PHYSDEV("restore_msi_ext", restore_msi_ext, DANGER_SAFE, 0, physdev_pci_device, pci_fields,
+		generate_pci, expect_no_device, NULL),
+	PHYSDEV("pci_device_remove", pci_device_remove, DANGER_SAFE, 0, physdev_pci_device,
+		pci_fields, generate_pci, expect_no_device_of_control, NULL),
+	PHYSDEV("setup_gsi", setup_gsi, DANGER_SAFE, 0, physdev_setup_gsi, gsi_fields,
+		generate_gsi, expect_gsi, NULL),
+	PHYSDEV("get_free_pirq", get_free_pirq, DANGER_HOST, TRAIT_KERNEL, physdev_get_free_pirq,
+		free_fields, NULL, expect_free, NULL),
+	PHYSDEV("dbgp_op", dbgp_op, DANGER_SAFE, 0, physdev_dbgp_op, NULL, NULL,
+		expect_debug_port, NULL),
+};
+static const size_t operation_count = COUNT(operations);
+static const struct part parts[] = { { operations, &operation_count } };
+
+static bool exists(uint32_t command)
+{
+	return command < 40;
+}
+
+const struct family family_physdev = {
+	.name = "physdev",
+	.hypercall = __HYPERVISOR_physdev_op,
+	.unknown_command = ERR(ENOSYS),
+	.parts = parts,
+	.n_parts = COUNT(parts),
+	.command_exists = exists,
+	.generate = command_generate,
+	.expect = physdev_expect,
+};

@@ -1,0 +1,117 @@
+/* A port of the caller's own domain, from its making to its end. */
+#include "port.h"
+
+#include "run.h"
+
+static void *structure(struct call *call, size_t size)
+{
+	return memset(call->run->door->arena + ARENA_ASIDE, 0, size);
+}
+
+static long ask(struct call *call, unsigned int command)
+{
+	return aside(call->run, __HYPERVISOR_event_channel_op, command,
+		     (uintptr_t)(call->run->door->arena + ARENA_ASIDE), 0);
+}
+
+static void must(struct call *call, unsigned int command, const char *what, long expected)
+{
+	long result = ask(call, command);
+
+	if (result != expected)
+		call_wrong(call, "%s a port of our own gave %ld, expected %ld", what, result,
+			   expected);
+}
+
+void port_close(struct call *call, uint32_t port)
+{
+	struct evtchn_close *close = structure(call, sizeof(*close));
+
+	close->port = port;
+	must(call, EVTCHNOP_close, "closing", 0);
+}
+
+static void check_status(struct call *call, uint32_t port, uint32_t status)
+{
+	struct evtchn_status *s = structure(call, sizeof(*s));
+
+	s->dom = DOMID_SELF;
+	s->port = port;
+	must(call, EVTCHNOP_status, "asking about", 0);
+	if (s->status != status)
+		call_wrong(call, "a port of our own has status %u, expected %u", s->status, status);
+}
+
+static void check_waits_for(struct call *call, uint32_t port, uint16_t remote)
+{
+	const struct evtchn_status *s = (void *)(call->run->door->arena + ARENA_ASIDE);
+
+	check_status(call, port, EVTCHNSTAT_unbound);
+	if (s->u.unbound.dom != remote)
+		call_wrong(call, "a port for domain %u waits for domain %u", remote,
+			   s->u.unbound.dom);
+}
+
+static void move_to(struct call *call, uint32_t port, uint32_t vcpu, long expected)
+{
+	struct evtchn_bind_vcpu *bind = structure(call, sizeof(*bind));
+
+	bind->port = port;
+	bind->vcpu = vcpu;
+	must(call, EVTCHNOP_bind_vcpu, "moving", expected);
+}
+
+static void send(struct call *call, uint32_t port, long expected)
+{
+	struct evtchn_send *s = structure(call, sizeof(*s));
+
+	s->port = port;
+	must(call, EVTCHNOP_send, "sending to", expected);
+}
+
+/* Only domains that use the newer kind of ports (a Linux does) have priorities. */
+static void set_priority(struct call *call, uint32_t port)
+{
+	struct evtchn_set_priority *s = structure(call, sizeof(*s));
+	long right, result;
+
+	s->port = port;
+	s->priority = (uint32_t)draw(call, 2 * EVTCHN_FIFO_PRIORITY_MIN);
+	right = s->priority > EVTCHN_FIFO_PRIORITY_MIN ? ERR(EINVAL) : 0;
+	result = ask(call, EVTCHNOP_set_priority);
+	if (result != right && result != ERR(ENOSYS))
+		call_wrong(call, "the priority %u of a port gave %ld", s->priority, result);
+}
+
+static void bind_to_itself(struct call *call, uint32_t port)
+{
+	struct evtchn_bind_interdomain *b = structure(call, sizeof(*b));
+	uint32_t other;
+
+	b->remote_dom = DOMID_SELF;
+	b->remote_port = port;
+	must(call, EVTCHNOP_bind_interdomain, "binding", 0);
+	other = b->local_port;
+	check_status(call, port, EVTCHNSTAT_interdomain);
+	check_status(call, other, EVTCHNSTAT_interdomain);
+	send(call, other, 0);
+	move_to(call, other, 0, 0);
+	port_close(call, other);
+	check_waits_for(call, port, call->run->machine.domid);
+}
+
+void port_live(struct call *call, uint32_t port, uint16_t remote)
+{
+	uint16_t self = call->run->machine.domid;
+
+	check_waits_for(call, port, remote == DOMID_SELF ? self : remote);
+	move_to(call, port, call->run->machine.vcpus, ERR(ENOENT));
+	move_to(call, port, 0, 0);
+	send(call, port, 0);
+	set_priority(call, port);
+	if (remote == DOMID_SELF || remote == self)
+		bind_to_itself(call, port);
+	port_close(call, port);
+	check_status(call, port, EVTCHNSTAT_closed);
+	send(call, port, ERR(EINVAL));
+}
