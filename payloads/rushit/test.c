@@ -164,15 +164,16 @@ enum event test_wait(struct test *t, uint64_t moment_ns)
 		event = EVENT_NEWS;
 		if (waiting[t->peer_count].revents)
 			interrupt_clear();
-		for (int i = 0; i < t->peer_count; i++)
-			if (waiting[i].revents && !hear_peer(t, &t->peers[i]))
-				event = EVENT_TROUBLE;
 	}
-	free(waiting);
+	/* Before the peers: one of them may have left because a thread of ours failed. */
 	if (atomic_load(&t->run.workers_failed) && !atomic_load(&t->run.stopping)) {
 		report_failed_worker(t);
-		return EVENT_TROUBLE;
+		event = EVENT_TROUBLE;
 	}
+	for (int i = 0; event == EVENT_NEWS && i < t->peer_count; i++)
+		if (waiting[i].revents && !hear_peer(t, &t->peers[i]))
+			event = EVENT_TROUBLE;
+	free(waiting);
 	if (event != EVENT_TROUBLE && interrupted() && !t->interrupted) {
 		t->interrupted = true;
 		return EVENT_INTERRUPT;
