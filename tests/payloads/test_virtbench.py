@@ -215,6 +215,15 @@ def test_csv_that_cannot_be_written_is_found_before_the_run(toy):
     assert toy.logged() == []
 
 
+def test_pictures_and_profiles_that_cannot_be_had_are_found_before_the_run(toy):
+    said = toy.run("--svg=/nonexistent", "fork")
+    assert said.returncode == 2 and "cannot write to the folder /nonexistent" in said.stderr
+    if not os.path.exists("/proc/profile"):
+        said = toy.run("--profile", "fork")
+        assert said.returncode == 2 and "boot the kernel with profile=2" in said.stderr
+    assert toy.logged() == []
+
+
 def test_results_that_get_lost_are_an_error(toy):
     """The disk may become full in mid-run."""
     said = toy.run("-n", "1", "--csv=/dev/full", "libc-syscall")
