@@ -114,7 +114,8 @@ static void make_chosen(struct run *run)
 static bool make_piece(struct run *run, uint64_t start)
 {
 	const struct plan *plan = &run->plan;
-	uint64_t last = last_call(plan);
+	const uint64_t clean_every = plan->block * CLEAN_EVERY, last = last_call(plan);
+	uint64_t next_mark = plan->from, next_clean = plan->from - plan->from % clean_every;
 	bool clean = true;
 
 	if (plan->calls) {
@@ -122,14 +123,17 @@ static bool make_piece(struct run *run, uint64_t start)
 		return housekeep(run);
 	}
 	for (uint64_t number = plan->from; number <= last; number++) {
-		if ((number - plan->from) % plan->block == 0) {
+		if (number == next_mark) {
 			if (time_is_over(run, start))
 				break;
 			mark(run, number);
+			next_mark += plan->block;
 		}
 		make_call(run, number);
-		if ((number + 1) % (plan->block * CLEAN_EVERY) == 0)
+		if (number + 1 == next_clean + clean_every) {
 			clean = housekeep(run) && clean;
+			next_clean = number + 1;
+		}
 	}
 	return housekeep(run) && clean;
 }

@@ -11,6 +11,8 @@ static void begin(struct run *run, struct door *door, const struct plan *plan)
 	run->plan = *plan;
 	if (!run->plan.block)
 		run->plan.block = DEFAULT_BLOCK;
+	if (run->plan.block > UINT32_MAX)
+		run->plan.block = UINT32_MAX;
 	run->outcome.seed = plan->seed;
 	run->outcome.first_failed = UINT64_MAX;
 	memset(door->arena, ARENA_BACKGROUND, ARENA_BYTES);
