@@ -11,6 +11,7 @@
 #include "door.h"
 #include "exits.h"
 #include "plan.h"
+#include "run.h"
 #include "xenabi.h"
 
 enum error {
@@ -217,6 +218,45 @@ static void closed_door_is_a_skip_with_its_reason(void **state)
 	assert_int_equal(outcome.made, 0);
 }
 
+/* Byte for byte: what a kernel of our own may do besides is in the dry run of both. */
+static void both_doors_have_one_sequence(void **state)
+{
+	static char first[sizeof(said)];
+
+	(void)state;
+	for (int owns = 0; owns < 2; owns++) {
+		struct door door = {
+			.name = "stand-in", .write = keep, .mark = keep, .now_ns = now,
+			.arena = arena, .unmapped = (uintptr_t)arena - 64 * DOOR_PAGE,
+			.owns_kernel = owns,
+		};
+		struct plan plan;
+
+		said_size = 0;
+		plan_default(&plan);
+		plan.seed = 4;
+		plan.loops = 1500;
+		plan.dry_run = true;
+		assert_int_equal(xenfc_main(&door, &plan, NULL), EXIT_PASS);
+		assert_true(said_size > 100000 && said_size < sizeof(said) - 1000);
+		if (!owns)
+			memcpy(first, said, sizeof(first));
+	}
+	assert_string_equal(first, said);
+}
+
+static void table_fits_into_a_run(void **state)
+{
+	size_t operations = 0, families = 0;
+
+	(void)state;
+	for (; all_families[families]; families++)
+		for (size_t p = 0; p < all_families[families]->n_parts; p++)
+			operations += *all_families[families]->parts[p].count;
+	assert_in_range(operations, 100, MAX_CHOICES);
+	assert_in_range(families, 10, MAX_FAMILIES);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -224,6 +264,8 @@ int main(void)
 		cmocka_unit_test(every_error_is_seen),
 		cmocka_unit_test(writing_far_away_is_seen_at_the_end),
 		cmocka_unit_test(closed_door_is_a_skip_with_its_reason),
+		cmocka_unit_test(both_doors_have_one_sequence),
+		cmocka_unit_test(table_fits_into_a_run),
 	};
 
 	arena = aligned_alloc(DOOR_PAGE, ARENA_SIZE);
