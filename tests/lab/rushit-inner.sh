@@ -21,7 +21,7 @@ mount -t proc none /proc; mount -t sysfs none /sys; mount -t devtmpfs none /dev
 exec > /dev/ttyS0 2>&1
 for module in $(cat /modules/order); do insmod /modules/$module; done
 for name in vsock_rr vsock_crr vsock_stream; do
-	rushit $name -c -H host -l 2 --patience 60
+	rushit $name -c -H host -l 1 --patience 60
 	echo "guest: $name ended with $?"
 done
 reboot -f

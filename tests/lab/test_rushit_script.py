@@ -1,7 +1,8 @@
-"""A script over a real vsock transport: its socket hooks see AF_VSOCK addresses."""
+"""rushit over real vsock transports: between a KVM guest and its host, and scripts on loopback."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 pytestmark = pytest.mark.lab
 RUSHIT = Path(nights.SOURCE) / "payloads" / "rushit"
+INNER = Path(__file__).parent / "rushit-inner.sh"
 
 SCRIPT = """
 local seen = collect({})
@@ -35,21 +37,37 @@ wait $!; echo "server ended with $?"; cat server.out
 """
 
 
-def test_hooks_see_vsock_addresses(tmp_path):
+@pytest.fixture(scope="module")
+def said(tmp_path_factory):
+    """Both in one machine."""
+    folder = tmp_path_factory.mktemp("vsock")
     subprocess.run(["make", "-s", "-C", RUSHIT], check=True, capture_output=True, timeout=300)
-    (tmp_path / "x.lua").write_text(SCRIPT)
-    (tmp_path / "both.sh").write_text(BOTH_ENDS)
-    files = [RUSHIT / "build" / "vsock_rr", tmp_path / "x.lua", tmp_path / "both.sh"]
+    (folder / "x.lua").write_text(SCRIPT)
+    (folder / "both.sh").write_text(BOTH_ENDS)
+    programs = [RUSHIT / "build" / name for name in ("vsock_rr", "rushit")]
+    files = [*programs, folder / "x.lua", folder / "both.sh", INNER]
     handed_in = [word for file in files for word in ("--file", str(file))]
-    said = subprocess.run(
-        [nights.SOURCE / "xenlab", "exec", "--on", "kvm", "--timeout", "60", *handed_in]
-        + ["--", "sh", "both.sh"],
+    return subprocess.run(
+        [nights.SOURCE / "xenlab", "exec", "--on", "kvm", "--timeout", "240", *handed_in]
+        + ["--", "sh", "-c", f"sh both.sh; sh {INNER.name}"],
         capture_output=True,
         text=True,
         timeout=600,
         stdin=subprocess.DEVNULL,
     )
+
+
+def test_hooks_see_vsock_addresses(said):
     assert said.returncode == 0, said
     for line in ("client ended with 0", "server ended with 0", "hook saw vsock:1:12867"):
         assert line in said.stdout.splitlines(), said
     assert "hook saw vsock:4294967295:12867" in said.stdout.splitlines(), said
+
+
+def test_kvm_guest_and_its_host(said):
+    for name in ("vsock_rr", "vsock_crr", "vsock_stream"):
+        for end in ("guest", "host"):
+            assert f"{end}: {name} ended with 0" in said.stdout, said
+    # A guest's console ends its lines in its own way.
+    console = said.stdout[said.stdout.index("host: vsock_stream ended") :]
+    assert len(re.findall(r"^throughput(?:_Mbps)?=[1-9]", console, re.M)) == 3, said

@@ -126,7 +126,7 @@ def test_open_loop_keeps_its_rate_and_counts_waiting(pair, tmp_path):
     ended = Ended(client)
     assert (Ended(server).status, ended.status) == (0, 0), ended
     # A closed loop would do ten times as many.
-    assert 1000 < ended.number("num_transactions") <= 2010, ended
+    assert 1000 < ended.number("num_transactions") < 4000, ended
     assert ended.number("latency_p90") > 0.05, "a stall of 0.5 s in 2 s is more than 10 %"
     assert "#[Mean" in (tmp_path / "it.hgrm").read_text()
 
