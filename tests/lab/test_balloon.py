@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import nights
 import payloads
 import pytest
 
@@ -69,6 +70,15 @@ def test_guest(program):
     assert "13 passed, 0 failed, 0 skipped, 0 errors" in said.stdout, said
 
 
+def test_pvh_guest(program):
+    """Some scenarios: under an emulator such a guest is slow, and may not live long."""
+    nights.needs_time(2)
+    scenarios = "./balloon --cycles 5 read not-root lower raise cycles"
+    command = f"TYPE=pvh sh in-xen-guest.sh small 90 '{scenarios}' xen_privcmd.unrestricted=1"
+    said = payloads.execute(command, program)
+    assert said.returncode == 0 and "5 passed" in said.stdout, said
+
+
 def test_guest_from_outside(program):
     said = payloads.execute(BOTH_GUESTS, program)
     assert said.returncode == 0, said
@@ -93,6 +103,7 @@ LIBVIRT = [
 
 
 def test_kvm_guest_through_libvirt(program, tmp_path):
+    nights.needs_time(3)
     libvirt = payloads.bundle(tmp_path / "libvirt.tar.zst", *LIBVIRT)
     outside = "./balloon --domain small --neighbour other --cycles 3"
     command = f"sh in-libvirt-guest.sh 60 './balloon --publish 250' '{outside}'"
