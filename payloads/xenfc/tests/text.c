@@ -67,11 +67,13 @@ static void plan_takes_its_words(void **state)
 	plan_default(&plan);
 	assert_int_equal(plan.allow, DANGER_SAFE | DANGER_OWN);
 	assert_null(plan_word(&plan, "seed=77"));
+	assert_null(plan_word(&plan, "twist=9"));
 	assert_null(plan_word(&plan, "release=4.18"));
 	assert_null(plan_word(&plan, "allow=fatal"));
 	assert_null(plan_word(&plan, "seconds=3"));
 	assert_null(plan_word(&plan, "quiet"));
 	assert_int_equal(plan.seed, 77);
+	assert_int_equal(plan.twist, 9);
 	assert_int_equal(plan.release, RELEASE(4, 18));
 	assert_true(plan.allow & DANGER_FATAL);
 	assert_int_equal(plan.limit_ns, 3000000000ull);
