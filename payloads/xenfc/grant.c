@@ -438,6 +438,7 @@ static const size_t operation_count = COUNT(operations);
 static const struct part parts[] = {
 	{ operations, &operation_count },
 	{ grant_own, &grant_own_count },
+	{ grant_own_map, &grant_own_map_count },
 };
 
 /* Higher bits are not part of the command. */

@@ -5,8 +5,8 @@
 #include "run.h"
 #include "who.h"
 
-extern const struct operation grant_own[];
-extern const size_t grant_own_count;
+extern const struct operation grant_own[], grant_own_map[];
+extern const size_t grant_own_count, grant_own_map_count;
 
 /* Of a call with one element that succeeded as a whole. */
 void grant_check_status(struct call *call, int16_t status, int16_t expected);

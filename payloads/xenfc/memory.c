@@ -357,6 +357,7 @@ static const size_t operation_count = COUNT(operations);
 static const struct part parts[] = {
 	{ operations, &operation_count },
 	{ memory_maps, &memory_maps_count },
+	{ memory_places, &memory_places_count },
 	{ memory_own, &memory_own_count },
 };
 

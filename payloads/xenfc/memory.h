@@ -4,8 +4,8 @@
 
 #include "run.h"
 
-extern const struct operation memory_maps[], memory_own[];
-extern const size_t memory_maps_count, memory_own_count;
+extern const struct operation memory_maps[], memory_places[], memory_own[];
+extern const size_t memory_maps_count, memory_places_count, memory_own_count;
 
 /* The domain may have lost pages by the call, and cannot have got any. */
 void memory_follow_fewer(struct call *call);

@@ -1,18 +1,13 @@
 /*
- * mmuext_op, mmu_update, update_va_mapping: page tables and what the processor caches of
- * them.  One page beside the kernel's own lives through being a page table of each level.
+ * mmuext_op, mmu_update, update_va_mapping: page tables, and what the processor caches of them.
+ * Only with frames and addresses that are not there: page_life.c has a real one.
  */
-#include "memory.h"
+#include "run.h"
 #include "who.h"
-#include "window.h"
 
 #define NO_FRAME (1ull << 40)
 #define PAGE_BITS 12
-#define READ_ONLY_ENTRY 0x25ull
-#define WRITABLE_ENTRY 0x67ull
 #define XEN_MEMORY 0xffff830000000000ull
-#define LEVELS 4u
-#define SOME_PAGE 26u
 #define UNKNOWN_COMMAND 64u
 
 static struct mmuext_op *mmuext_of(const struct call *call)
@@ -211,150 +206,6 @@ static bool va_expect(struct call *call)
 	return false;
 }
 
-/* The life of a page that is ours and nowhere mapped. */
-struct life {
-	struct call *call;
-	uint64_t frame;
-};
-
-static long mmuext(const struct life *life, unsigned int command, uint64_t first, uint64_t second)
-{
-	struct run *run = life->call->run;
-	struct mmuext_op *op = (void *)(run->door->arena + ARENA_ASIDE);
-	uint64_t arguments[5] = { (uintptr_t)op, 1, 0, DOMID_SELF };
-
-	op->cmd = command;
-	op->arg1.mfn = first;
-	op->arg2.src_mfn = second;
-	run->outcome.hypercalls++;
-	return run->door->hypercall(run->door, __HYPERVISOR_mmuext_op, arguments);
-}
-
-static void must(const struct life *life, const char *what, long result, long expected)
-{
-	if (result != expected)
-		call_wrong(life->call, "%s a page of ours gave %ld, expected %ld", what, result,
-			   expected);
-}
-
-static uint64_t arena_frame(const struct life *life, unsigned int number)
-{
-	return life->call->run->door->arena_frames[number];
-}
-
-static long change_entry(const struct life *life, uint64_t value)
-{
-	struct run *run = life->call->run;
-	struct mmu_update *update = (void *)(run->door->arena + ARENA_ASIDE);
-	uint64_t arguments[5] = { (uintptr_t)update, 1, 0, DOMID_SELF };
-	uint64_t slot = draw(life->call, DOOR_PAGE / 8) * 8;
-
-	update->ptr = (life->frame << PAGE_BITS | slot) | MMU_NORMAL_PT_UPDATE;
-	update->val = value;
-	run->outcome.hypercalls++;
-	return run->door->hypercall(run->door, __HYPERVISOR_mmu_update, arguments);
-}
-
-/* A page table may be seen, but never be written to. */
-static void refuse_writing(const struct life *life)
-{
-	struct run *run = life->call->run;
-
-	if (!window_open(run, WINDOW_SECOND, life->frame, DOMID_SELF)) {
-		call_wrong(life->call, "a page table could be mapped for writing");
-		window_close(run, WINDOW_SECOND);
-	}
-	must(life, "clearing", mmuext(life, MMUEXT_CLEAR_PAGE, life->frame, 0), ERR(EINVAL));
-}
-
-static void be_lowest_table(const struct life *life)
-{
-	must(life, "filling", change_entry(life, arena_frame(life, SOME_PAGE) << PAGE_BITS |
-					   READ_ONLY_ENTRY), 0);
-	if (!change_entry(life, life->frame << PAGE_BITS | WRITABLE_ENTRY))
-		call_wrong(life->call, "a page table maps itself for writing");
-}
-
-static void be_table(const struct life *life, unsigned int level)
-{
-	unsigned int pin = MMUEXT_PIN_L1_TABLE + level;
-
-	must(life, "pinning", mmuext(life, pin, life->frame, 0), 0);
-	must(life, "pinning twice", mmuext(life, pin, life->frame, 0), ERR(EINVAL));
-	refuse_writing(life);
-	if (!level)
-		be_lowest_table(life);
-	must(life, "unpinning", mmuext(life, MMUEXT_UNPIN_TABLE, life->frame, 0), 0);
-	must(life, "unpinning twice", mmuext(life, MMUEXT_UNPIN_TABLE, life->frame, 0),
-	     ERR(EINVAL));
-}
-
-static void copy_and_clear(const struct life *life)
-{
-	struct run *run = life->call->run;
-	uint8_t *some = run->door->arena + SOME_PAGE * (size_t)DOOR_PAGE;
-	const uint64_t *seen = window_page(WINDOW_SECOND);
-
-	some[0] = 1;
-	must(life, "copying to", mmuext(life, MMUEXT_COPY_PAGE, life->frame,
-					arena_frame(life, SOME_PAGE)), 0);
-	if (window_open(run, WINDOW_SECOND, life->frame, DOMID_SELF)) {
-		call_wrong(life->call, "a page of ours cannot be mapped");
-		return;
-	}
-	if (memcmp(seen, some, DOOR_PAGE))
-		call_wrong(life->call, "a copied page is another one");
-	must(life, "clearing", mmuext(life, MMUEXT_CLEAR_PAGE, life->frame, 0), 0);
-	for (unsigned int i = 0; i < DOOR_PAGE / 8; i++)
-		if (seen[i])
-			call_wrong(life->call, "a cleared page holds something");
-	must(life, "pinning what is written to", mmuext(life, MMUEXT_PIN_L1_TABLE, life->frame, 0),
-	     ERR(EINVAL));
-	window_close(run, WINDOW_SECOND);
-}
-
-static void generate_life(struct call *call)
-{
-	struct xen_memory_reservation *r = (void *)call->structure->at;
-	struct area *list = area_take(call, sizeof(xen_pfn_t), false);
-	uint64_t address = area_sure(list);
-
-	r->domid = DOMID_SELF;
-	r->nr_extents = 1;
-	list->out_size = list->size;
-	memcpy(&r->extent_start, &address, sizeof(address));
-}
-
-/* One more page, if we may have one. */
-static void expect_life(struct call *call)
-{
-	expect_range(call, 0, 1);
-}
-
-static void after_life(struct call *call)
-{
-	struct xen_memory_reservation *r = (void *)(call->run->door->arena + ARENA_ASIDE);
-	struct life life = { .call = call };
-	long result;
-
-	if (call->result != 1)
-		return;
-	memcpy(&life.frame, call->areas[1].at, sizeof(life.frame));
-	copy_and_clear(&life);
-	for (unsigned int level = 0; level < LEVELS; level++) {
-		be_table(&life, level);
-		must(&life, "clearing", mmuext(&life, MMUEXT_CLEAR_PAGE, life.frame, 0), 0);
-	}
-	memset(r, 0, sizeof(*r));
-	r->domid = DOMID_SELF;
-	r->nr_extents = 1;
-	memcpy(r + 1, &life.frame, sizeof(life.frame));
-	set_xen_guest_handle(r->extent_start, (void *)(r + 1));
-	result = aside(call->run, __HYPERVISOR_memory_op, XENMEM_decrease_reservation,
-		       (uintptr_t)r, 0);
-	must(&life, "giving back", result, 1);
-}
-
 static const struct field address_fields[] = {
 	FIELD(struct mmuext_op, cmd, FLOW_IN),
 	FIELD(struct mmuext_op, arg1, FLOW_IN),
@@ -365,11 +216,6 @@ static const struct field address_fields[] = {
 static const struct field update_fields[] = {
 	FIELD(struct mmu_update, ptr, FLOW_IN),
 	FIELD(struct mmu_update, val, FLOW_IN),
-	FIELDS_END,
-};
-
-static const struct field life_fields[] = {
-	FIELD(struct xen_memory_reservation, domid, FLOW_IN),
 	FIELDS_END,
 };
 
@@ -464,12 +310,3 @@ const struct family family_va_other = {
 	.generate = va_generate,
 	.expect = va_expect,
 };
-
-/* As a row of memory_op, which is how the page comes and goes. */
-const struct operation memory_own[] = {
-	{ .name = "page_of_our_own", .command = XENMEM_increase_reservation,
-	  .danger = DANGER_OWN, .traits = TRAIT_KERNEL | TRAIT_ALONE, .weight = 3,
-	  .structure_size = sizeof(struct xen_memory_reservation), .fields = life_fields,
-	  .generate = generate_life, .expect = expect_life, .after = after_life },
-};
-const size_t memory_own_count = COUNT(memory_own);

@@ -1,8 +1,8 @@
 /*
- * physdev_op: interrupts, I/O rights and PCI devices.  Only devices that are nowhere and
- * interrupts that nobody has are named where naming them would take something away.
+ * physdev_op: interrupts and I/O rights.  Only interrupts that nobody has are named where naming
+ * them would take something away.
  */
-#include "run.h"
+#include "physdev.h"
 #include "who.h"
 
 #define IRQ_BEYOND (1u << 16)
@@ -18,7 +18,7 @@ static void *structure(const struct call *call)
 	return call->structure->at;
 }
 
-static bool by_control(struct call *call)
+bool physdev_by_control(struct call *call)
 {
 	if (!call->run->machine.control)
 		expect_only(call, ERR(EPERM));
@@ -28,17 +28,6 @@ static bool by_control(struct call *call)
 static void expect_invalid(struct call *call)
 {
 	expect_only(call, ERR(EINVAL));
-}
-
-static void expect_no_device(struct call *call)
-{
-	expect_only(call, ERR(ENODEV));
-}
-
-static void expect_no_device_of_control(struct call *call)
-{
-	if (by_control(call))
-		expect_only(call, ERR(ENODEV));
 }
 
 /* One of ours would be taken for handled. */
@@ -143,7 +132,7 @@ static void expect_apic(struct call *call)
 {
 	const struct physdev_apic *a = structure(call);
 
-	if (!by_control(call))
+	if (!physdev_by_control(call))
 		return;
 	expect_only(call, ERR(EINVAL));
 	if (a->apic_physbase == FIRST_APIC)
@@ -152,7 +141,7 @@ static void expect_apic(struct call *call)
 
 static void expect_vector(struct call *call)
 {
-	if (by_control(call))
+	if (physdev_by_control(call))
 		expect_only(call, 0);
 }
 
@@ -238,79 +227,6 @@ static void expect_unmap(struct call *call)
 	expect_only(call, ERR(EINVAL));
 	if (call->domain && call->domain->has_pirqs)
 		expect_also(call, 0);
-}
-
-static void generate_pci(struct call *call)
-{
-	struct physdev_pci_device *p = structure(call);
-
-	p->seg = chance(call, 80) ? 0 : (uint16_t)draw_interesting(call, 16);
-	p->bus = NO_BUS;
-	p->devfn = (uint8_t)draw(call, 256);
-}
-
-/* The first byte is the bus, the second the device. */
-static void generate_managed(struct call *call)
-{
-	uint8_t *bytes = structure(call);
-
-	bytes[0] = NO_BUS;
-	bytes[1] = (uint8_t)draw(call, 256);
-}
-
-static void generate_extended(struct call *call)
-{
-	struct physdev_manage_pci_ext *p = structure(call);
-
-	generate_managed(call);
-	p->is_extfn = chance(call, 50) ? 2 + (unsigned int)draw(call, 1000) : 0;
-	p->is_virtfn = p->is_extfn ? (unsigned int)draw(call, 2) : 2;
-}
-
-static void expect_add(struct call *call)
-{
-	if (!by_control(call))
-		return;
-	expect_only(call, 0);
-	expect_also(call, ERR(ENODEV));
-	expect_also(call, ERR(EOPNOTSUPP));
-}
-
-/* Xen believes the control domain that there is a device; it is told that it went. */
-static void after_add(struct call *call)
-{
-	struct physdev_manage_pci *p = (void *)(call->run->door->arena + ARENA_ASIDE);
-	long result;
-
-	if (call->result)
-		return;
-	memcpy(p, structure(call), sizeof(*p));
-	result = aside(call->run, __HYPERVISOR_physdev_op, PHYSDEVOP_manage_pci_remove,
-		       (uintptr_t)p, 0);
-	if (result)
-		call_wrong(call, "taking back a device gave %ld", result);
-	result = aside(call->run, __HYPERVISOR_physdev_op, PHYSDEVOP_manage_pci_remove,
-		       (uintptr_t)p, 0);
-	if (result != ERR(ENODEV))
-		call_wrong(call, "taking back a device twice gave %ld", result);
-}
-
-static void generate_reserved(struct call *call)
-{
-	struct physdev_pci_mmcfg_reserved *p = structure(call);
-
-	draw_fields(call);
-	p->address |= 1;	/* none begins there */
-	p->segment |= 1u << 16;
-	p->flags = draw_mostly(call, 60, 2);
-}
-
-static void expect_reserved(struct call *call)
-{
-	const struct physdev_pci_mmcfg_reserved *p = structure(call);
-
-	if (by_control(call))
-		expect_only(call, p->flags & ~XEN_PCI_MMCFG_RESERVED ? ERR(EINVAL) : ERR(ENODEV));
 }
 
 static void generate_gsi(struct call *call)
@@ -414,36 +330,6 @@ static const struct field unmap_fields[] = {
 	FIELDS_END,
 };
 
-static const struct field pci_fields[] = {
-	FIELD(struct physdev_pci_device, seg, FLOW_IN),
-	FIELD(struct physdev_pci_device, bus, FLOW_IN),
-	FIELD(struct physdev_pci_device, devfn, FLOW_IN),
-	FIELDS_END,
-};
-
-static const struct field managed_fields[] = {
-	FIELD(struct physdev_manage_pci, bus, FLOW_IN),
-	FIELD(struct physdev_manage_pci, devfn, FLOW_IN),
-	FIELDS_END,
-};
-
-static const struct field extended_fields[] = {
-	FIELD(struct physdev_manage_pci_ext, bus, FLOW_IN),
-	FIELD(struct physdev_manage_pci_ext, devfn, FLOW_IN),
-	FIELD(struct physdev_manage_pci_ext, is_extfn, FLOW_IN),
-	FIELD(struct physdev_manage_pci_ext, is_virtfn, FLOW_IN),
-	FIELDS_END,
-};
-
-static const struct field reserved_fields[] = {
-	FIELD(struct physdev_pci_mmcfg_reserved, address, FLOW_IN),
-	FIELD(struct physdev_pci_mmcfg_reserved, segment, FLOW_IN),
-	FIELD(struct physdev_pci_mmcfg_reserved, start_bus, FLOW_IN),
-	FIELD(struct physdev_pci_mmcfg_reserved, end_bus, FLOW_IN),
-	FIELD(struct physdev_pci_mmcfg_reserved, flags, FLOW_IN),
-	FIELDS_END,
-};
-
 static const struct field gsi_fields[] = {
 	FIELD(struct physdev_setup_gsi, gsi, FLOW_IN),
 	FIELD(struct physdev_setup_gsi, triggering, FLOW_IN),
@@ -456,12 +342,6 @@ static const struct field free_fields[] = {
 	FIELD(struct physdev_get_free_pirq, pirq, FLOW_OUT),
 	FIELDS_END,
 };
-
-#define PHYSDEV(label, command_name, class, traits_of, type, field_list, generator, expectation, \
-		follow) \
-	{ .name = label, .command = PHYSDEVOP_##command_name, .danger = class, \
-	  .traits = traits_of, .weight = 4, .structure_size = sizeof(struct type), \
-	  .fields = field_list, .generate = generator, .expect = expectation, .after = follow }
 
 static const struct operation operations[] = {
 	PHYSDEV("eoi", eoi, DANGER_SAFE, 0, physdev_eoi, irq_fields, generate_no_irq,
@@ -491,25 +371,6 @@ static const struct operation operations[] = {
 		map_fields, generate_map, expect_map, after_map),
 	PHYSDEV("unmap_pirq", unmap_pirq, DANGER_OWN, 0, physdev_unmap_pirq, unmap_fields,
 		generate_unmap, expect_unmap, NULL),
-	PHYSDEV("manage_pci_add", manage_pci_add, DANGER_HOST, 0, physdev_manage_pci,
-		managed_fields, generate_managed, expect_add, after_add),
-	PHYSDEV("manage_pci_remove", manage_pci_remove, DANGER_SAFE, 0, physdev_manage_pci,
-		managed_fields, generate_managed, expect_no_device_of_control, NULL),
-	PHYSDEV("manage_pci_add_ext", manage_pci_add_ext, DANGER_SAFE, 0, physdev_manage_pci_ext,
-		extended_fields, generate_extended, expect_invalid, NULL),
-	PHYSDEV("prepare_msix", prepare_msix, DANGER_SAFE, 0, physdev_pci_device, pci_fields,
-		generate_pci, expect_no_device_of_control, NULL),
-	PHYSDEV("release_msix", release_msix, DANGER_SAFE, 0, physdev_pci_device, pci_fields,
-		generate_pci, expect_no_device_of_control, NULL),
-	PHYSDEV("pci_mmcfg_reserved", pci_mmcfg_reserved, DANGER_SAFE, 0,
-		physdev_pci_mmcfg_reserved, reserved_fields, generate_reserved, expect_reserved,
-		NULL),
-	PHYSDEV("restore_msi", restore_msi, DANGER_SAFE, 0, physdev_restore_msi, managed_fields,
-		generate_managed, expect_no_device, NULL),
-	PHYSDEV("restore_msi_ext", restore_msi_ext, DANGER_SAFE, 0, physdev_pci_device, pci_fields,
-		generate_pci, expect_no_device, NULL),
-	PHYSDEV("pci_device_remove", pci_device_remove, DANGER_SAFE, 0, physdev_pci_device,
-		pci_fields, generate_pci, expect_no_device_of_control, NULL),
 	PHYSDEV("setup_gsi", setup_gsi, DANGER_SAFE, 0, physdev_setup_gsi, gsi_fields,
 		generate_gsi, expect_gsi, NULL),
 	PHYSDEV("get_free_pirq", get_free_pirq, DANGER_HOST, TRAIT_KERNEL, physdev_get_free_pirq,
@@ -518,7 +379,10 @@ static const struct operation operations[] = {
 		expect_debug_port, NULL),
 };
 static const size_t operation_count = COUNT(operations);
-static const struct part parts[] = { { operations, &operation_count } };
+static const struct part parts[] = {
+	{ operations, &operation_count },
+	{ physdev_pci, &physdev_pci_count },
+};
 
 static bool exists(uint32_t command)
 {

@@ -1,0 +1,235 @@
+/* Grants to oneself that are mapped, moved and given back; transfers; caches. */
+#include "grant_own.h"
+
+static void unmap(struct call *call, struct gnttab_unmap_grant_ref unmap, int16_t status)
+{
+	struct gnttab_unmap_grant_ref *u = (void *)(call->run->door->arena + ARENA_ASIDE);
+	long result;
+
+	*u = unmap;
+	result = own_aside(call, GNTTABOP_unmap_grant_ref, u);
+	if (result || u->status != status)
+		call_wrong(call, "unmapping a grant of ours gave %ld, status %d, expected %d",
+			   result, u->status, status);
+}
+
+/* The mapping goes, and the page of the second window takes its place. */
+static void unmap_and_replace(struct call *call, grant_handle_t handle)
+{
+	struct gnttab_unmap_and_replace *u = (void *)(call->run->door->arena + ARENA_ASIDE);
+	long result = window_open(call->run, WINDOW_SECOND, own_frame(call, DEST), DOMID_SELF);
+
+	*u = (struct gnttab_unmap_and_replace){
+		.host_addr = (uintptr_t)window_page(WINDOW_FIRST),
+		.new_addr = (uintptr_t)window_page(WINDOW_SECOND), .handle = handle,
+	};
+	memset(own_page(call, DEST), DEST_BYTE, DOOR_PAGE);
+	if (!result)
+		result = own_aside(call, GNTTABOP_unmap_and_replace, u);
+	if (result || u->status)
+		call_wrong(call, "replacing a grant of ours gave %ld, status %d", result,
+			   u->status);
+	else if (!own_is_untouched(window_page(WINDOW_FIRST), DOOR_PAGE))
+		call_wrong(call, "a page took another one's place and is not there");
+	window_close(call->run, WINDOW_FIRST);
+}
+
+/* A mapping that succeeded: the page is there, wrong ways out are refused, the right one works. */
+static void undo_map(struct call *call, const struct gnttab_map_grant_ref *m)
+{
+	struct gnttab_unmap_grant_ref right = { .handle = m->handle };
+	bool host = m->flags & GNTMAP_host_map, device = m->flags & GNTMAP_device_map;
+
+	if (host && memcmp(window_page(WINDOW_FIRST), own_page(call, SOURCE), DOOR_PAGE))
+		call_wrong(call, "a mapped grant is another page");
+	if (m->dev_bus_addr != own_frame(call, SOURCE) * DOOR_PAGE)
+		call_wrong(call, "a mapped grant has another bus address");
+	if (host && !device && chance(call, 30)) {
+		unmap_and_replace(call, m->handle);
+		return;
+	}
+	right.host_addr = host ? m->host_addr : 0;
+	right.dev_bus_addr = device ? m->dev_bus_addr : 0;
+	if (device) {
+		right.dev_bus_addr ^= DOOR_PAGE;
+		unmap(call, right, GNTST_bad_dev_addr);
+		right.dev_bus_addr ^= DOOR_PAGE;
+	}
+	unmap(call, right, GNTST_okay);
+	unmap(call, right, GNTST_bad_handle);
+}
+
+/* What must not come before the grant is looked at, and what comes after it. */
+static int16_t map_status(struct call *call, struct gnttab_map_grant_ref *m)
+{
+	bool none = !(m->flags & (GNTMAP_host_map | GNTMAP_device_map));
+	struct end end = own_grant(call, 1, FIRST_REF + (uint32_t)draw(call, REFS_1 - FIRST_REF),
+			       SOURCE, !(m->flags & GNTMAP_readonly));
+
+	m->ref = end.ref;
+	m->dom = chance(call, 90) ? call->run->machine.domid : draw_who(call, true);
+	if (none)
+		return GNTST_bad_gntref;
+	if (who_is(call, m->dom, LOOKUP_NUMBER) == WHO_NOBODY)
+		return GNTST_bad_domain;
+	if (who_is(call, m->dom, LOOKUP_NUMBER) != WHO_SELF)
+		m->dom = call->run->machine.domid;
+	if (end.what || !(m->flags & GNTMAP_host_map) || m->host_addr)
+		return end.what;
+	/* Xen's own memory, where no page can be mapped. */
+	m->host_addr = 0xffff830000000000ull;
+	return GNTST_general_error;
+}
+
+static void generate_map(struct call *call)
+{
+	struct gnttab_map_grant_ref *m = (void *)call->structure->at;
+
+	call->arguments[2] = 1;
+	own_table_see(call);
+	m->flags = chance(call, 85) ? GNTMAP_host_map : 0;
+	m->flags |= chance(call, 30) ? GNTMAP_device_map : 0;
+	m->flags |= chance(call, 40) ? GNTMAP_readonly : 0;
+	m->host_addr = chance(call, 90) ? (uintptr_t)window_page(WINDOW_FIRST) : 0;
+	call->note = map_status(call, m);
+}
+
+static void after_map(struct call *call)
+{
+	const struct gnttab_map_grant_ref *m = (void *)call->structure->at;
+
+	if (call->result)
+		return;
+	grant_check_status(call, m->status, (int16_t)call->note);
+	if (m->status == GNTST_okay)
+		undo_map(call, m);
+	if (chance(call, 5))
+		own_check_released(call);
+}
+
+static void generate_swap(struct call *call)
+{
+	struct gnttab_swap_grant_ref *s = (void *)call->structure->at;
+
+	call->arguments[2] = 1;
+	own_table_see(call);
+	s->ref_a = FIRST_REF + (uint32_t)draw(call, REFS_1 - FIRST_REF + 2);
+	s->ref_b = FIRST_REF + (uint32_t)draw(call, REFS_1 - FIRST_REF + 2);
+	if (s->ref_a < REFS_1)
+		own_entry_write(1, s->ref_a, GTF_permit_access, 1, s->ref_a);
+	if (s->ref_b < REFS_1)
+		own_entry_write(1, s->ref_b, GTF_permit_access, 1, s->ref_b);
+}
+
+static void after_swap(struct call *call)
+{
+	const struct gnttab_swap_grant_ref *s = (void *)call->structure->at;
+	const grant_entry_v1_t *entries = window_page(WINDOW_TABLE);
+	bool there = s->ref_a < REFS_1 && s->ref_b < REFS_1;
+
+	if (call->result)
+		return;
+	grant_check_status(call, s->status, there ? GNTST_okay : GNTST_bad_gntref);
+	if (there && (entries[s->ref_a].frame != s->ref_b || entries[s->ref_b].frame != s->ref_a))
+		call_wrong(call, "two grants that were swapped are not");
+}
+
+/* Pages in use are not given away, nor are those of nobody. */
+static void generate_transfer(struct call *call)
+{
+	struct gnttab_transfer *t = (void *)call->structure->at;
+
+	call->arguments[2] = 1;
+	t->mfn = chance(call, 50) ? own_frame(call, SOURCE) : NO_FRAME;
+	t->domid = draw_who(call, true);
+	t->ref = (grant_ref_t)draw(call, REFS_1);
+}
+
+static void after_transfer(struct call *call)
+{
+	const struct gnttab_transfer *t = (void *)call->structure->at;
+
+	if (!call->result)
+		grant_check_status(call, t->status, GNTST_bad_page);
+}
+
+/* Flushing caches by address; the machine's own pages are nobody's. */
+static void generate_flush(struct call *call)
+{
+	struct gnttab_cache_flush *f = (void *)call->structure->at;
+
+	call->arguments[2] = 1;
+	f->a.dev_bus_addr = own_frame(call, SOURCE) * DOOR_PAGE;
+	if (chance(call, 20))
+		f->a.dev_bus_addr = (uint64_t)NO_FRAME * DOOR_PAGE;
+	f->offset = (uint16_t)draw(call, DOOR_PAGE + 1);
+	f->length = (uint16_t)draw(call, chance(call, 50) ? 2 : DOOR_PAGE + 2);
+	f->op = (uint32_t)draw(call, 5);
+}
+
+static void expect_flush(struct call *call)
+{
+	const struct gnttab_cache_flush *f = (void *)call->structure->at;
+
+	if (f->offset >= DOOR_PAGE || f->length > DOOR_PAGE ||
+	    (uint32_t)f->offset + f->length > DOOR_PAGE ||
+	    f->op & ~(GNTTAB_CACHE_INVAL | GNTTAB_CACHE_CLEAN))
+		expect_only(call, ERR(EINVAL));
+	else if (!f->length || !f->op)
+		expect_only(call, 0);
+	else if (f->a.dev_bus_addr == (uint64_t)NO_FRAME * DOOR_PAGE)
+		expect_only(call, ERR(EINVAL));
+	else
+		expect_only(call, f->op & GNTTAB_CACHE_CLEAN ? 0 : ERR(EOPNOTSUPP));
+}
+
+static const struct field map_fields[] = {
+	FIELD(struct gnttab_map_grant_ref, flags, FLOW_IN),
+	FIELD(struct gnttab_map_grant_ref, ref, FLOW_IN),
+	FIELD(struct gnttab_map_grant_ref, dom, FLOW_IN),
+	FIELD(struct gnttab_map_grant_ref, status, FLOW_OUT),
+	FIELD(struct gnttab_map_grant_ref, handle, FLOW_ECHO),
+	FIELD(struct gnttab_map_grant_ref, dev_bus_addr, FLOW_ECHO),
+	FIELDS_END,
+};
+
+static const struct field swap_fields[] = {
+	FIELD(struct gnttab_swap_grant_ref, ref_a, FLOW_IN),
+	FIELD(struct gnttab_swap_grant_ref, ref_b, FLOW_IN),
+	FIELD(struct gnttab_swap_grant_ref, status, FLOW_OUT),
+	FIELDS_END,
+};
+
+static const struct field transfer_fields[] = {
+	FIELD(struct gnttab_transfer, mfn, FLOW_IN),
+	FIELD(struct gnttab_transfer, domid, FLOW_IN),
+	FIELD(struct gnttab_transfer, ref, FLOW_IN),
+	FIELD(struct gnttab_transfer, status, FLOW_OUT),
+	FIELDS_END,
+};
+
+static const struct field flush_fields[] = {
+	FIELD(struct gnttab_cache_flush, a.dev_bus_addr, FLOW_IN),
+	FIELD(struct gnttab_cache_flush, offset, FLOW_IN),
+	FIELD(struct gnttab_cache_flush, length, FLOW_IN),
+	FIELD(struct gnttab_cache_flush, op, FLOW_IN),
+	FIELDS_END,
+};
+
+#define OWN(label, command_name, rate, type, field_list, generator, expectation, follow) \
+	{ .name = label, .command = GNTTABOP_##command_name, .danger = DANGER_OWN, \
+	  .traits = TRAIT_KERNEL | TRAIT_ALONE, .weight = rate, \
+	  .structure_size = sizeof(struct type), .fields = field_list, .generate = generator, \
+	  .expect = expectation, .after = follow }
+
+const struct operation grant_own_map[] = {
+	OWN("map_own", map_grant_ref, 8, gnttab_map_grant_ref, map_fields, generate_map,
+	    expect_success, after_map),
+	OWN("swap_own", swap_grant_ref, 3, gnttab_swap_grant_ref, swap_fields, generate_swap,
+	    expect_success, after_swap),
+	OWN("transfer", transfer, 3, gnttab_transfer, transfer_fields, generate_transfer,
+	    expect_success, after_transfer),
+	OWN("cache_flush_own", cache_flush, 3, gnttab_cache_flush, flush_fields, generate_flush,
+	    expect_flush, NULL),
+};
+const size_t grant_own_map_count = COUNT(grant_own_map);

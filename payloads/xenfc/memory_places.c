@@ -1,0 +1,373 @@
+/* memory_op: where a domain sees which page, and resources of domains that others may map. */
+#include "memory.h"
+#include "who.h"
+
+#define MOST_RESOURCE_FRAMES 80u
+#define DEFAULT_GRANT_FRAMES 64u
+#define NO_FRAME (1ull << 50)
+#define MOST_INDEX 4u
+#define BATCH 4u
+
+static void *structure(const struct call *call)
+{
+	return call->structure->at;
+}
+
+static void also_no_map(struct call *call)
+{
+	if (expect_names(&call->expect, ERR(EPERM)))
+		expect_also(call, ERR(EACCES));
+}
+
+static bool hvm(const struct call *call)
+{
+	return call->domain && call->domain->hvm;
+}
+
+/* Everything of nobody, or frames that are not there. */
+static void generate_exchange(struct call *call)
+{
+	struct xen_memory_exchange *e = structure(call);
+
+	e->in.domid = e->out.domid = draw_who(call, false);
+	e->in.nr_extents = e->out.nr_extents = (xen_ulong_t)draw(call, 4);
+	e->nr_exchanged = chance(call, 80) ? 0 : (xen_ulong_t)draw(call, 5);
+	if (chance(call, 10))
+		e->in.extent_order = 40 + (unsigned int)draw(call, 20);
+	if (chance(call, 10))
+		e->out.nr_extents++;
+	if (chance(call, 10))
+		e->out.domid ^= 1;
+	for (unsigned int i = 0; i < 2; i++) {
+		struct area *list = buffer_take(call, i ? &e->out.extent_start :
+						&e->in.extent_start, 4 * 8, false, false);
+		uint64_t frame = NO_FRAME, address = area_sure(list);
+
+		for (unsigned int n = 0; n < 4; n++)
+			memcpy(list->at + n * sizeof(frame), &frame, sizeof(frame));
+		memcpy(i ? (void *)&e->out.extent_start : (void *)&e->in.extent_start, &address,
+		       sizeof(address));
+	}
+}
+
+static void expect_exchange(struct call *call)
+{
+	const struct xen_memory_exchange *e = structure(call);
+
+	if (e->in.extent_order) {
+		expect_only(call, ERR(EPERM));
+	} else if (e->nr_exchanged > e->in.nr_extents || e->in.domid != e->out.domid ||
+		   e->in.nr_extents != e->out.nr_extents) {
+		expect_only(call, ERR(EINVAL));
+	} else if (e->nr_exchanged == e->in.nr_extents) {
+		expect_only(call, 0);
+	} else if (who_allows(call, e->in.domid, LOOKUP_ANY, RIGHT_TARGET)) {
+		expect_only(call, ERR(EINVAL));
+		/* HVM domains that have no processor yet have no place for tables either. */
+		if (hvm(call))
+			expect_also(call, ERR(ENOMEM));
+	}
+}
+
+/* Each space, at frames where a new domain has something or nothing. */
+static void generate_add(struct call *call)
+{
+	struct xen_add_to_physmap *a = structure(call);
+
+	a->domid = draw_who(call, true);
+	a->space = draw_mostly(call, 90, 7);
+	a->size = (uint16_t)draw(call, 3);
+	a->idx = (xen_ulong_t)draw(call, MOST_INDEX);
+	a->gpfn = chance(call, 90) ? draw(call, 4096) : ~0ull;
+	/* Foreign pages are for lists only. */
+	if (a->space == XENMAPSPACE_gmfn_range)
+		a->idx |= NO_FRAME;
+}
+
+/* What the space itself answers about an HVM domain. */
+static void expect_placed(struct call *call)
+{
+	expect_only(call, 0);
+	expect_also(call, ERR(EINVAL));
+	expect_also(call, ERR(ENOMEM));
+	expect_also(call, ERR(EACCES));
+	expect_also(call, ERR(ENOENT));
+	expect_also(call, ERR(EPERM));
+}
+
+static void expect_add(struct call *call)
+{
+	const struct xen_add_to_physmap *a = structure(call);
+
+	if (a->space == XENMAPSPACE_gmfn_foreign)
+		expect_only(call, ERR(ENOSYS));
+	else if (!who_allows(call, a->domid, LOOKUP_ANY, RIGHT_TARGET))
+		also_no_map(call);
+	else if (!hvm(call) || a->space == XENMAPSPACE_dev_mmio)
+		expect_only(call, ERR(EACCES));
+	else if (a->gpfn == ~0ull)
+		expect_only(call, ERR(EINVAL));
+	else
+		expect_placed(call);
+}
+
+static void generate_batch(struct call *call)
+{
+	struct xen_add_to_physmap_batch *a = structure(call);
+	void *handles[] = { &a->idxs, &a->gpfns, &a->errs };
+
+	a->domid = draw_who(call, true);
+	a->space = (uint16_t)draw_mostly(call, 90, 7);
+	a->size = (uint16_t)draw(call, BATCH + 1);
+	a->u.foreign_domid = draw_who(call, false);
+	for (unsigned int i = 0; i < COUNT(handles); i++) {
+		struct area *list = buffer_take(call, handles[i], BATCH * 8, i == 2, false);
+
+		for (unsigned int n = 0; n < BATCH && i < 2; n++) {
+			uint64_t value = draw(call, i ? 4096 : MOST_INDEX);
+
+			memcpy(list->at + n * sizeof(value), &value, sizeof(value));
+		}
+	}
+}
+
+static void expect_batch(struct call *call)
+{
+	const struct xen_add_to_physmap_batch *a = structure(call);
+
+	if (a->space == XENMAPSPACE_gmfn_range) {
+		expect_only(call, ERR(EOPNOTSUPP));
+	} else if (!who_allows(call, a->domid, LOOKUP_ANY, RIGHT_TARGET)) {
+		also_no_map(call);
+	} else if (!hvm(call) || a->space == XENMAPSPACE_dev_mmio) {
+		expect_only(call, ERR(EACCES));
+	} else {
+		expect_only(call, 0);
+		if (a->size)
+			expect_also(call, ERR(EFAULT));
+	}
+}
+
+static void generate_pod(struct call *call)
+{
+	struct xen_pod_target *t = structure(call);
+
+	t->domid = draw_who(call, true);
+	/* Less than the domain may have would be taken from the machine for it. */
+	t->target_pages = (1ull << 32) + draw_interesting(call, 32);
+}
+
+static void expect_pod(struct call *call)
+{
+	const struct xen_pod_target *t = structure(call);
+
+	if (!who_allows(call, t->domid, LOOKUP_ANY, RIGHT_CONTROL)) {
+		if (expect_names(&call->expect, ERR(EPERM)))
+			expect_also(call, ERR(EINVAL));
+	} else if (!hvm(call)) {
+		expect_only(call, ERR(EINVAL));
+	} else if (call->command == XENMEM_set_pod_target &&
+		   t->target_pages > call->domain->max_pages) {
+		expect_only(call, ERR(EINVAL));
+	} else {
+		expect_only(call, 0);
+	}
+}
+
+static void generate_access(struct call *call)
+{
+	struct xen_mem_access_op *a = structure(call);
+
+	draw_fields(call);
+	a->op = (uint8_t)draw_mostly(call, 90, 5);
+	a->domid = draw_who(call, true);
+}
+
+/* Nobody listens to what such rights would report. */
+static void expect_access(struct call *call)
+{
+	const struct xen_mem_access_op *a = structure(call);
+	enum who who = who_is(call, a->domid, LOOKUP_NUMBER);
+
+	if (who == WHO_SELF)
+		expect_only(call, ERR(EPERM));
+	else if (who_allows(call, a->domid, LOOKUP_NUMBER, RIGHT_ANYBODY))
+		expect_only(call, ERR(EINVAL));
+	else if (who == WHO_UNSURE)
+		expect_also(call, ERR(EINVAL));
+	if (hvm(call))
+		expect_also(call, ERR(ENODEV));
+	/* Xen may be built without it. */
+	expect_also(call, ERR(ENOSYS));
+}
+
+static void generate_resource(struct call *call)
+{
+	struct xen_mem_acquire_resource *r = structure(call);
+
+	r->domid = draw_who(call, true);
+	r->type = (uint16_t)(chance(call, 70) ? XENMEM_resource_grant_table : draw(call, 5));
+	r->id = draw_mostly(call, 95, 2);
+	r->frame = chance(call, 90) ? draw(call, MOST_RESOURCE_FRAMES) :
+		draw_interesting(call, 64);
+	r->nr_frames = (uint32_t)draw(call, chance(call, 80) ? 4 : MOST_RESOURCE_FRAMES);
+	r->pad = chance(call, 5);
+	buffer_take(call, &r->frame_list, MOST_RESOURCE_FRAMES * sizeof(xen_pfn_t), true, true);
+	if (chance(call, 15))
+		memset(&r->frame_list, 0, sizeof(uint64_t));
+	if (!handle_value(&r->frame_list) && chance(call, 80))
+		r->nr_frames = 0;
+}
+
+static uint64_t grant_frames(const struct call *call)
+{
+	return call->domain->grant_frames < 0 ? DEFAULT_GRANT_FRAMES :
+		(uint64_t)call->domain->grant_frames;
+}
+
+/* The table of grants of version 1, which has no frames of status. */
+static void expect_table(struct call *call, const struct xen_mem_acquire_resource *r)
+{
+	bool shared = r->id == XENMEM_resource_grant_table_id_shared;
+	uint64_t list = handle_value(&r->frame_list);
+
+	expect_only(call, ERR(EINVAL));
+	if (r->id > XENMEM_resource_grant_table_id_status)
+		return;
+	if (!list) {
+		expect_only(call, r->nr_frames ? ERR(EINVAL) : 0);
+		return;
+	}
+	if (!shared || !r->nr_frames || r->frame + r->nr_frames > grant_frames(call))
+		return;
+	expect_only(call, reachable(call, list, r->nr_frames * sizeof(xen_pfn_t)) ? 0 :
+		    ERR(EFAULT));
+	if (call->domain->hvm && call->domain->unsure)
+		expect_also(call, ERR(ENOMEM));
+}
+
+/* Xen 4.17 takes the error about its kind for its size. */
+static void expect_unknown(struct call *call, const struct xen_mem_acquire_resource *r)
+{
+	if (!handle_value(&r->frame_list))
+		expect_only(call, r->nr_frames ? ERR(EINVAL) : 0);
+	else if (r->nr_frames)
+		expect_only(call, ERR(EOPNOTSUPP));
+}
+
+static void expect_resource(struct call *call)
+{
+	const struct xen_mem_acquire_resource *r = structure(call);
+
+	if (r->pad || r->frame >> 32 || (r->frame + r->nr_frames) >> 32) {
+		expect_only(call, ERR(EINVAL));
+		return;
+	}
+	if (who_is(call, r->domid, LOOKUP_NUMBER) == WHO_SELF) {
+		expect_only(call, ERR(EPERM));
+		return;
+	}
+	if (!who_allows(call, r->domid, LOOKUP_NUMBER, RIGHT_CONTROL))
+		return;
+	if (r->type == XENMEM_resource_grant_table) {
+		expect_table(call, r);
+		return;
+	}
+	/* There is no server of requests, no trace; but an HVM domain could have them. */
+	expect_only(call, ERR(EINVAL));
+	if (r->type > XENMEM_resource_vmtrace_buf)
+		expect_unknown(call, r);
+	if (hvm(call) && r->type == XENMEM_resource_ioreq_server) {
+		expect_also(call, ERR(ENOENT));
+		expect_also(call, 0);
+	}
+}
+
+static void after_resource(struct call *call)
+{
+	const struct xen_mem_acquire_resource *r = structure(call);
+
+	if (!call->result && r->type == XENMEM_resource_grant_table &&
+	    !handle_value(&r->frame_list) && call->domain && !r->id &&
+	    r->nr_frames != grant_frames(call))
+		call_wrong(call, "a table of %u frames was told", r->nr_frames);
+}
+
+static const struct field exchange_fields[] = {
+	FIELD(struct xen_memory_exchange, in.nr_extents, FLOW_IN),
+	FIELD(struct xen_memory_exchange, in.extent_order, FLOW_IN),
+	FIELD(struct xen_memory_exchange, in.domid, FLOW_IN),
+	FIELD(struct xen_memory_exchange, out.nr_extents, FLOW_IN),
+	FIELD(struct xen_memory_exchange, out.domid, FLOW_IN),
+	FIELD(struct xen_memory_exchange, nr_exchanged, FLOW_INOUT),
+	FIELDS_END,
+};
+
+static const struct field add_fields[] = {
+	/* Where it goes on after an interruption is kept here. */
+	FIELD(struct xen_add_to_physmap, domid, FLOW_IN),
+	FIELD(struct xen_add_to_physmap, size, FLOW_IN),
+	FIELD(struct xen_add_to_physmap, space, FLOW_IN),
+	FIELD(struct xen_add_to_physmap, idx, FLOW_IN),
+	FIELD(struct xen_add_to_physmap, gpfn, FLOW_IN),
+	FIELDS_END,
+};
+
+static const struct field batch_fields[] = {
+	FIELD(struct xen_add_to_physmap_batch, domid, FLOW_IN),
+	FIELD(struct xen_add_to_physmap_batch, space, FLOW_IN),
+	FIELD(struct xen_add_to_physmap_batch, size, FLOW_IN),
+	FIELD(struct xen_add_to_physmap_batch, u, FLOW_IN),
+	FIELDS_END,
+};
+
+static const struct field pod_fields[] = {
+	FIELD(struct xen_pod_target, target_pages, FLOW_IN),
+	FIELD(struct xen_pod_target, tot_pages, FLOW_INOUT),
+	FIELD(struct xen_pod_target, pod_cache_pages, FLOW_INOUT),
+	FIELD(struct xen_pod_target, pod_entries, FLOW_INOUT),
+	FIELD(struct xen_pod_target, domid, FLOW_IN),
+	FIELDS_END,
+};
+
+static const struct field access_fields[] = {
+	FIELD(struct xen_mem_access_op, op, FLOW_IN),
+	FIELD(struct xen_mem_access_op, access, FLOW_IN),
+	FIELD(struct xen_mem_access_op, domid, FLOW_IN),
+	FIELD(struct xen_mem_access_op, nr, FLOW_IN),
+	FIELD(struct xen_mem_access_op, pfn, FLOW_IN),
+	FIELDS_END,
+};
+
+static const struct field resource_fields[] = {
+	FIELD(struct xen_mem_acquire_resource, domid, FLOW_IN),
+	FIELD(struct xen_mem_acquire_resource, type, FLOW_IN),
+	FIELD(struct xen_mem_acquire_resource, id, FLOW_IN),
+	FIELD(struct xen_mem_acquire_resource, nr_frames, FLOW_INOUT),
+	FIELD(struct xen_mem_acquire_resource, pad, FLOW_IN),
+	FIELD(struct xen_mem_acquire_resource, frame, FLOW_IN),
+	FIELDS_END,
+};
+
+#define PLACES(command_name, class, traits_of, type, field_list, generator, expectation, follow) \
+	{ .name = #command_name, .command = XENMEM_##command_name, .danger = class, \
+	  .traits = traits_of, .weight = 6, .structure_size = sizeof(struct type), \
+	  .fields = field_list, .generate = generator, .expect = expectation, .after = follow }
+
+const struct operation memory_places[] = {
+	PLACES(exchange, DANGER_OWN, TRAIT_WRITES_ON_ERROR, xen_memory_exchange, exchange_fields,
+	     generate_exchange, expect_exchange, NULL),
+	PLACES(add_to_physmap, DANGER_OWN, 0, xen_add_to_physmap, add_fields, generate_add,
+	     expect_add, memory_follow_fewer),
+	PLACES(add_to_physmap_batch, DANGER_OWN, 0, xen_add_to_physmap_batch, batch_fields,
+	     generate_batch, expect_batch, memory_follow_fewer),
+	PLACES(get_pod_target, DANGER_SAFE, 0, xen_pod_target, pod_fields, generate_pod, expect_pod,
+	     NULL),
+	PLACES(set_pod_target, DANGER_OWN, TRAIT_WRITES_ON_ERROR, xen_pod_target, pod_fields,
+	     generate_pod, expect_pod, NULL),
+	PLACES(access_op, DANGER_OWN, 0, xen_mem_access_op, access_fields, generate_access,
+	     expect_access, NULL),
+	PLACES(acquire_resource, DANGER_OWN, 0, xen_mem_acquire_resource, resource_fields,
+	     generate_resource, expect_resource, after_resource),
+};
+const size_t memory_places_count = COUNT(memory_places);
