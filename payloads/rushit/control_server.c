@@ -154,6 +154,9 @@ static void serve(struct gathering *g, deadline_t deadline)
 			deadline = g->pending[i].deadline;
 	}
 	if (poll(waiting, count + 2, deadline_poll_ms(deadline)) > 0) {
+		/* A thread's news, or an interrupt, which interrupted() remembers. */
+		if (waiting[1].revents)
+			interrupt_clear();
 		/* Backwards: who leaves is replaced by the last, which was already served. */
 		for (int i = count; i-- > 0 && g->client_count < g->s->num_clients;)
 			if (waiting[i + 2].revents)

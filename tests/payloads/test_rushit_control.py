@@ -7,6 +7,7 @@ import struct
 import subprocess
 import threading
 import time
+from pathlib import Path
 from typing import Callable
 
 import pytest
@@ -87,6 +88,31 @@ def drip(connection: socket.socket) -> None:
             time.sleep(0.3)
     except OSError:
         pass
+
+
+def processor_ticks(pid: int) -> int:
+    words = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return int(words[11]) + int(words[12])
+
+
+def test_who_waits_for_clients_sleeps(pair):
+    """Many of them: who is told of something, and does not listen, turns in circles."""
+    servers = [pair().start("--patience", "60", "-T2") for _ in range(20)]
+    try:
+        deadline = time.monotonic() + 20
+        quiet = dict.fromkeys(servers, 0)
+        before = dict.fromkeys(servers, -1)
+        while min(quiet.values()) < 20:
+            for server in servers:
+                now = processor_ticks(server.pid)
+                quiet[server] = quiet[server] + 1 if now == before[server] else 0
+                before[server] = now
+            assert time.monotonic() < deadline, f"one never sleeps: {before.values()}"
+            time.sleep(0.01)
+    finally:
+        for server in servers:
+            server.kill()
+            server.communicate()
 
 
 class SlowOnes:
