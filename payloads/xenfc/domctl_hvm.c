@@ -111,6 +111,8 @@ static void expect_monitor(struct call *call)
 	expect_also(call, 0);
 	expect_also(call, ERR(EEXIST));
 	expect_also(call, ERR(EINVAL));
+	/* Nobody has the list of watched registers made. */
+	expect_also(call, ERR(ENXIO));
 }
 
 static void generate_listener(struct call *call)

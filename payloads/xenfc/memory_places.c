@@ -3,6 +3,7 @@
 #include "who.h"
 
 #define MOST_RESOURCE_FRAMES 80u
+#define RESOURCE_STRIDE 32u	/* of frames that Xen hands out at once */
 #define DEFAULT_GRANT_FRAMES 64u
 #define NO_FRAME (1ull << 50)
 #define MOST_INDEX 4u
@@ -225,11 +226,20 @@ static uint64_t grant_frames(const struct call *call)
 		(uint64_t)call->domain->grant_frames;
 }
 
+/* How many frame numbers Xen hands out before one that the table does not have: whole strides. */
+static uint64_t frames_handed_out(const struct call *call, const struct xen_mem_acquire_resource *r)
+{
+	uint64_t frames = grant_frames(call);
+
+	if (r->frame + r->nr_frames <= frames)
+		return r->nr_frames;
+	return r->frame < frames ? (frames - r->frame) / RESOURCE_STRIDE * RESOURCE_STRIDE : 0;
+}
+
 /* The table of grants of version 1, which has no frames of status. */
 static void expect_table(struct call *call, const struct xen_mem_acquire_resource *r)
 {
-	bool shared = r->id == XENMEM_resource_grant_table_id_shared;
-	uint64_t list = handle_value(&r->frame_list);
+	uint64_t list = handle_value(&r->frame_list), handed_out;
 
 	expect_only(call, ERR(EINVAL));
 	if (r->id > XENMEM_resource_grant_table_id_status)
@@ -238,10 +248,13 @@ static void expect_table(struct call *call, const struct xen_mem_acquire_resourc
 		expect_only(call, r->nr_frames ? ERR(EINVAL) : 0);
 		return;
 	}
-	if (!shared || !r->nr_frames || r->frame + r->nr_frames > grant_frames(call))
+	if (r->id != XENMEM_resource_grant_table_id_shared || !r->nr_frames)
 		return;
-	expect_only(call, reachable(call, list, r->nr_frames * sizeof(xen_pfn_t)) ? 0 :
-		    ERR(EFAULT));
+	handed_out = frames_handed_out(call, r);
+	if (!reachable(call, list, handed_out * sizeof(xen_pfn_t)))
+		expect_only(call, ERR(EFAULT));
+	else if (handed_out == r->nr_frames)
+		expect_only(call, 0);
 	if (call->domain->hvm && call->domain->unsure)
 		expect_also(call, ERR(ENOMEM));
 }
