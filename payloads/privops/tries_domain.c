@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "tries.h"
 #include "xenop.h"
@@ -19,16 +18,13 @@ static const xen_domain_handle_t mark = "xentest-privops";
  * structures are newer than the headers here, it looks at them and says EINVAL; that
  * too it says only to who may create.
  */
-static struct answer create(struct xenop *x, struct scene *scene)
+static struct answer create_as(struct xenop *x, uint32_t number)
 {
 	struct xen_domctl *op = &x->op->domctl;
-	struct answer answer;
 
-	/* Known before it exists: a try may be killed between Xen's answer and our next step. */
-	scene->scratch = (uint32_t)(SCRATCH_LAST - getppid() % SCRATCH_COUNT);
 	memset(op, 0, sizeof(*op));
 	op->cmd = XEN_DOMCTL_createdomain;
-	op->domain = (domid_t)scene->scratch;
+	op->domain = (domid_t)number;
 	memcpy(op->u.createdomain.handle, mark, sizeof(mark));
 	op->u.createdomain.max_vcpus = 1;
 	op->u.createdomain.max_evtchn_port = 1023;
@@ -36,17 +32,30 @@ static struct answer create(struct xenop *x, struct scene *scene)
 	op->u.createdomain.max_maptrack_frames = 4;
 	op->u.createdomain.grant_opts = XEN_DOMCTL_GRANT_version(1);
 	op->u.createdomain.arch.emulation_flags = 0;
-	answer = xenop_call(x, PRIVCMD_DOMCTL, "createdomain");
+	return xenop_call(x, PRIVCMD_DOMCTL, "createdomain");
+}
+
+/* A number may still be taken by a domain that is not quite gone: then the next one. */
+static struct answer create(struct xenop *x, struct scene *scene)
+{
+	struct answer answer;
+
+	for (uint32_t i = 0; i < SCRATCH_COUNT; i++) {
+		/* Known before it exists: a try may be killed between Xen's answer and our step. */
+		scene->scratch = SCRATCH_LAST - i;
+		answer = create_as(x, scene->scratch);
+		if (answer.error != EEXIST)
+			break;
+	}
 	if (answer.became == BECAME_DONE) {
-		snprintf(answer.words, sizeof(answer.words), "created domain %u", op->domain);
+		snprintf(answer.words, sizeof(answer.words), "created domain %u", scene->scratch);
 		return answer;
 	}
 	scene->scratch = 0;
-	if (answer.error == EINVAL && x->version != XEN_DOMCTL_INTERFACE_VERSION) {
+	if (answer.error == EINVAL && x->version != XEN_DOMCTL_INTERFACE_VERSION)
 		return answer_unreached("Xen's domctl version is %lx, this program was built for "
 					"%x: build it with XEN_HEADERS of that tree", x->version,
 					XEN_DOMCTL_INTERFACE_VERSION);
-	}
 	return answer;
 }
 
