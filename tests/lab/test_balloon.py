@@ -41,7 +41,20 @@ def test_control_domain(program):
 
 
 def test_killed_in_the_control_domain(program):
+    command = f"""
+        ./balloon cycles --cycles 100000 & supervisor=$!
+        until [ "$(cat {TARGET})" != 786432 ]; do :; done
+        kill $supervisor; wait $supervisor; echo "status $?"
+        cat {TARGET}
+    """
+    said = payloads.execute(command, program)
+    assert "put back" in said.stderr + said.stdout, said
+    assert said.stdout.splitlines()[-2:] == ["status 99", "786432"], said
+
+
+def test_whoever_is_killed_in_the_control_domain(program):
     """The supervisor asked to end, the supervisor killed, and the scenarios killed."""
+    nights.needs_time(2)
     command = f"""
         for how in TERM-run KILL-run KILL-work; do
             ./balloon cycles --cycles 100000 > /dev/null & run=$!

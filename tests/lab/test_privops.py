@@ -79,21 +79,27 @@ def test_every_operation_was_seen_red(program):
 
 
 def test_control_domain_may_and_guests_rules_turn_red_there(program):
-    command = f"./privops; {DEAD_XL} {WRONG_WORLD} ./privops --role pv-guest; xl list"
-    said = payloads.execute(command, program, GIVEN)
-    own, _, rest = said.stdout.partition("\nrole: control domain, domain 0\nsysrq-xl")
+    said = payloads.execute("./privops; ./privops --role pv-guest; xl list", program)
+    own, _, as_guest = said.stdout.partition("role: PV guest")
     may = HYPERCALLS | HARDWARE | {"xenstore-write"}
     assert words_of(own, may) == all_are("passed", may), said
     assert not {"FAILED", "ERROR"} & set(payloads.verdicts(own).values()), own
-    assert rest.startswith(": FAILED: refused (xl sysrq ended well, but wrote no key"), said
-    assert "clock-settime: FAILED: refused (EPERM" in rest, said
-    _, _, as_guest = rest.partition("role: PV guest")
-    assert words_of(as_guest, RED_IN_CONTROL) == all_are("FAILED", RED_IN_CONTROL), said
+    assert words_of(as_guest, may) == all_are("FAILED", may), said
     assert said.stdout.splitlines()[-1].startswith("Domain-0"), "a scratch domain was left"
+
+
+def test_wrong_world_of_the_control_domain(program):
+    nights.needs_time(2)
+    said = payloads.execute(f"{DEAD_XL} {WRONG_WORLD} ./privops --role pv-guest", program, GIVEN)
+    own, _, as_guest = said.stdout.partition("role: PV guest")
+    assert "sysrq-xl: FAILED: refused (xl sysrq ended well, but wrote no key" in own, said
+    assert "clock-settime: FAILED: refused (EPERM" in own, said
+    assert words_of(as_guest, RED_IN_CONTROL) == all_are("FAILED", RED_IN_CONTROL), said
 
 
 def test_killed_in_the_control_domain(program):
     """At several moments; by the program's own mark no domain of it is there afterwards."""
+    nights.needs_time(2)
     command = """
         for part in 1 2 3 4 5 6; do
             ./privops createdomain pausedomain unpausedomain destroydomain > told & run=$!
@@ -108,6 +114,22 @@ def test_killed_in_the_control_domain(program):
     assert said.stdout.splitlines()[-1].startswith("Domain-0"), said
 
 
+def test_guest_may_not(program):
+    said = payloads.execute(
+        "sh in-xen-guest.sh small 100 ./privops xen_privcmd.unrestricted=1", program
+    )
+    must = HYPERCALLS | HARDWARE | {"xenstore-write"}
+    assert said.returncode == 0, said
+    assert words_of(said.stdout, must) == all_are("passed", must), said
+
+
+def test_guest_whose_linux_shuts_the_door_is_not_judged(program):
+    said = payloads.execute("sh in-xen-guest.sh small 100 ./privops", program)
+    assert words_of(said.stdout, HYPERCALLS) == all_are("skipped", HYPERCALLS), said
+    assert "XSA-482" in said.stdout
+    assert not {"FAILED", "ERROR"} & set(payloads.verdicts(said.stdout).values()), said
+
+
 ALL_TOLD = """
 until [ "$(grep -c " errors" /var/log/xen/console/guest-small.log)" = 2 ]; do
     xl domid small > /dev/null || exit 99
@@ -117,8 +139,9 @@ done
 """
 
 
-def test_guest_may_not(program):
+def test_guest_by_both_rules(program):
     """What must be allowed in the control domain is red here by its rules. It is a victim, too."""
+    nights.needs_time(2)
     in_guest = "./privops; ./privops --role control; busybox sleep 100"
     words = f"sh in-xen-guest.sh small 100 '{in_guest}' xen_privcmd.unrestricted=1 '{ALL_TOLD}'"
     said = payloads.execute(words, program)
@@ -145,15 +168,13 @@ UNTIL_OPEN = (
 )
 
 
-def test_guest_with_open_and_shut_doors(program):
-    """Linux shuts the door to hypercalls: no verdict. What the toolstack gave to it is red."""
+def test_guest_that_was_given_too_much(program):
+    nights.needs_time(2)
     command = f"""
         ({OPEN_NODES}) &
         {OPENED_PORTS} sh in-xen-guest.sh small 100 '{UNTIL_OPEN}; ./privops'
     """
     said = payloads.execute(command, program)
-    assert words_of(said.stdout, HYPERCALLS) == all_are("skipped", HYPERCALLS), said
-    assert "XSA-482" in said.stdout
     given = {"iopl", "ioperm", "pci-config", "xenstore-write", "sysrq-node"}
     found = payloads.verdicts(said.stdout)
     assert {name for name, word in found.items() if word in ("FAILED", "ERROR")} == given, said
@@ -171,6 +192,15 @@ def test_xen_that_lets_every_guest(program):
     assert words_of(said.stdout, own) == all_are("passed", own), said
 
 
+def test_kvm_guest(program):
+    names = {"msr-read", "msr-write", "user-hypercall", "host-sockets", "host-files",
+             "clock-settime"}  # fmt: skip
+    command = f"./privops {' '.join(sorted(names))}"
+    said = payloads.execute(f"sh in-kvm-guest.sh 120 '{command}'", program, on="kvm")
+    assert said.returncode == 0, said
+    assert words_of(said.stdout, names) == all_are("passed", names), said
+
+
 LISTEN = """
 import socket
 with socket.socket(socket.AF_VSOCK) as listener:
@@ -181,8 +211,9 @@ with socket.socket(socket.AF_VSOCK) as listener:
 """
 
 
-def test_kvm_guest(program, tmp_path):
+def test_host_that_is_in_reach(program, tmp_path):
     """A host whose libvirt listens is found too; the ports are QEMU's own fault in the lab."""
+    nights.needs_time(2)
     on_host = "kernel-hypercall: passed: KVM_HC_VAPIC_POLL_IRQ from kernel mode is taken"
     (tmp_path / "listen.py").write_text(LISTEN)
     until = "until ./privops host-sockets > /dev/null; [ $? = 1 ]; do busybox usleep 300000; done"
