@@ -10,7 +10,7 @@ import pytest
 from xentest import fuzzed, reproduce
 from xentest.verdict import console
 
-# As the serial console had it when seed 1 met a hypervisor with a planted bug.
+# A console as a crash under seed 1 would leave it.
 CRASH = """\
 [   41.873521] xentest: START dom0 6-xenfc\r
 XENFC seed 1 call 0\r

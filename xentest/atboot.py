@@ -211,6 +211,13 @@ def _died(said: str) -> bool:
 
 def explain_death(said: str) -> tuple[str, str]:
     """Why the machine went down, in a line; and the console's lines that show it."""
+    from xentest import fuzzed
+
+    cause, excerpt = _cause_and_excerpt(said)
+    return fuzzed.explained(cause, said), fuzzed.kept(excerpt, said)
+
+
+def _cause_and_excerpt(said: str) -> tuple[str, str]:
     from xentest.verdict import console
 
     finding = console.cause(said)

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from xentest import fuzzed
 from xentest.domains.consoles import Consoles
 from xentest.results import MAX_REASON, Result, Status, printable
 from xentest.runs import Run
@@ -40,6 +41,7 @@ class Death:
             title, excerpt = f"last console line: {console.last_line(text)}", ""
         else:
             return result
+        title = fuzzed.explained(title, text)
         reason = printable(f"{result.reason}: {title}")[:MAX_REASON]
         return replace(result, reason=reason, console=printable(excerpt)[:MAX_CONSOLE])
 

@@ -122,6 +122,9 @@ static void generate_listener(struct call *call)
 	memset(v, 0, sizeof(*v));
 	v->op = draw_mostly(call, 90, 5);
 	v->mode = draw_mostly(call, 90, 5);
+	/* Xen 4.17 looks for the listener's page among parameters that a PV domain has not: a crash. */
+	if (v->op == XEN_VM_EVENT_ENABLE && !(call->run->plan.allow & DANGER_FATAL))
+		v->op = XEN_VM_EVENT_DISABLE;
 	/* DOMID_INVALID would be taken for no domain, and be looked into all the same. */
 	if (domctl_of(call)->domain == DOMID_INVALID)
 		domctl_of(call)->domain = DOMID_NOBODY_FIRST;
