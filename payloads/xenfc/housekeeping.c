@@ -2,8 +2,8 @@
 #include "domctl.h"
 
 #define PATIENCE_NS 3000000000ull
-/* Xen's allocator of small objects keeps some pages for later. */
-#define SPARE_PAGES 48u
+/* Xen's allocator of small objects keeps some pages for later; what leaks goes on leaking. */
+#define SPARE_PAGES 128u
 #define MISSES 64u	/* numbers in a row without a domain end the search for others */
 
 static bool destroy_own(struct run *run)

@@ -80,7 +80,7 @@ static void nothing_left_is_well(void **state)
 static void lost_pages_are_seen(void **state)
 {
 	(void)state;
-	free_pages -= 100;
+	free_pages -= 200;
 	assert_false(housekeep(&run));
 	assert_non_null(strstr(run.outcome.reason, "Xen has 100 free pages less"));
 }
@@ -99,7 +99,7 @@ static void a_balloon_of_another_domain_is_no_leak(void **state)
 	free_pages -= 3000;
 	guest_pages += 3000;
 	assert_true(housekeep(&run));
-	free_pages -= 100;
+	free_pages -= 200;
 	assert_false(housekeep(&run));
 }
 
@@ -107,9 +107,9 @@ static void after_another_domain_came_the_count_begins_anew(void **state)
 {
 	(void)state;
 	guest++;
-	free_pages -= 500;
+	free_pages -= 700;
 	assert_true(housekeep(&run));
-	free_pages -= 100;
+	free_pages -= 200;
 	assert_false(housekeep(&run));
 }
 
