@@ -11,6 +11,7 @@ from runner_box import Box
 # Whoever runs the tests in the background may have had this ignored; what is tested here
 # would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture

@@ -36,9 +36,9 @@ def test_nightly(tmp_path):
         for domain in wanted.domains
         for number, test in wanted.plan(domain)
     }
-    assert len(planned) == 16
+    assert len(planned) == 17
     assert planned <= set(found), str(night)
-    assert "dom0 10-leak-check" in found, found
+    assert "dom0 11-leak-check" in found, found
     assert set(found.values()) == {"pass"}, str(night)
     for name in found:
         assert re.search(rf"^{name.split()[0]} +{name.split()[1]} +pass", night.summary, re.M), name
