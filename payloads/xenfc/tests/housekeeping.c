@@ -82,7 +82,7 @@ static void lost_pages_are_seen(void **state)
 	(void)state;
 	free_pages -= 200;
 	assert_false(housekeep(&run));
-	assert_non_null(strstr(run.outcome.reason, "Xen has 100 free pages less"));
+	assert_non_null(strstr(run.outcome.reason, "Xen has 200 free pages less"));
 }
 
 static void a_claim_is_seen(void **state)
