@@ -33,6 +33,17 @@ static struct verdict watch_and_return(struct trial *trial, const char *asked)
 			    PRIu64 " kB, and all came back", asked, low.view.target, low.lowest);
 }
 
+/* It said no, and lives to tell: who is silent has refused nothing. */
+static struct verdict refused_by(struct trial *trial, const struct why *why)
+{
+	struct view view;
+	struct why gone;
+
+	if (trial->door->view(trial->door, &view, &gone))
+		return verdict_error("%s; and then: %s", why->text, gone.text);
+	return verdict_pass("refused: %s", why->text);
+}
+
 struct verdict scenario_beyond(struct trial *trial)
 {
 	struct door *door = trial->door;
@@ -42,7 +53,7 @@ struct verdict scenario_beyond(struct trial *trial)
 	int error = door->set(door, MOST_MACHINES_KB, &why);
 
 	if (error)
-		return verdict_pass("refused: %s", why.text);
+		return refused_by(trial, &why);
 	high = settle_above(trial, 0, trial->watch_ms);
 	back = move_back(trial);
 	if (high.error)
@@ -71,7 +82,7 @@ struct verdict scenario_tiny(struct trial *trial)
 	if (!can_move(trial, &verdict))
 		return verdict;
 	if (trial->door->set(trial->door, TINY_KB, &why))
-		return verdict_pass("refused: %s", why.text);
+		return refused_by(trial, &why);
 	return watch_and_return(trial, "4 kB was taken");
 }
 

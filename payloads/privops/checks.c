@@ -72,7 +72,7 @@ const struct check checks[] = {
 	{ "kernel-hypercall", "KVM hypercalls from a guest's kernel mode", &door_kvm_host,
 	  try_kernel_hypercall, KVM_HOST, { 0 } },
 	{ "host-sockets", "reach the host's libvirt over vsock", &door_unix, try_host_sockets,
-	  KVM_NEVER, { 0, OR_SHOWN } },
+	  KVM_NEVER, { OR_SHOWN } },
 	{ "host-files", "see the host's libvirt files", &door_unix, try_host_files, KVM_NEVER,
 	  { ENOENT } },
 	{ .name = NULL },

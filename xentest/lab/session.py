@@ -27,9 +27,7 @@ BOOT_LIMIT = 240.0
 SNAPSHOT = "booted"
 KINDS = ("xen", "kvm")
 XEN_OPTIONS = "console=com1 com1=115200,8n1 dom0_mem=768M,max:768M loglvl=all guest_loglvl=all"
-# KVM's debugfs tells a guest's offset of the counter only where the kernel trusts it; it would call
-# the emulator's processors unsynchronised.
-KVM_OPTIONS = "console=ttyS0,115200 tsc=reliable"
+KVM_OPTIONS = "console=ttyS0,115200"
 LINUX_OPTIONS = "root=/dev/vda xenlab.hostname=dom0 xenlab.install=/dev/vdc loglevel=5"
 
 
