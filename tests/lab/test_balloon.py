@@ -100,6 +100,8 @@ def test_guest_from_outside(program):
 
 
 def test_kvm_guest_through_the_monitor(program):
+    """Not in every check: under an emulator QEMU's monitor may fall silent after a lowering."""
+    nights.needs_time(1)
     outside = "./balloon --qmp /tmp/guest.monitor --cycles 5"
     command = f"sh in-kvm-guest.sh 150 './balloon --publish 120' '{outside}'"
     said = payloads.execute(command, program, on="kvm")
