@@ -63,7 +63,7 @@ def run_in_lab(packed: Path, host: str, settings: str, words: str) -> list[dict]
          "--file", str(packed), "--", "sh", "-c", script],
         capture_output=True, text=True, timeout=LIMIT, stdin=subprocess.DEVNULL,
     )  # fmt: skip
-    assert said.returncode == 0, said
+    assert said.returncode == 0, said.stdout + said.stderr
     lines = [json.loads(line) for line in said.stdout.splitlines() if line.startswith("{")]
     return [line for line in lines if line["type"] == "result"]
 
