@@ -50,7 +50,10 @@ struct door {
 	uint64_t slack;		/* target and allocation may differ by this for good */
 
 	int (*view)(struct door *door, struct view *view, struct why *why);
-	/* 0 or -errno; `why` then says what was answered. */
+	/*
+	 * 0; -ETIMEDOUT: nobody answered, so nothing was refused; another -errno: refused, and
+	 * `why` says how.
+	 */
 	int (*set)(struct door *door, uint64_t kb, struct why *why);
 	/* Only inside: write these bytes by one write(2); what it returned or -errno. */
 	ssize_t (*write_raw)(struct door *door, const void *bytes, size_t size);
@@ -58,7 +61,7 @@ struct door {
 	const char *(*path)(struct door *door);
 	/* From outside: the same kind of door to another domain; 0 or -1. */
 	int (*open_other)(struct door *other, const char *name, struct why *why);
-	/* Only xl: what `xl mem-max` sets; 0 or -errno. */
+	/* Only xl: what `xl mem-max` sets; as `set` answers. */
 	int (*set_ceiling)(struct door *door, uint64_t kb, struct why *why);
 	/* Only xl: tell the domain a target without xl, which refuses some. */
 	int (*set_unchecked)(struct door *door, uint64_t kb, struct why *why);

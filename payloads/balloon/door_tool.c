@@ -24,7 +24,7 @@ struct tool {
 	uint64_t last_target;	/* virsh does not tell it */
 };
 
-/* Run a tool; 0, or -1 with its own words in `why`. */
+/* Run a tool; 0, or with its own words in `why` -EINVAL: it said no; -ETIMEDOUT: it said nothing. */
 static int run_tool(char *const argv[], char *output, size_t size, struct why *why)
 {
 	struct supervised_result result = run_program(argv, output, size, TOOL_LIMIT_MS);
@@ -40,9 +40,10 @@ static int run_tool(char *const argv[], char *output, size_t size, struct why *w
 		why_set(why, "%s %s did not end within %d s", argv[0], argv[1],
 			TOOL_LIMIT_MS / 1000);
 	else
-		why_set(why, "%s %s %s: status %d: %.160s", argv[0], argv[1], argv[2],
+		why_set(why, "%s %s %s: %s %d: %.160s", argv[0], argv[1], argv[2],
+			result.end == SUPERVISED_EXITED ? "status" : "ended by signal",
 			result.status, output);
-	return -1;
+	return result.end == SUPERVISED_EXITED ? -EINVAL : -ETIMEDOUT;
 }
 
 /* Does this number still belong to the domain?  A restored domain gets another one. */
@@ -148,7 +149,7 @@ static int xl_amount(struct door *door, char *verb, uint64_t kb, struct why *why
 	char *const argv[] = { "xl", verb, (char *)tool->domain, amount, NULL };
 
 	snprintf(amount, sizeof(amount), "%" PRIu64 "k", kb);
-	return ask_tool(argv, why) ? -EINVAL : 0;
+	return ask_tool(argv, why);
 }
 
 static int xl_set_ceiling(struct door *door, uint64_t kb, struct why *why)
@@ -219,12 +220,13 @@ static int virsh_set(struct door *door, uint64_t kb, struct why *why)
 	struct tool *tool = door->state;
 	char amount[32];
 	char *const argv[] = { "virsh", "setmem", (char *)tool->domain, amount, "--live", NULL };
+	int error;
 
 	snprintf(amount, sizeof(amount), "%" PRIu64, kb);
-	if (ask_tool(argv, why))
-		return -EINVAL;
-	tool->last_target = kb;
-	return 0;
+	error = ask_tool(argv, why);
+	if (!error)
+		tool->last_target = kb;
+	return error;
 }
 
 static void tool_close(struct door *door)

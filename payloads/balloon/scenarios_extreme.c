@@ -34,11 +34,13 @@ static struct verdict watch_and_return(struct trial *trial, const char *asked)
 }
 
 /* It said no, and lives to tell: who is silent has refused nothing. */
-static struct verdict refused_by(struct trial *trial, const struct why *why)
+static struct verdict refused_by(struct trial *trial, int error, const struct why *why)
 {
 	struct view view;
 	struct why gone;
 
+	if (error == -ETIMEDOUT)
+		return both(move_back(trial), verdict_error("no answer: %s", why->text));
 	if (trial->door->view(trial->door, &view, &gone))
 		return verdict_error("%s; and then: %s", why->text, gone.text);
 	return verdict_pass("refused: %s", why->text);
@@ -53,7 +55,7 @@ struct verdict scenario_beyond(struct trial *trial)
 	int error = door->set(door, MOST_MACHINES_KB, &why);
 
 	if (error)
-		return refused_by(trial, &why);
+		return refused_by(trial, error, &why);
 	high = settle_above(trial, 0, trial->watch_ms);
 	back = move_back(trial);
 	if (high.error)
@@ -75,14 +77,16 @@ struct verdict scenario_tiny(struct trial *trial)
 {
 	struct verdict verdict;
 	struct why why;
+	int error;
 
 	if (!door_is_inside(trial->door) && trial->floor)
 		return verdict_skip("from outside the floor cannot be held in time: run it with "
 				    "--floor 0 on a domain that may be lost");
 	if (!can_move(trial, &verdict))
 		return verdict;
-	if (trial->door->set(trial->door, TINY_KB, &why))
-		return refused_by(trial, &why);
+	error = trial->door->set(trial->door, TINY_KB, &why);
+	if (error)
+		return refused_by(trial, error, &why);
 	return watch_and_return(trial, "4 kB was taken");
 }
 

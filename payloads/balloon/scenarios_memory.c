@@ -10,11 +10,12 @@
 #define PRESSURE_CYCLES 20
 #define CALM_MS 1000
 
+/* A load that was killed has looked at no pattern: that says nothing of its pages. */
 static struct verdict judge_load(enum load_end end, const char *done)
 {
-	if (end == LOAD_GOOD || end == LOAD_KILLED)
+	if (end == LOAD_GOOD)
 		return verdict_pass("%s; %s", done, load_end_words(end));
-	if (end == LOAD_FAILED)
+	if (end == LOAD_FAILED || end == LOAD_KILLED)
 		return verdict_error("%s; %s", done, load_end_words(end));
 	return verdict_fail("%s; %s", done, load_end_words(end));
 }
@@ -32,6 +33,14 @@ static int load_all_but(struct trial *trial, struct load *load, uint64_t margin,
 	}
 	*kb = view.guest_available - margin;
 	return load_begin(load, *kb, why);
+}
+
+/* Where memory is to run out, that the kernel takes it back from the load is its right. */
+static struct verdict judge_doomed_load(enum load_end end, const char *done)
+{
+	if (end == LOAD_KILLED)
+		return verdict_pass("%s; %s", done, load_end_words(end));
+	return judge_load(end, done);
 }
 
 /* After shrinking and growing, every page that came back can be used. */
@@ -79,6 +88,7 @@ struct verdict scenario_fill(struct trial *trial)
 	struct load load;
 	struct why why;
 	uint64_t kb, target;
+	int error;
 	char done[160];
 
 	if (!can_move(trial, &verdict))
@@ -86,9 +96,9 @@ struct verdict scenario_fill(struct trial *trial)
 	if (load_all_but(trial, &load, MARGIN_KB, &kb, &why))
 		return verdict_error("%s", why.text);
 	target = trial->before.target - MARGIN_KB - BELOW_USE_KB;
-	if (trial->door->set(trial->door, target, &why)) {
-		verdict = verdict_fail("a target of %" PRIu64 " kB was refused: %s", target,
-				       why.text);
+	error = trial->door->set(trial->door, target, &why);
+	if (error) {
+		verdict = not_taken(error, target, &why);
 	} else {
 		settled = settle_calm(trial);
 		snprintf(done, sizeof(done), "%" PRIu64 " kB in use, target %" PRIu64
@@ -96,7 +106,7 @@ struct verdict scenario_fill(struct trial *trial)
 		verdict = settled.error ? verdict_error("%s", settled.why.text) :
 					  verdict_pass("%s", done);
 	}
-	verdict = both(verdict, judge_load(load_end(&load), done));
+	verdict = both(verdict, judge_doomed_load(load_end(&load), done));
 	return both(move_back(trial), verdict);
 }
 

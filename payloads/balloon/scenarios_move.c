@@ -119,18 +119,17 @@ struct verdict scenario_random(struct trial *trial)
 	struct verdict verdict, back;
 	struct settled settled;
 	struct why why;
+	int error;
 
 	if (!can_move(trial, &verdict))
 		return verdict;
-	for (int i = 0; i < writes; i++) {
+	for (int i = 0; i < writes && verdict.outcome == OUTCOME_PASS; i++) {
 		target = random_between(&trial->random, (top - trial->step) / 4, top / 4) * 4;
-		if (trial->door->set(trial->door, target, &why)) {
-			verdict = verdict_fail("write %d, %" PRIu64 " kB, was refused: %s", i + 1,
-					       target, why.text);
-			break;
-		}
+		error = trial->door->set(trial->door, target, &why);
+		if (error)
+			verdict = not_taken(error, target, &why);
 	}
-	if (verdict.outcome != OUTCOME_FAIL)
+	if (verdict.outcome == OUTCOME_PASS)
 		verdict = move(trial, target, &settled);
 	back = move_back(trial);
 	verdict = both(verdict, back);
@@ -159,6 +158,14 @@ static struct verdict no_page_lost(const struct trial *trial, const struct view 
 			    " by the guest's count (the hypervisor's cannot be had here)");
 }
 
+static struct verdict in_cycle(int64_t cycle, const struct verdict *inner)
+{
+	struct verdict verdict = verdict_fail("cycle %" PRId64 ": %.440s", cycle, inner->reason);
+
+	verdict.outcome = inner->outcome;
+	return verdict;
+}
+
 struct verdict scenario_cycles(struct trial *trial)
 {
 	uint64_t step = trial->step < CYCLE_STEP_KB ? trial->step : CYCLE_STEP_KB;
@@ -177,7 +184,7 @@ struct verdict scenario_cycles(struct trial *trial)
 			verdict = move(trial, trial->before.target, &settled);
 		if (verdict.outcome != OUTCOME_PASS) {
 			move_back(trial);
-			return verdict_fail("cycle %" PRId64 ": %.440s", i + 1, verdict.reason);
+			return in_cycle(i + 1, &verdict);
 		}
 	}
 	if (trial->door->view(trial->door, &end, &why))

@@ -1,4 +1,5 @@
 /* What can be done to a domain's memory only from outside. */
+#include <errno.h>
 #include <inttypes.h>
 #include <unistd.h>
 
@@ -46,21 +47,31 @@ static struct verdict ask_above(struct trial *trial, uint64_t ceiling)
 			    " kB", settled.view.target, settled.view.limit, settled.view.current);
 }
 
+static struct verdict set_ceiling(struct trial *trial, uint64_t kb)
+{
+	struct why why;
+	int error = trial->door->set_ceiling(trial->door, kb, &why);
+
+	if (error == -ETIMEDOUT)
+		return verdict_error("no answer to a mem-max of %" PRIu64 " kB: %s", kb, why.text);
+	if (error)
+		return verdict_fail("a mem-max of %" PRIu64 " kB was refused: %s", kb, why.text);
+	return verdict_pass("mem-max is %" PRIu64 " kB", kb);
+}
+
 struct verdict scenario_limit(struct trial *trial)
 {
 	uint64_t low = one_step_smaller(trial);
-	struct verdict verdict;
-	struct why why;
+	struct verdict verdict, lifted;
 
 	if (!shrink(trial, &verdict))
 		return verdict;
-	if (trial->door->set_ceiling(trial->door, low, &why))
-		verdict = verdict_fail("xl mem-max was refused: %s", why.text);
-	else
+	verdict = set_ceiling(trial, low);
+	if (verdict.outcome == OUTCOME_PASS)
 		verdict = ask_above(trial, low);
-	if (trial->door->set_ceiling(trial->door, trial->before.ceiling, &why))
-		return verdict_fail("the old mem-max of %" PRIu64 " kB was refused: %s",
-				    trial->before.ceiling, why.text);
+	lifted = set_ceiling(trial, trial->before.ceiling);
+	if (lifted.outcome != OUTCOME_PASS)
+		return lifted;
 	return both(move_back(trial), verdict);
 }
 
@@ -69,10 +80,13 @@ static struct verdict grow_both(struct trial *trial, struct trial *other)
 {
 	struct settled first, second;
 	struct why why;
+	int error = trial->door->set(trial->door, trial->before.target, &why);
 
-	if (trial->door->set(trial->door, trial->before.target, &why) ||
-	    other->door->set(other->door, other->before.target, &why))
-		return verdict_fail("growing was refused: %s", why.text);
+	if (error)
+		return not_taken(error, trial->before.target, &why);
+	error = other->door->set(other->door, other->before.target, &why);
+	if (error)
+		return not_taken(error, other->before.target, &why);
 	first = settle(trial);
 	second = settle(other);
 	if (first.error || second.error)

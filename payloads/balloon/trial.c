@@ -1,5 +1,6 @@
 #include "trial.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -42,13 +43,22 @@ struct settled settle(const struct trial *trial)
 	return settle_above(trial, 0, trial->settle_ms);
 }
 
+struct verdict not_taken(int error, uint64_t target, const struct why *why)
+{
+	if (error == -ETIMEDOUT)
+		return verdict_error("no answer to a target of %" PRIu64 " kB: %s", target,
+				     why->text);
+	return verdict_fail("a target of %" PRIu64 " kB was refused: %s", target, why->text);
+}
+
 struct verdict move(const struct trial *trial, uint64_t target, struct settled *settled)
 {
 	struct door *door = trial->door;
 	struct why why;
+	int error = door->set(door, target, &why);
 
-	if (door->set(door, target, &why))
-		return verdict_fail("a target of %" PRIu64 " kB was refused: %s", target, why.text);
+	if (error)
+		return not_taken(error, target, &why);
 	*settled = settle(trial);
 	if (settled->error)
 		return verdict_error("%s", settled->why.text);
@@ -72,8 +82,9 @@ struct verdict move_back(const struct trial *trial)
 	if (verdict.outcome == OUTCOME_PASS)
 		return verdict;
 	memcpy(reason, verdict.reason, sizeof(reason));
-	verdict = verdict_fail("the memory did not come back: %.400s", reason);
-	return verdict;
+	if (verdict.outcome == OUTCOME_ERROR)
+		return verdict_error("whether the memory came back is not known: %.400s", reason);
+	return verdict_fail("the memory did not come back: %.400s", reason);
 }
 
 bool can_move(const struct trial *trial, struct verdict *verdict)

@@ -34,6 +34,9 @@ struct settled {
 	struct why why;
 };
 
+/* The verdict on a target that was not taken: refused, or nobody answered. */
+struct verdict not_taken(int error, uint64_t target, const struct why *why);
+
 /* Wait until allocation and target agree, but not longer than the trial's limit. */
 struct settled settle(const struct trial *trial);
 

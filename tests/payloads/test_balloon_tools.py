@@ -9,6 +9,7 @@ import socket
 import subprocess
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -103,12 +104,17 @@ def test_virsh_without_the_guest(program, tmp_path):
 
 
 class Monitor(threading.Thread):
-    """QEMU's monitor of a guest with a balloon, one connection after another."""
+    """QEMU's monitor of a guest with a balloon, one connection after another.
 
-    def __init__(self, path: Path, moves: bool = True, guest_sees: bool = True) -> None:
+    Before each answer comes an event, and the late one to a command that nobody waits for any more.
+    """
+
+    def __init__(
+        self, path: Path, moves: bool = True, guest_sees: bool = True, silent_about: str = ""
+    ) -> None:
         super().__init__(daemon=True)
         self.actual = START_KB * 1024
-        self.moves, self.guest_sees = moves, guest_sees
+        self.moves, self.guest_sees, self.silent_about = moves, guest_sees, silent_about
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(str(path))
         self.listener.listen()
@@ -123,13 +129,19 @@ class Monitor(threading.Thread):
             with connection, connection.makefile("rw") as lines:
                 self.send(lines, {"QMP": {"version": {}, "capabilities": []}})
                 for line in lines:
-                    self.send(lines, {"event": "BALLOON_CHANGE", "data": {"actual": self.actual}})
-                    self.send(lines, self.answer(json.loads(line)))
+                    asked = json.loads(line)
+                    if asked["execute"] == self.silent_about:
+                        break
+                    self.send(lines, {"event": "BALLOON_CHANGE", "data": {"return": self.actual}})
+                    self.send(lines, {"return": {"actual": 4096}, "id": asked["id"] - 1})
+                    self.send(lines, {"id": asked["id"], **self.answer(asked)})
 
     @staticmethod
     def send(lines, value) -> None:
-        lines.write(json.dumps(value) + "\n")
-        lines.flush()
+        text = json.dumps(value) + "\n"
+        for part in (text[:9], text[9:]):
+            lines.write(part)
+            lines.flush()
 
     def answer(self, asked):
         arguments = asked.get("arguments", {})
@@ -145,7 +157,7 @@ class Monitor(threading.Thread):
         return {"return": answers.get(asked["execute"], {})}
 
 
-def with_monitor(program: str, folder: Path, *words: str, **faults: bool):
+def with_monitor(program: str, folder: Path, *words: str, **faults: Any):
     monitor = Monitor(folder / "monitor", **faults)
     said = subprocess.run(
         [program, "--qmp", str(folder / "monitor"), "--ktap", *words],
@@ -174,6 +186,12 @@ def test_guest_that_does_not_see_what_the_monitor_says(program, tmp_path):
     said, left = with_monitor(program, tmp_path, "--settle", "1", "lower", guest_sees=False)
     assert said.returncode == 1 and "MemTotal by 0 kB" in said.stdout, said
     assert left == START_KB
+
+
+def test_monitor_that_ends_has_refused_nothing(program, tmp_path):
+    said, _ = with_monitor(program, tmp_path, "beyond", silent_about="balloon")
+    assert said.returncode == 99, said
+    assert re.search(r"^not ok \d+ beyond # .*no answer", said.stdout, re.M), said
 
 
 def test_no_monitor(program, tmp_path):

@@ -55,6 +55,8 @@ static int fake_set(struct door *door, uint64_t kb, struct why *why)
 	struct fake *f = door->state;
 
 	why_set(why, "the fake refuses");
+	if (f->silent)
+		return -ETIMEDOUT;
 	if (f->refuses)
 		return -EINVAL;
 	f->target = kb / 4 * 4;	/* whole pages */
@@ -83,7 +85,9 @@ static int fake_set_ceiling(struct door *door, uint64_t kb, struct why *why)
 {
 	struct fake *f = door->state;
 
-	(void)why;
+	why_set(why, "the fake refuses");
+	if (f->silent)
+		return -ETIMEDOUT;
 	if (!f->ignores_ceiling)
 		f->limit = kb;
 	return 0;

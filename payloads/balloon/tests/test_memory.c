@@ -41,6 +41,7 @@ static void test_oom_killer_is_told(void **state)
 
 	stage->fake.on_set = act_as_oom_killer;
 	expect_verdict(scenario_fill(&stage->trial), OUTCOME_PASS, "OOM killer took the load");
+	expect_verdict(scenario_pressure(&stage->trial), OUTCOME_ERROR, "OOM killer took the load");
 }
 
 static void test_no_memory_to_fill(void **state)

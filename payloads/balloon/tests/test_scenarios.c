@@ -111,9 +111,24 @@ static void test_refusals(void **state)
 
 	stage->fake.refuses = true;
 	expect(stage, scenario_lower, OUTCOME_FAIL, "was refused");
-	expect(stage, scenario_random, OUTCOME_FAIL, "write 1");
+	expect(stage, scenario_random, OUTCOME_FAIL, "was refused");
 	expect(stage, scenario_beyond, OUTCOME_PASS, "refused");
 	expect(stage, scenario_tiny, OUTCOME_PASS, "refused");
+}
+
+/* Who does not answer has neither refused nor taken anything. */
+static void test_silence(void **state)
+{
+	static const scenario all[] = {
+		scenario_lower, scenario_raise, scenario_random, scenario_cycles, scenario_beyond,
+		scenario_tiny, scenario_limit, scenario_neighbour, scenario_pages_back,
+		scenario_save_restore,
+	};
+	struct stage *stage = *state;
+
+	stage->fake.silent = true;
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		expect(stage, all[i], OUTCOME_ERROR, "no answer to");
 }
 
 static void test_manners_of_the_old_driver(void **state)
@@ -196,8 +211,8 @@ int main(void)
 		T(test_target_that_is_not_shown), T(test_memory_that_does_not_return),
 		T(test_lost_pages), T(test_kernel_that_does_not_see_it),
 		T(test_hypervisor_that_does_not_see_it), T(test_allocation_above_the_limit),
-		T(test_refusals), T(test_manners_of_the_old_driver), T(test_manners_of_today),
-		T(test_another_user_who_may_write), T(test_no_room),
+		T(test_refusals), T(test_silence), T(test_manners_of_the_old_driver),
+		T(test_manners_of_today), T(test_another_user_who_may_write), T(test_no_room),
 		T(test_domain_that_still_moves), T(test_numbers_that_cannot_be),
 	};
 
