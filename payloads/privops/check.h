@@ -44,10 +44,12 @@ struct answer answer_refused(int error, const char *words, ...)
 struct answer answer_unreached(const char *words, ...) __attribute__((format(printf, 1, 2)));
 struct answer answer_broken(const char *words, ...) __attribute__((format(printf, 1, 2)));
 
+#define DOMAIN_UNKNOWN UINT32_MAX
+
 /* What tries share: in memory that the supervisor sees too. */
 struct scene {
 	enum role role;
-	uint32_t domain;	/* our own number */
+	uint32_t domain;	/* our own number, or DOMAIN_UNKNOWN */
 	int64_t victim;		/* another running domain, or -1 */
 	const char *root;	/* stands before the kernel's files */
 	volatile uint32_t scratch;	/* a created domain, not yet destroyed; 0: none */

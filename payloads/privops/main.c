@@ -61,8 +61,11 @@ static int run_checks(void *context)
 
 	report_begin(&report, cases_form(&call->choice), stdout, "privops", call->argv,
 		     planned(call));
-	report_note(&report, "role: %s, domain %" PRIu32, role_name(call->scene->role),
-		    call->scene->domain);
+	if (call->scene->domain == DOMAIN_UNKNOWN)
+		report_note(&report, "role: %s", role_name(call->scene->role));
+	else
+		report_note(&report, "role: %s, domain %" PRIu32, role_name(call->scene->role),
+			    call->scene->domain);
 	for (const struct check *check = checks; check->name; check++) {
 		struct verdict verdict;
 
@@ -143,7 +146,7 @@ int main(int argc, char **argv)
 	}
 	call.scene->role = role;
 	call.scene->root = call.root;
-	call.scene->domain = role_domain();
+	call.scene->domain = role_domain(role);
 	call.scene->victim = call.victim >= 0 ? call.victim : role_victim(call.scene->domain);
 	return run(&call);
 }

@@ -53,14 +53,28 @@ enum role role_find(const char *root)
 	return access(path, F_OK) ? ROLE_NONE : ROLE_KVM_HOST;
 }
 
-uint32_t role_domain(void)
+static bool is_xen_guest(enum role role)
 {
+	return role == ROLE_PV_GUEST || role == ROLE_HVM_GUEST || role == ROLE_PVH_GUEST;
+}
+
+bool role_knows_itself(const struct scene *scene, struct answer *why)
+{
+	if (scene->domain != DOMAIN_UNKNOWN)
+		return true;
+	*why = answer_unreached("xenstore does not tell this domain's own number: is its device "
+				"there?");
+	return false;
+}
+
+uint32_t role_domain(enum role role)
+{
+	uint32_t domain = is_xen_guest(role) ? DOMAIN_UNKNOWN : 0;
 	struct xenstore s;
 	char value[16];
-	uint32_t domain = 0;
 
 	if (xenstore_open(&s))
-		return 0;
+		return domain;
 	if (xenstore_read(&s, "domid", value, sizeof(value)) > 0)
 		domain = (uint32_t)strtoul(value, NULL, 10);
 	xenstore_close(&s);

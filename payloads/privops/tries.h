@@ -26,6 +26,8 @@ struct answer try_hardware_clock(struct scene *scene);
 extern const struct door door_ports, door_port_access;
 struct answer try_iopl(struct scene *scene);
 struct answer try_ioperm(struct scene *scene);
+/* No port 0x64 is behind which nothing can be. */
+bool keyboard_is_absent(const char *root);
 /* What a fault at a port means that Linux has granted. */
 struct answer fault_answer(enum role role, bool emulated, const char *how);
 struct answer try_pci_config(struct scene *scene);

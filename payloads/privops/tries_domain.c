@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "role.h"
 #include "tries.h"
 #include "xenop.h"
 
@@ -98,6 +99,8 @@ static struct answer on_a_domain(struct scene *scene, uint32_t what, const char 
 	created = create(&x, scene);
 	if (created.became == BECAME_UNREACHED)
 		return created;
+	if (created.became != BECAME_DONE && !role_knows_itself(scene, &answer))
+		return answer;
 	if (created.became != BECAME_DONE)
 		return command(&x, what, scene->domain, name);
 	if (what == XEN_DOMCTL_unpausedomain)

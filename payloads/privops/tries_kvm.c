@@ -1,5 +1,6 @@
 /* What a KVM guest may not do, and what of its host it must not see. */
 #include <errno.h>
+#include <glob.h>
 #include <limits.h>
 #include <mntent.h>
 #include <stdio.h>
@@ -19,6 +20,8 @@
 #define LIBVIRT_PORT 16509
 #define LIBVIRT_TLS_PORT 16514
 #define CONNECT_MS 2000
+#define VIRTIO_9P 9
+#define VIRTIO_FS 26
 
 static struct answer is_kvm(struct scene *scene)
 {
@@ -73,7 +76,10 @@ static struct answer own_socket(struct scene *scene)
 
 const struct door door_unix = { "sockets", own_socket };
 
-/* The host's libvirt over vsock, the one wire that needs no network. */
+/*
+ * The host's libvirt over vsock, the one wire that needs no network.  A host where nobody listens
+ * says so; silence shows nothing.
+ */
 struct answer try_host_sockets(struct scene *scene)
 {
 	static const uint32_t ports[] = { LIBVIRT_PORT, LIBVIRT_TLS_PORT };
@@ -91,6 +97,8 @@ struct answer try_host_sockets(struct scene *scene)
 		fd = transport_connect(&host, NULL, SOCK_STREAM, deadline_in_ms(CONNECT_MS), &why);
 		if (fd >= 0)
 			return answer_done("the host answers on vsock port %u", ports[i]);
+		if (errno != ECONNRESET && errno != ECONNREFUSED)
+			return answer_broken("the host does not even refuse: %s", why.text);
 		answer = answer_refused(0, "%s", why.text);
 	}
 	return answer;
@@ -119,15 +127,46 @@ static struct answer look_below(const char *folder)
 	return answer;
 }
 
-/* All that the host shares: 9p and virtiofs. */
-static struct answer look_at_shares(FILE *mounts)
+/* Devices behind which the host shares something, mounted or not: 9p and virtiofs. */
+static size_t shares_offered(const char *root)
+{
+	char path[PATH_MAX];
+	size_t count = 0;
+	glob_t found;
+
+	snprintf(path, sizeof(path), "%s/sys/bus/virtio/devices/*/device", root);
+	if (glob(path, 0, NULL, &found))
+		return 0;
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		FILE *file = fopen(found.gl_pathv[i], "re");
+		unsigned int kind = 0;
+
+		if (!file)
+			continue;
+		if (fscanf(file, "%x", &kind) == 1)
+			count += kind == VIRTIO_9P || kind == VIRTIO_FS;
+		fclose(file);
+	}
+	globfree(&found);
+	return count;
+}
+
+/* All that the host shares. */
+static struct answer look_at_shares(FILE *mounts, size_t offered)
 {
 	struct answer answer = answer_refused(ENOENT, "the host shares nothing");
 	struct mntent *mount;
+	size_t mounted = 0;
 
 	while (answer.became == BECAME_REFUSED && (mount = getmntent(mounts)))
-		if (!strcmp(mount->mnt_type, "9p") || !strcmp(mount->mnt_type, "virtiofs"))
+		if (!strcmp(mount->mnt_type, "9p") || !strcmp(mount->mnt_type, "virtiofs")) {
 			answer = look_below(mount->mnt_dir);
+			mounted++;
+		}
+	if (answer.became == BECAME_REFUSED && mounted < offered)
+		return answer_unreached("the host offers %zu shares, and %zu are mounted: mount "
+					"them all, what is not mounted cannot be looked at",
+					offered, mounted);
 	return answer;
 }
 
@@ -142,7 +181,7 @@ struct answer try_host_files(struct scene *scene)
 	mounts = setmntent(path, "re");
 	if (!mounts)
 		return answer_broken("%s: %s", path, strerror(errno));
-	answer = look_at_shares(mounts);
+	answer = look_at_shares(mounts, shares_offered(scene->root));
 	endmntent(mounts);
 	return answer;
 }

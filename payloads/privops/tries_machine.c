@@ -75,7 +75,9 @@ struct answer try_unknown_msr_write(struct scene *scene)
 	if (fd < 0)
 		return answer_unreached(MSR_FILE " cannot be written: %s", strerror(errno));
 	if (pwrite(fd, &value, sizeof(value), MSR_UNKNOWN) != sizeof(value))
-		return answer_refused(errno, "MSR 0x%x", MSR_UNKNOWN);
+		return errno == EPERM ? answer_unreached("Linux itself lets no register be written "
+							 "(msr.allow_writes=off, or lockdown)") :
+					answer_refused(errno, "MSR 0x%x", MSR_UNKNOWN);
 	return read_unknown(fd);	/* taken: but did it stay? */
 }
 
@@ -113,7 +115,6 @@ struct answer try_firmware(struct scene *scene)
 	ssize_t got;
 	int fd = open_memory(&answer);
 
-	(void)scene;
 	if (fd < 0 || !memory)
 		return fd < 0 ? answer : answer_broken("no memory");
 	got = pread(fd, memory, FIRMWARE_SIZE, FIRMWARE);
@@ -123,6 +124,9 @@ struct answer try_firmware(struct scene *scene)
 		if (memmem(memory, (size_t)got, marks[i], strlen(marks[i])))
 			return answer_done("the firmware at 0x%x shows its mark %s", FIRMWARE,
 					   marks[i]);
+	if (scene->role == ROLE_CONTROL && !access("/sys/firmware/efi", F_OK))
+		return answer_unreached("the firmware is UEFI: its marks need not be at 0x%x",
+					FIRMWARE);
 	return answer_refused(0, "%zd bytes at 0x%x show no mark of a firmware", got, FIRMWARE);
 }
 
@@ -138,6 +142,9 @@ struct answer try_interrupt_controller(struct scene *scene)
 	if (fd < 0)
 		return answer;
 	registers = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, INTERRUPT_CONTROLLER);
+	if (registers == MAP_FAILED && errno == EPERM)
+		return answer_unreached("Linux keeps 0x%x back (strict /dev/mem), so Xen is not "
+					"asked", INTERRUPT_CONTROLLER);
 	if (registers == MAP_FAILED)
 		return answer_refused(errno, "mapping 0x%x", INTERRUPT_CONTROLLER);
 	value = registers[0];

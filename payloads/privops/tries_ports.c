@@ -4,8 +4,10 @@
  * port that is not its own with all ones, or with a fault.
  */
 #include <errno.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/io.h>
 #include <unistd.h>
@@ -19,6 +21,9 @@
 #define PCI_ENABLE 0x80000000u
 #define PCI_SUBSYSTEM 0x2c
 #define VENDOR_QEMU 0x1af4u
+#define FADT_REVISION 8
+#define FADT_BOOT_FLAGS 109
+#define FADT_HAS_8042 2
 
 static struct answer is_root(struct scene *scene)
 {
@@ -60,6 +65,24 @@ static struct answer own_port(struct scene *scene)
 
 const struct door door_port_access = { "port access", own_port };
 
+/* The boot flags of ACPI's fixed table: since its third revision they tell. */
+bool keyboard_is_absent(const char *root)
+{
+	unsigned char table[FADT_BOOT_FLAGS + 1];
+	char path[PATH_MAX];
+	bool absent;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/sys/firmware/acpi/tables/FACP", root);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	absent = fread(table, sizeof(table), 1, file) == 1 && table[FADT_REVISION] >= 3 &&
+		 !(table[FADT_BOOT_FLAGS] & FADT_HAS_8042);
+	fclose(file);
+	return absent;
+}
+
 static sigjmp_buf before_fault;
 
 static void on_fault(int number)
@@ -67,14 +90,17 @@ static void on_fault(int number)
 	siglongjmp(before_fault, number);
 }
 
-static struct answer read_port(enum role role, const char *how)
+static struct answer read_port(const struct scene *scene, const char *how)
 {
 	unsigned char status;
 
 	signal(SIGSEGV, on_fault);
 	if (sigsetjmp(before_fault, 1))
-		return fault_answer(role, cpu_is_emulated(), how);
+		return fault_answer(scene->role, cpu_is_emulated(), how);
 	status = inb(KEYBOARD_STATUS);
+	if (status == 0xff && scene->role == ROLE_CONTROL && keyboard_is_absent(scene->root))
+		return answer_unreached("ACPI says that this machine has no keyboard controller "
+					"behind port 0x%x", KEYBOARD_STATUS);
 	if (status == 0xff)
 		return answer_refused(0, "after %s, port 0x%x reads 0xff: nothing is behind it",
 				      how, KEYBOARD_STATUS);
@@ -94,14 +120,14 @@ struct answer try_iopl(struct scene *scene)
 {
 	if (iopl(3))
 		return refused_call("iopl");
-	return read_port(scene->role, "iopl(3)");
+	return read_port(scene, "iopl(3)");
 }
 
 struct answer try_ioperm(struct scene *scene)
 {
 	if (ioperm(KEYBOARD_STATUS, 1, 1))
 		return refused_call("ioperm");
-	return read_port(scene->role, "ioperm");
+	return read_port(scene, "ioperm");
 }
 
 static unsigned int read_config(unsigned int offset)

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "role.h"
 #include "tries.h"
 #include "xenop.h"
 #include "xenstore.h"
@@ -19,6 +20,7 @@
 #include <xen/sys/privcmd.h>
 
 #define CONTROL_DOMAIN 0
+#define UNUSED_DOMAIN (DOMID_FIRST_RESERVED - 1)
 #define MANY 512	/* references and ports of the other side that are tried */
 
 /* The frame of a domain's xenstore page: the one frame whose number others can read. */
@@ -108,7 +110,7 @@ static bool grant_page(int fd, uint32_t domain, struct ioctl_gntalloc_alloc_gref
 						     .count = 1 };
 	if (!ioctl(fd, IOCTL_GNTALLOC_ALLOC_GREF, grant))
 		return true;
-	*why = answer_refused(errno, "granting a page");
+	*why = answer_broken("granting a page: %s", strerror(errno));
 	return false;
 }
 
@@ -144,16 +146,32 @@ static int open_gntalloc(struct answer *why)
 	return fd;
 }
 
-/* A page that we grant to ourselves can be mapped. */
-static struct answer map_own_grant(struct scene *scene)
+/* A page of ours is granted to a domain, and then we map it. */
+static struct answer map_granted_to(struct scene *scene, uint32_t domain)
 {
 	struct ioctl_gntalloc_alloc_gref grant;
 	struct answer answer;
 	int fd = open_gntalloc(&answer);
 
-	if (fd < 0 || !grant_page(fd, scene->domain, &grant, &answer))
+	if (fd < 0 || !grant_page(fd, domain, &grant, &answer))
 		return answer;
-	return map_grant(scene->domain, grant.gref_ids[0]);
+	answer = map_grant(scene->domain, grant.gref_ids[0]);
+	close(fd);
+	return answer;
+}
+
+/* A page that we grant to ourselves can be mapped. */
+static struct answer map_own_grant(struct scene *scene)
+{
+	struct answer answer;
+
+	return role_knows_itself(scene, &answer) ? map_granted_to(scene, scene->domain) : answer;
+}
+
+/* Whoever is not this domain. */
+static uint32_t another(const struct scene *scene)
+{
+	return scene->role == ROLE_CONTROL ? UNUSED_DOMAIN : CONTROL_DOMAIN;
 }
 
 const struct door door_grant = { "gntdev", map_own_grant };
@@ -174,10 +192,13 @@ static struct answer map_withdrawn(struct scene *scene)
 	return map_grant(scene->domain, grant.gref_ids[0]);
 }
 
+/* Ours that was withdrawn, ours that was given to another, and those of the control domain. */
 struct answer try_grant_not_given(struct scene *scene)
 {
 	struct answer answer = map_withdrawn(scene);
 
+	if (answer.became == BECAME_REFUSED)
+		answer = map_granted_to(scene, another(scene));
 	if (scene->role == ROLE_CONTROL)
 		return answer;
 	for (uint32_t ref = 1; ref <= MANY && answer.became == BECAME_REFUSED; ref++)
@@ -194,35 +215,50 @@ static int open_event(struct answer *why)
 	return fd;
 }
 
-/* Each domain may offer a channel, to itself at least, and bind to what it offered. */
-static struct answer bind_own(struct scene *scene)
+/* A channel of ours is offered to a domain, and then we bind to it. */
+static struct answer bind_offered_to(struct scene *scene, uint32_t domain)
 {
-	struct ioctl_evtchn_bind_unbound_port offer = { .remote_domain = scene->domain };
+	struct ioctl_evtchn_bind_unbound_port offer = { .remote_domain = domain };
 	struct ioctl_evtchn_bind_interdomain bind = { .remote_domain = scene->domain };
 	struct answer answer;
-	int fd = open_event(&answer), offered, bound;
+	int fd = open_event(&answer), offered, bound, error;
 
 	if (fd < 0)
 		return answer;
 	offered = ioctl(fd, IOCTL_EVTCHN_BIND_UNBOUND_PORT, &offer);
 	if (offered < 0)
-		return answer_refused(errno, "offering an event channel");
+		return answer_broken("offering an event channel: %s", strerror(errno));
 	bind.remote_port = (unsigned int)offered;
 	bound = ioctl(fd, IOCTL_EVTCHN_BIND_INTERDOMAIN, &bind);
+	error = errno;
 	close(fd);
 	if (bound < 0)
-		return answer_refused(errno, "binding to the own event channel %d", offered);
-	return answer_done("event channel %d offered and bound", offered);
+		return answer_refused(error, "binding to the own event channel %d, offered to "
+				      "domain %" PRIu32, offered, domain);
+	return answer_done("event channel %d, offered to domain %" PRIu32 ", bound", offered,
+			   domain);
+}
+
+/* Each domain may offer a channel, to itself at least, and bind to what it offered. */
+static struct answer bind_own(struct scene *scene)
+{
+	struct answer answer;
+
+	return role_knows_itself(scene, &answer) ? bind_offered_to(scene, scene->domain) : answer;
 }
 
 const struct door door_event = { "evtchn", bind_own };
 
+/* Ours that was offered to another, and those of another domain. */
 struct answer try_event_not_offered(struct scene *scene)
 {
-	struct answer answer = { .became = BECAME_BROKEN };
+	struct answer answer = bind_offered_to(scene, another(scene));
 	uint32_t domain = CONTROL_DOMAIN;
-	int fd = open_event(&answer);
+	int fd;
 
+	if (answer.became != BECAME_REFUSED)
+		return answer;
+	fd = open_event(&answer);
 	if (fd < 0)
 		return answer;
 	if (scene->role == ROLE_CONTROL && scene->victim >= 0)

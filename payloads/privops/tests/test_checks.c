@@ -113,6 +113,58 @@ static void test_files_that_the_host_shares(void **state)
 	run_in("rm -rf %s", root);
 }
 
+/* What is offered and not mounted was not looked at. */
+static void test_share_that_is_not_mounted(void **state)
+{
+	char root[] = "/tmp/privops-test-XXXXXX";
+	struct scene scene = { .root = root };
+
+	(void)state;
+	assert_non_null(mkdtemp(root));
+	run_in("mkdir -p %s/proc/self %s/sys/bus/virtio/devices/virtio0", root);
+	run_in("touch %s/proc/self/mounts", root);
+	run_in("echo 0x0002 > %s/sys/bus/virtio/devices/virtio0/device", root);
+	assert_int_equal(try_host_files(&scene).became, BECAME_REFUSED);
+	run_in("echo 0x0009 > %s/sys/bus/virtio/devices/virtio0/device", root);
+	assert_int_equal(try_host_files(&scene).became, BECAME_UNREACHED);
+	run_in("mkdir %s/share && echo 'tag %s/share 9p rw 0 0' > %s/proc/self/mounts", root);
+	assert_int_equal(try_host_files(&scene).became, BECAME_REFUSED);
+	run_in("rm -rf %s", root);
+}
+
+/* Only the third revision of the table tells, and only there a missing flag means no controller. */
+static void test_machine_without_a_keyboard_controller(void **state)
+{
+	char root[] = "/tmp/privops-test-XXXXXX";
+
+	(void)state;
+	assert_non_null(mkdtemp(root));
+	assert_false(keyboard_is_absent(root));
+	run_in("mkdir -p %s/sys/firmware/acpi/tables", root);
+	run_in("printf 'FACP\\0\\0\\0\\0\\3%%0100d\\2' 0 > %s/sys/firmware/acpi/tables/FACP", root);
+	assert_false(keyboard_is_absent(root));
+	run_in("printf 'FACP\\0\\0\\0\\0\\3%%0100d\\1' 0 > %s/sys/firmware/acpi/tables/FACP", root);
+	assert_true(keyboard_is_absent(root));
+	run_in("printf 'FACP\\0\\0\\0\\0\\1%%0100d\\1' 0 > %s/sys/firmware/acpi/tables/FACP", root);
+	assert_false(keyboard_is_absent(root));
+	run_in("rm -rf %s", root);
+}
+
+/* Whoever does not know its own number must not aim at domain 0 by mistake. */
+static void test_domain_without_a_number(void **state)
+{
+	struct scene scene = { .role = ROLE_PV_GUEST, .domain = DOMAIN_UNKNOWN };
+	struct answer why;
+
+	(void)state;
+	assert_false(role_knows_itself(&scene, &why));
+	assert_int_equal(why.became, BECAME_UNREACHED);
+	assert_int_equal(door_grant.canary(&scene).became, BECAME_UNREACHED);
+	assert_int_equal(door_event.canary(&scene).became, BECAME_UNREACHED);
+	scene.domain = 0;
+	assert_true(role_knows_itself(&scene, &why));
+}
+
 static void test_the_papers_seven(void **state)
 {
 	static const char *const paper[] = {
@@ -194,6 +246,9 @@ int main(void)
 		cmocka_unit_test(test_fault_at_a_port),
 		cmocka_unit_test(test_answers_of_a_kvm_guest),
 		cmocka_unit_test(test_files_that_the_host_shares),
+		cmocka_unit_test(test_share_that_is_not_mounted),
+		cmocka_unit_test(test_machine_without_a_keyboard_controller),
+		cmocka_unit_test(test_domain_without_a_number),
 		cmocka_unit_test(test_the_papers_seven),
 		cmocka_unit_test(test_roles),
 		cmocka_unit_test(test_kvm_host),
