@@ -14,7 +14,10 @@
 
 /* For how long virtbench may have nothing for this machine. */
 #define IDLE_LIMIT_MS (30 * 60 * 1000)
-#define CONNECT_LIMIT_MS 60000
+/* The way to virtbench may come up long after this machine. */
+#define CONNECT_LIMIT_MS 180000
+#define CONNECT_TRY_MS 20000
+#define RETRY_MS 100
 #define ANSWER_LIMIT_MS 20000
 
 static struct machine machine;
@@ -56,6 +59,23 @@ static uint32_t number(const char *what, const char *text, unsigned long max)
 	return (uint32_t)value;
 }
 
+/* Until the time is over no error is final: no route yet, nobody there yet, a packet lost. */
+static int connect_to(const struct address *server, struct why *why)
+{
+	deadline_t deadline = deadline_in_ms(CONNECT_LIMIT_MS);
+	int fd;
+
+	for (;;) {
+		deadline_t next = deadline_in_ms(RETRY_MS);
+
+		fd = transport_connect(server, NULL, SOCK_STREAM, deadline_in_ms(CONNECT_TRY_MS),
+				       why);
+		if (fd >= 0 || deadline_passed(deadline))
+			return fd;
+		clock_sleep_until(next);
+	}
+}
+
 static int join(const char *host, uint32_t port, uint32_t id, struct why *why)
 {
 	struct wire_message answer;
@@ -66,12 +86,12 @@ static int join(const char *host, uint32_t port, uint32_t id, struct why *why)
 	snprintf(text, sizeof(text), "inet:%s:%u", host, port);
 	if (address_parse(&server, text, why) < 0)
 		return -1;
-	fd = transport_connect_patiently(&server, NULL, SOCK_STREAM,
-					 deadline_in_ms(CONNECT_LIMIT_MS), why);
+	fd = connect_to(&server, why);
 	if (fd < 0)
 		return -1;
+	/* virtbench greets its machines when all are started. */
 	if (wire_send_number(fd, WIRE_HELLO, id, deadline_in_ms(ANSWER_LIMIT_MS), why) < 0 ||
-	    wire_receive(fd, &answer, deadline_in_ms(ANSWER_LIMIT_MS), why) < 0)
+	    wire_receive(fd, &answer, deadline_in_ms(IDLE_LIMIT_MS), why) < 0)
 		return -1;
 	if (answer.type == WIRE_WELCOME)
 		return fd;

@@ -17,7 +17,7 @@
 
 #include "client.h"
 
-#define INTERFACE_LIMIT_MS 30000
+#define INTERFACE_LIMIT_MS 120000
 
 bool guest_is_init(void)
 {

@@ -11,13 +11,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "console.h"
 #include "exits.h"
 #include "options.h"
 #include "script.h"
 #include "wire.h"
 
-#define STOP_LIMIT_MS 60000
-#define HELLO_LIMIT_MS 5000
+#define STOP_LIMIT_MS 180000
+#define HELLO_LIMIT_MS 30000
 #define NAMES_MAX 64
 
 static const char *const script_names[] = { "start", "start_machine", "stop_machine", "stop" };
@@ -91,18 +92,25 @@ static int run(const struct backend *b, const char *script, const char *const wo
 	return script_run(*above ? above : "/", argv, limit_ms, answer, size, why);
 }
 
-static int verdict_of(const struct backend *b, const char *script, int status, struct why *why)
+/* `step` is the script and what it was told. */
+static int verdict_of(const struct backend *b, const char *step, int status, struct why *why)
 {
+	char reason[sizeof(why->text)];
+
 	if (status == 0)
 		return EXIT_PASS;
 	if (status == EXIT_SKIP) {
 		why_set(why, "backend %s cannot run here; its script %s has said why above",
-			b->name, script);
+			b->name, step);
 		return EXIT_SKIP;
 	}
-	if (status > 0)
+	if (status > 0) {
 		why_set(why, "backend %s: its script %s ended with status %d; see what it said "
-			"above", b->name, script, status);
+			"above", b->name, step, status);
+	} else {
+		snprintf(reason, sizeof(reason), "%s", why->text);
+		why_set(why, "backend %s, %s: %.180s", b->name, step, reason);
+	}
 	return EXIT_ERROR;
 }
 
@@ -118,17 +126,19 @@ static int start_machine(struct backend *b, int id, const char *address, int por
 			 struct why *why)
 {
 	struct started *started = b->started;
-	char id_text[16], port_text[16];
+	char id_text[16], port_text[16], step[40];
 	const char *const words[3] = { id_text, address, port_text };
 	int status;
 
 	snprintf(id_text, sizeof(id_text), "%d", id);
 	snprintf(port_text, sizeof(port_text), "%d", port);
+	snprintf(step, sizeof(step), "start_machine %d", id);
+	console_forget(id);
 	status = run(b, "start_machine", words, b->limit_ms, started->ids[id],
 		     sizeof(started->ids[id]), why);
 	if (started->ids[id][0])
 		started->machines = id + 1;
-	status = verdict_of(b, "start_machine", status, why);
+	status = verdict_of(b, step, status, why);
 	if (status == EXIT_PASS && !started->ids[id][0]) {
 		why_set(why, "backend %s: its script start_machine printed nothing for machine %d; "
 			"it must print an identifier for stop_machine", b->name, id);
@@ -183,6 +193,24 @@ static void note_addresses(struct connected *machine, int fd)
 	machine->fd = fd;
 }
 
+/* Which machine is missing, and what each that is said last. */
+static void explain_missing(const struct fleet *fleet, int missing, uint64_t limit_ms,
+			    struct why *why)
+{
+	int first = -1;
+
+	fputc('\n', stderr);
+	for (int i = 0; i < fleet->n; i++) {
+		if (fleet->machines[i].fd >= 0)
+			continue;
+		first = first < 0 ? i : first;
+		console_tell(i);
+	}
+	why_set(why, "machine %d did not connect within %llu s (%d of %d did); see above what its "
+		"console says", first, (unsigned long long)limit_ms / 1000, fleet->n - missing,
+		fleet->n);
+}
+
 static int wait_for_clients(struct fleet *fleet, int listener, uint64_t limit_ms,
 			    struct why *why)
 {
@@ -196,13 +224,7 @@ static int wait_for_clients(struct fleet *fleet, int listener, uint64_t limit_ms
 		int fd = transport_accept(listener, &peer, deadline, why);
 
 		if (fd < 0) {
-			int first = 0;
-
-			while (fleet->machines[first].fd >= 0)
-				first++;
-			why_set(why, "machine %d did not connect within %llu s (%d of %d did); its "
-				"console may say why", first, (unsigned long long)limit_ms / 1000,
-				fleet->n - missing, fleet->n);
+			explain_missing(fleet, missing, limit_ms, why);
 			return -1;
 		}
 		wrong = greet(fleet, fd, &id, why);

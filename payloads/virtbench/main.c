@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "console.h"
 #include "environment.h"
 #include "exits.h"
 #include "json.h"
@@ -109,6 +110,7 @@ int main(int argc, char **argv)
 		return EXIT_ERROR;
 	}
 	make_work_folder();
+	console_begin();
 	say_seed(argv);
 	status = exit_status(supervise(&run));
 	nftw(settings.backend.work, remove_entry, 8, FTW_DEPTH | FTW_PHYS);

@@ -8,6 +8,7 @@
 #include <linux/vm_sockets.h>
 
 #include "clock.h"
+#include "console.h"
 #include "wire.h"
 
 /* More than what machines allow themselves: then their reason comes, and they are not lost. */
@@ -43,6 +44,7 @@ static void lose(struct fleet *fleet, int id, struct why *why)
 
 	snprintf(reason, sizeof(reason), "%s", why->text);
 	why_set(why, "machine %d is lost: %.200s", id, reason);
+	console_tell(id);
 	close(fleet->machines[id].fd);
 	fleet->machines[id].fd = -1;
 }

@@ -256,7 +256,7 @@ def test_script_that_is_not_executable(toy):
     [
         ("start", "echo no bridge >&2; exit 3", ["no bridge", "start ended with status 3"]),
         ("start", "exit 77", ["cannot run here"]),
-        ("start_machine", "exit 5", ["start_machine ended with status 5"]),
+        ("start_machine", "exit 5", ["start_machine 0 ended with status 5"]),
         ("start_machine", "true", ["printed nothing for machine 0"]),
         ("start_machine", "sleep 100", ["did not end within 1 s"]),
         ("start_machine", "echo me", ["machine 0 did not connect within 1 s (0 of 2 did)"]),
@@ -269,6 +269,24 @@ def test_backend_that_goes_wrong(toy, script, text, words):
     for word in words:
         assert word in said.stderr
     assert toy.logged()[-1] == "stopped all"
+
+
+def test_what_a_missing_machine_said_last_is_told(toy, tmp_path):
+    """Not what one of an earlier run said, and nothing that a terminal obeys."""
+    for name in ("log-0", "log-1"):
+        (tmp_path / name).write_text("words of yesterday\n")
+    toy.script(
+        "start_machine",
+        """[ "$1" = 1 ] || printf 'booted\\r\\n\\033[2Jvirtclient: no network\\n' > "$LOGFILES-0"
+        echo me""",
+    )
+    words = toy.words("--boot-limit=1", "-n", "2", "fork")
+    said = run(*words, LOGFILES=tmp_path / "log")
+    assert said.returncode == 99, said
+    told = said.stderr[said.stderr.index("virtbench: machine 0's") :].splitlines()
+    assert told[0].endswith("log-0) says at its end:") and told[1].strip() == "booted", said
+    assert told[2].strip() == "[2Jvirtclient: no network"
+    assert told[3].endswith("log-1) says nothing") and "yesterday" not in said.stderr
 
 
 def test_backend_that_does_not_stop_is_an_error(toy):

@@ -124,6 +124,45 @@ def test_lguest_where_a_kernel_has_it(run, tmp_path):
     assert lines.count("ended") == 2
 
 
+STOPS = {
+    "ended by itself meanwhile": ('rm "$HERE/alive"; exit 1', 0),
+    "refused once": ('[ -e "$HERE/once" ] && rm "$HERE/alive"; touch "$HERE/once"; exit 1', 0),
+    "went": ('rm "$HERE/alive"', 0),
+    "never there": ("exit 3", 0),
+    "does not go": ("echo it is busy; exit 1", 1),
+}
+
+
+@pytest.mark.parametrize("backend, tool", [("xen", "xl"), ("libvirt", "virsh")])
+@pytest.mark.parametrize("name", STOPS)
+def test_domain_that_is_destroyed_while_it_ends(tmp_path, backend, tool, name):
+    """A guest powers off when virtbench hangs up: the toolstack may be quicker than its user."""
+    destroy, wanted = STOPS[name]
+    ask = '*domid* | *dominfo*) [ -e "$HERE/alive" ] ;;'
+    stand_ins = {
+        tool: f'case "$*" in\n{ask}\n*destroy*) {destroy} ;;\nesac\n',
+        "losetup": 'echo "$*" >> "$HERE/log"\n',
+        "sleep": "exit\n",
+        # Each look at the clock is 30 s later.
+        "date": 'echo 30 >> "$HERE/looks"; echo $((30 * $(grep -c . "$HERE/looks")))\n',
+    }
+    for program, text in stand_ins.items():
+        (tmp_path / program).write_text(f"#!/bin/sh\nHERE='{tmp_path}'\n{text}")
+        (tmp_path / program).chmod(0o755)
+    if name != "never there":
+        (tmp_path / "alive").touch()
+    if name == "refused once" and backend == "libvirt":
+        wanted = 1  # virsh waits itself until the domain has gone
+    said = subprocess.run(
+        [str(SOURCE / "backends" / backend / "stop_machine"), "virtbench-0 /dev/loop9"],
+        capture_output=True, text=True, timeout=LIMIT, stdin=subprocess.DEVNULL,
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+    )  # fmt: skip
+    assert said.returncode == wanted, said
+    assert ("busy" in said.stderr) == (name == "does not go"), said
+    assert backend != "xen" or log(tmp_path) == ["-d /dev/loop9"]
+
+
 @pytest.mark.skipif(not shutil.which("virsh"), reason="virsh (libvirt-clients) is not installed")
 def test_libvirt_takes_the_domains(run):
     """libvirt's own test driver reads their XML and starts nothing."""
