@@ -24,7 +24,7 @@ struct tool {
 	uint64_t last_target;	/* virsh does not tell it */
 };
 
-/* Run a tool; 0, or with its own words in `why` -EINVAL: it said no; -ETIMEDOUT: it said nothing. */
+/* Run a tool; 0, -EINVAL: it said no, its words are in `why`; -ETIMEDOUT: it said nothing. */
 static int run_tool(char *const argv[], char *output, size_t size, struct why *why)
 {
 	struct supervised_result result = run_program(argv, output, size, TOOL_LIMIT_MS);

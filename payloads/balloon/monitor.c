@@ -9,7 +9,7 @@
 
 #include "clock.h"
 
-#define ANSWER_LIMIT_MS 10000
+#define ANSWER_LIMIT_MS 60000	/* as long as xl and virsh are given */
 
 /* The next whole line into m->line; 0 or -1. */
 static int next_line(struct monitor *m, deadline_t deadline, struct why *why)
