@@ -88,7 +88,7 @@ def test_a_substitution_from_default_as_in_the_paper() -> None:
 
 @pytest.mark.parametrize("path", GOOD, ids=lambda path: path.name)
 def test_every_ready_control_file_is_good(path: Path) -> None:
-    found = control.load(path, require_trust=False)
+    found = control.load(path, require_trust=False, ask_shell=True)
     assert all(found.plan(domain) for domain in found.domains)
 
 
@@ -223,7 +223,7 @@ def test_broken_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every broken file has its complete message beside it, as a user in its folder sees it."""
     monkeypatch.chdir(path.parent)
     with pytest.raises(ControlError) as caught:
-        control.load(path.name, require_trust=False)
+        control.load(path.name, require_trust=False, ask_shell=True)
     assert str(caught.value) + "\n" == path.with_suffix(".expected").read_text()
     assert caught.value.exit_status == 2
 

@@ -11,7 +11,7 @@ import stat
 from dataclasses import dataclass
 from typing import Optional
 
-from xentest import control_checks, control_sections, control_text
+from xentest import control_checks, control_sections, control_shell, control_text
 from xentest.control_keys import Domain, Location, Preferences, Test
 from xentest.control_text import ControlError, Problem, Problems
 
@@ -71,24 +71,29 @@ def _first_label(hostname: str) -> str:
     return hostname.lower().partition(".")[0]
 
 
-def load(path: str | os.PathLike[str], *, require_trust: bool = True) -> Control:
+def load(
+    path: str | os.PathLike[str], *, require_trust: bool = True, ask_shell: bool = False
+) -> Control:
     """Read and check a control file; ControlError tells everything that is wrong with it.
 
     A control file runs commands as root. With `require_trust`, one that others than root and
-    the calling user own or may write is refused.
+    the calling user own or may write is refused. With `ask_shell` the shell reads its commands.
     """
     name = os.fspath(path)
     problems = Problems(name)
-    return parse(_decode(_read(name, require_trust, problems), problems), name)
+    text = _decode(_read(name, require_trust, problems), problems)
+    return parse(text, name, ask_shell=ask_shell)
 
 
-def parse(text: str, path: str) -> Control:
+def parse(text: str, path: str, *, ask_shell: bool = False) -> Control:
     """Check the text of a control file; `path` only stands in messages. Opens no file."""
     import hashlib
 
     problems = Problems(path)
     sections = control_sections.read_all(control_text.read(text, problems), problems)
     control_checks.check(sections)
+    if ask_shell:
+        control_shell.check(sections)
     problems.raise_if_any()
     assert sections.preferences is not None, "its absence is a problem that was told"
     return Control(

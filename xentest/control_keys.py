@@ -134,7 +134,7 @@ TEST_KEYS: Mapping[str, Reader] = {
     "run_command": values.command,
     "timeout": values.duration,
     "result_format": values.result_format,
-    "requires": values.words,
+    "requires": values.programs,
     "sha256": values.sha256,
     "repeat": values.count(1, 1000),
     "env": values.variables,

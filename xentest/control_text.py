@@ -2,8 +2,8 @@
 
 Sections, continued lines, comments, [DEFAULT] and %(name)s mean what Python's configparser
 (BasicInterpolation) makes of them; the tests hold the two against each other.  Beyond it, this
-reader knows the line of everything, goes on after a mistake so that all are told at once, and
-bounds what substitution may grow to.
+reader knows the line of everything, goes on after a mistake so that all are told at once,
+bounds what substitution may grow to, and refuses words behind a section's name.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MAX_EXPANSION = 4 << 20  # characters that all substitutions together may produc
 STEP_COST = 20  # so that many substitutions of nothing end too
 DEFAULT = "DEFAULT"
 
-_SECTION = re.compile(r"\[(?P<name>.+)\]")
+_SECTION = re.compile(r"\[(?P<name>.+)\](?P<more>.*)")
 _DELIMITER = re.compile("[=:]")
 _PIECE = re.compile(r"(?P<plain>[^%]+)|(?P<percent>%%)|%\((?P<name>[^)]+)\)s|(?P<lone>%)")
 
@@ -165,6 +165,7 @@ class _Reader:
         header = _SECTION.match(value)
         if header:
             self._open(number, header["name"])
+            self._check_rest(number, header["more"].strip())
         elif self.section is None:
             self._complain_headless(number)
         else:
@@ -186,6 +187,11 @@ class _Reader:
         if earlier is not self.section:
             what = f"section [{shown(name)}] stands in line {earlier.line} already"
             self.problems.add(number, what, "put both into one, or give this one another name")
+
+    def _check_rest(self, number: int, more: str) -> None:
+        if more and more[0] not in "#;":  # configparser would drop it without a word
+            what = f"'{shown(more)}' stands behind the section's name"
+            self.problems.add(number, what, "write it on a line of its own, or remove it")
 
     def _complain_headless(self, number: int) -> None:
         if not self.headless:

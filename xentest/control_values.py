@@ -24,7 +24,11 @@ SYSTEM_FOLDERS = frozenset(
 SYSTEM_TREES = ("/bin/", "/boot/", "/etc/", "/proc/", "/sbin/", "/sys/", "/usr/bin/", "/usr/lib/")
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 _DEB_SOURCE = re.compile(r"deb-src:[a-z0-9][a-z0-9+.-]+")
-_HOST = re.compile(r"([A-Za-z0-9_][A-Za-z0-9._~%+=-]*(:[^@]*)?@)?[A-Za-z0-9\[][A-Za-z0-9.:\]-]*")
+_USER = r"([A-Za-z0-9_][A-Za-z0-9._~%+=-]*(:[^@]*)?@)?"
+_HOST = re.compile(
+    _USER + r"([A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?"
+)
+_PROGRAM = re.compile(r"[A-Za-z0-9/_.][A-Za-z0-9/_.+:@-]*")
 _GIT_REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+-]*")
 _MAIL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*(@[A-Za-z0-9][A-Za-z0-9.-]*)?")
 _KCONFIG = re.compile(r'CONFIG_[A-Za-z0-9_]+=(y|n|-?[0-9]+|0x[0-9A-Fa-f]+|"[^"]*")')
@@ -69,6 +73,15 @@ def command(value: str) -> str:
 def words(value: str) -> tuple[str, ...]:
     """Words apart by blanks or line ends."""
     return tuple(value.split())
+
+
+def programs(value: str) -> tuple[str, ...]:
+    """What must be there: names of programs, or paths."""
+    for word in words(value):
+        if not _PROGRAM.fullmatch(word):
+            what = f"holds '{shown(word)}', which is no program's name"
+            raise Wrong(what, "write names or paths with blanks between them")
+    return words(value)
 
 
 def lines(value: str) -> tuple[str, ...]:
@@ -208,9 +221,11 @@ def _check_host(text: str, scheme: str, host: str) -> None:
         if host:
             what = f"is '{shown(text)}', which names the host '{shown(host, 40)}'"
             raise Wrong(what, f"write {scheme}:///path with three slashes")
-    elif not _HOST.fullmatch(host):
+        return
+    match = _HOST.fullmatch(host)
+    if not match or not 0 < int(match["port"] or 1) < 1 << 16:
         what = f"is '{shown(text)}', whose host '{shown(host, 40)}' cannot be"
-        raise Wrong(what, f"write {scheme}://host/path")
+        raise Wrong(what, f"write {scheme}://host/path or {scheme}://host:port/path")
 
 
 def is_archive(text: str) -> bool:

@@ -33,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str]) -> int:
     """Run the command."""
     asked = parser().parse_args(argv)
-    wanted = control.load(asked.control)
+    wanted = control.load(asked.control, ask_shell=True)
     if asked.check:
         print(build.explain(wanted))
         return EXIT_OK
