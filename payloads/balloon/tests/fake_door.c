@@ -41,6 +41,8 @@ static int fake_view(struct door *door, struct view *view, struct why *why)
 	view->limit = view->ceiling = f->limit;
 	view->hypervisor = f->hypervisor_blind ? f->frozen_count : f->current;
 	view->guest_total = f->guest_blind ? f->frozen_total : f->current - f->guest_gap;
+	if (f->guest_stops_telling && f->current < START)
+		view->guest_total = 0;
 	view->guest_available = f->available ? f->available : view->guest_total / 2;
 	return 0;
 }

@@ -19,6 +19,7 @@ struct fake {
 	bool forgets_target;	/* shows an old target */
 	bool never_grows;
 	uint64_t leak;		/* kB lost each time it grows */
+	bool guest_stops_telling;	/* it tells of nothing smaller than the beginning */
 	bool guest_blind;	/* MemTotal does not follow */
 	bool hypervisor_blind;	/* nor does the hypervisor's count */
 	bool ignores_limit;

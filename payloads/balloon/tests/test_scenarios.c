@@ -81,6 +81,25 @@ static void test_lost_pages(void **state)
 	expect(stage, scenario_cycles, OUTCOME_FAIL, "after 5 cycles");
 }
 
+/* Without the guest's word two books are left, which is not what was to be compared. */
+static void test_guest_that_stops_telling(void **state)
+{
+	struct stage *stage = *state;
+
+	stage->fake.guest_stops_telling = true;
+	expect(stage, scenario_lower, OUTCOME_ERROR, "no longer tells");
+	expect(stage, scenario_raise, OUTCOME_ERROR, "no longer tells");
+}
+
+/* From inside a guest with virtio there is no allocation to be read. */
+static void test_watching_is_no_verdict(void **state)
+{
+	struct stage *stage = *state;
+
+	stage->door.place = PLACE_WATCH;
+	expect(stage, scenario_read, OUTCOME_SKIP, "only the host knows");
+}
+
 static void test_kernel_that_does_not_see_it(void **state)
 {
 	struct stage *stage = *state;
@@ -211,6 +230,7 @@ int main(void)
 		T(test_target_that_is_not_shown), T(test_memory_that_does_not_return),
 		T(test_lost_pages), T(test_kernel_that_does_not_see_it),
 		T(test_hypervisor_that_does_not_see_it), T(test_allocation_above_the_limit),
+		T(test_guest_that_stops_telling), T(test_watching_is_no_verdict),
 		T(test_refusals), T(test_silence), T(test_manners_of_the_old_driver),
 		T(test_manners_of_today), T(test_another_user_who_may_write), T(test_no_room),
 		T(test_domain_that_still_moves), T(test_numbers_that_cannot_be),
