@@ -22,6 +22,7 @@ PROGRAMS = [
     ),
     PAYLOADS / "vsock/vsock-both.sh",
     PAYLOADS / "oneway/build/oneway",
+    PAYLOADS / "rushit/build/rushit",
 ]
 LOOPBACK = """
 modprobe vsock_diag
@@ -49,7 +50,7 @@ with_stranger host_benchmark ./vsock-util micro_benchmark --peer local "$@"
 
 def execute(script: str, *words: str | Path) -> subprocess.CompletedProcess[str]:
     """A script in the lab's machine, with the payloads beside it."""
-    for payload in ("vsock", "oneway"):
+    for payload in ("vsock", "oneway", "rushit"):
         subprocess.run(["make", "-s", "-C", str(PAYLOADS / payload)], check=True)
     files = [word for path in (*PROGRAMS, INNER, STRANGER) for word in ("--file", str(path))]
     return subprocess.run(
@@ -104,9 +105,13 @@ def test_host_and_guest():
         "vsock-perf",
         "oneway -s auto",
         "oneway -s estimate",
+        "rushit vsock_rr, the host",
+        "rushit vsock_rr, the guest",
     ):
         assert f"inner: {part}: as wanted" in said.stdout, said
     assert "the guest says PASS: passed" in said.stdout
+    # Of the guest, whose console ends lines in its own way.
+    assert re.search(r"^num_transactions=[1-9]\d*\r?\n", said.stdout, re.M), said
     assert "Connection from cid 7 port" in said.stdout + said.stderr
     if "inner: the counter is steady" in said.stdout:
         check_that_offsets_agree(said.stdout)

@@ -13,7 +13,7 @@ mount -t debugfs none /sys/kernel/debug 2> /dev/null
 make_system() {
 	mkdir -p $tree/bin $tree/modules $tree/proc $tree/sys $tree/dev $tree/tmp
 	cp "$(command -v busybox)" $tree/bin/busybox
-	cp "$PWD"/vsock-util "$PWD"/vsock-test "$PWD"/oneway $tree/bin/
+	cp "$PWD"/vsock-util "$PWD"/vsock-test "$PWD"/oneway "$PWD"/rushit $tree/bin/
 	for module in virtio_pci vmw_vsock_virtio_transport; do
 		modprobe --show-depends $module
 	done | while read -r action path rest; do
@@ -32,7 +32,9 @@ make_system() {
 		oneway -m vsock -c 2 -n 2000 -p 7001 --trust-tsc --timeout 120
 		oneway -m vsock -c 2 -n 2000 -p 7002 --trust-tsc --timeout 120
 		oneway compare --vsock host -p 7003 -n 1000 --rounds 10 --clock monotonic --timeout 120
-		echo COMPARED) > /dev/ttyS1 2>&1 &
+		echo COMPARED
+		rushit vsock_rr -c -H host -l 1 --patience 120
+		echo "RUSHIT $?") > /dev/ttyS1 2>&1 &
 		exec setsid sh -c 'exec sh -i < /dev/ttyS0 > /dev/ttyS0 2>&1'
 	END
 	chmod +x $tree/init
@@ -89,9 +91,21 @@ one_way() { # NAME WORDS OF A REFUSAL, PORT, OFFSET
 }
 one_way 'oneway -s auto' 'calls its own counter unstable' 7001 auto
 one_way 'oneway -s estimate' "the client's clock moved" 7002 estimate
-oneway serve -m vsock -p 7003 --idle 20
+oneway serve -m vsock -p 7003 --idle 20 &
+serving=$!
+rushit vsock_rr -s 200 --patience 120 > /tmp/rushit.out
+check 'rushit vsock_rr, the host' $? 0
+wait $serving
 check 'oneway serve' $? 0
+tries=0
+until grep -q RUSHIT /tmp/inner2.log; do
+	tries=$((tries + 1))
+	[ $tries -lt 600 ] || { echo "inner: the guest's rushit does not end"; break; }
+	busybox usleep 100000
+done
 cat /tmp/inner2.log
+grep -q 'RUSHIT 0' /tmp/inner2.log
+check 'rushit vsock_rr, the guest' $? 0
 grep -q COMPARED /tmp/inner2.log
 check 'oneway compare in the guest' $? 0
 [ $fail = 0 ] || cat $log

@@ -22,7 +22,11 @@ static void vmmcall_once(void)
 static const char *no_vmcall(const struct machine *machine)
 {
 	(void)machine;
-	return survives(vmcall_once) ? NULL : "not a VT guest";
+	if (survives(vmcall_once))
+		return NULL;
+	/* It emulates VMCALL for the kernel, as VMMCALL; a program gets a fault, wherever it lies. */
+	return survives(vmmcall_once) ? "not a VT guest: under SVM a program's call is VMMCALL"
+				      : "not a VT guest";
 }
 
 static const char *no_vmmcall(const struct machine *machine)
