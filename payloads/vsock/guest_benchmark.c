@@ -77,33 +77,53 @@ static int announce(int control, unsigned char magic, struct why *why)
 	return blocking_write(control, &magic, 1, why) ? guest_failed(why, "say magic %u", magic) : 0;
 }
 
-static struct stream transfer(int fd, const struct volume *v, uint64_t limit_ms)
+/* 0 or -1 with `why`; stream_release() is due in both cases. */
+static int prepare(struct stream *s, int fd, const struct volume *v, uint64_t limit_ms,
+		   struct why *why)
 {
-	return (struct stream){fd, (uint64_t)v->bytes, (size_t)v->segment, limit_ms};
+	*s = (struct stream){
+		.fd = fd,
+		.bytes = (uint64_t)v->bytes,
+		.segment = (size_t)v->segment,
+		.limit_ms = limit_ms,
+	};
+	return stream_prepare(s, why);
 }
 
 static int bidirectional(const int *fds, const struct volume *v, uint64_t limit_ms,
 			 struct why *why)
 {
-	struct stream s = transfer(fds[SOCKET_BIDIRECTIONAL], v, limit_ms);
+	struct stream s;
 	uint64_t unused;
+	int status = prepare(&s, fds[SOCKET_BIDIRECTIONAL], v, limit_ms, why) ||
+		     announce(fds[SOCKET_CONTROL], MAGIC_BIDIRECTIONAL, why);
 
-	if (announce(fds[SOCKET_CONTROL], MAGIC_BIDIRECTIONAL, why))
-		return -1;
-	for (int64_t i = 0; i < v->repeats; i++)
+	for (int64_t i = 0; i < v->repeats && !status; i++)
 		if (stream_both(&s, &unused, &unused, why))
-			return guest_failed(why, "bidirectional transfer %lld", (long long)i + 1);
-	return 0;
+			status = guest_failed(why, "bidirectional transfer %lld", (long long)i + 1);
+	stream_release(&s);
+	return status ? -1 : 0;
 }
 
 /* There, then back, again and again. */
-static int unidirectional(const struct stream *s, int64_t repeats, const char *name,
-			  struct why *why)
+static int repeat(const struct stream *s, int64_t repeats, const char *name, struct why *why)
 {
 	for (int64_t i = 0; i < repeats; i++)
 		if (stream_read(s, NULL, why) || stream_write(s, why))
 			return guest_failed(why, "%s transfer %lld", name, (long long)i + 1);
 	return 0;
+}
+
+static int unidirectional(const int *fds, const struct volume *v, uint64_t limit_ms,
+			  struct why *why)
+{
+	struct stream s;
+	int status = prepare(&s, fds[SOCKET_UNIDIRECTIONAL], v, limit_ms, why) ||
+		     announce(fds[SOCKET_CONTROL], MAGIC_UNIDIRECTIONAL, why) ||
+		     repeat(&s, v->repeats, names[SOCKET_UNIDIRECTIONAL], why);
+
+	stream_release(&s);
+	return status ? -1 : 0;
 }
 
 struct strand {
@@ -122,29 +142,20 @@ static void *run_strand(void *context)
 	struct strand *s = context;
 
 	s->status = announce(s->control, s->magic, &s->why) ||
-		    unidirectional(&s->stream, s->repeats, s->name, &s->why);
+		    repeat(&s->stream, s->repeats, s->name, &s->why);
 	return NULL;
 }
 
-static int multistream(const int *fds, const struct volume *v, uint64_t limit_ms,
-		       struct why *why)
+static int run_strands(struct strand *strands, struct why *why)
 {
-	struct strand strands[BENCHMARK_STREAMS];
 	int started = 0, status = 0, error = 0;
 
-	for (; started < BENCHMARK_STREAMS; started++) {
+	while (started < BENCHMARK_STREAMS && !error) {
 		struct strand *s = &strands[started];
 
-		*s = (struct strand){
-			.stream = transfer(fds[SOCKET_MULTI + started], v, limit_ms),
-			.repeats = v->multi_repeats,
-			.name = names[SOCKET_MULTI + started],
-			.control = fds[SOCKET_CONTROL],
-			.magic = MAGIC_MULTI + started,
-		};
 		error = pthread_create(&s->thread, NULL, run_strand, s);
-		if (error)
-			break;
+		if (!error)
+			started++;
 	}
 	for (int i = 0; i < started; i++) {
 		pthread_join(strands[i].thread, NULL);
@@ -160,18 +171,36 @@ static int multistream(const int *fds, const struct volume *v, uint64_t limit_ms
 	return status;
 }
 
+static int multistream(const int *fds, const struct volume *v, uint64_t limit_ms,
+		       struct why *why)
+{
+	struct strand strands[BENCHMARK_STREAMS] = {0};
+	int status = 0;
+
+	for (int i = 0; i < BENCHMARK_STREAMS && !status; i++) {
+		struct strand *s = &strands[i];
+
+		*s = (struct strand){
+			.repeats = v->multi_repeats,
+			.name = names[SOCKET_MULTI + i],
+			.control = fds[SOCKET_CONTROL],
+			.magic = MAGIC_MULTI + i,
+		};
+		status = prepare(&s->stream, fds[SOCKET_MULTI + i], v, limit_ms, why);
+	}
+	if (!status)
+		status = run_strands(strands, why);
+	for (int i = 0; i < BENCHMARK_STREAMS; i++)
+		stream_release(&strands[i].stream);
+	return status;
+}
+
 static int run(const struct address *host, const struct volume *v, uint64_t limit_ms, int *fds,
 	       struct why *why)
 {
-	struct stream single;
-
-	if (connect_all(host, v, limit_ms, fds, why) || echo(fds[SOCKET_LATENCY], limit_ms, why) ||
-	    bidirectional(fds, v, limit_ms, why) ||
-	    announce(fds[SOCKET_CONTROL], MAGIC_UNIDIRECTIONAL, why))
-		return -1;
-	single = transfer(fds[SOCKET_UNIDIRECTIONAL], v, limit_ms);
-	return unidirectional(&single, v->repeats, names[SOCKET_UNIDIRECTIONAL], why) ||
-	       multistream(fds, v, limit_ms, why) ? -1 : 0;
+	return connect_all(host, v, limit_ms, fds, why) ||
+	       echo(fds[SOCKET_LATENCY], limit_ms, why) || bidirectional(fds, v, limit_ms, why) ||
+	       unidirectional(fds, v, limit_ms, why) || multistream(fds, v, limit_ms, why) ? -1 : 0;
 }
 
 int guest_micro_benchmark(const struct address *host, const struct volume *volume,

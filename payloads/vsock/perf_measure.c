@@ -150,10 +150,16 @@ static int await_magics(struct perf_run *p, unsigned char first, unsigned int n,
 	return 0;
 }
 
-static struct stream transfer(const struct perf_run *p, int slot)
+/* 0 or -1 with `why`; stream_release() is due in both cases. */
+static int prepare(struct stream *s, const struct perf_run *p, int slot, struct why *why)
 {
-	return (struct stream){p->fds[slot], (uint64_t)p->volume.bytes,
-			       (size_t)p->volume.segment, p->transfer_limit_ms};
+	*s = (struct stream){
+		.fd = p->fds[slot],
+		.bytes = (uint64_t)p->volume.bytes,
+		.segment = (size_t)p->volume.segment,
+		.limit_ms = p->transfer_limit_ms,
+	};
+	return stream_prepare(s, why) || blocking_begin(s->fd, p->transfer_limit_ms, why) ? -1 : 0;
 }
 
 static double rate(uint64_t bytes, uint64_t ns)
@@ -161,23 +167,29 @@ static double rate(uint64_t bytes, uint64_t ns)
 	return (double)bytes / MIB / ((double)(ns ? ns : 1) / NS_PER_S);
 }
 
-static int measure_bidirectional(struct perf_run *p, struct perf_results *r, struct why *why)
+static int both_ways(struct perf_run *p, const struct stream *s, struct perf_results *r,
+		     struct why *why)
 {
-	struct stream s = transfer(p, SOCKET_BIDIRECTIONAL);
-
-	if (await_magics(p, MAGIC_BIDIRECTIONAL, 1, why) ||
-	    blocking_begin(s.fd, p->transfer_limit_ms, why))
-		return -1;
 	for (int64_t i = 0; i < p->volume.repeats; i++) {
 		uint64_t begin = clock_ns(), written, read;
 
-		if (stream_both(&s, &written, &read, why))
+		if (stream_both(s, &written, &read, why))
 			return failed(why, "bidirectional transfer %lld", (long long)i + 1);
-		append(&r->rx, rate(s.bytes, written - begin));
-		append(&r->tx, rate(s.bytes, read - begin));
+		append(&r->rx, rate(s->bytes, written - begin));
+		append(&r->tx, rate(s->bytes, read - begin));
 		progress(p, "", i + 1, "bidirectional throughput measurements", p->volume.repeats);
 	}
 	return 0;
+}
+
+static int measure_bidirectional(struct perf_run *p, struct perf_results *r, struct why *why)
+{
+	struct stream s;
+	int status = prepare(&s, p, SOCKET_BIDIRECTIONAL, why) ||
+		     await_magics(p, MAGIC_BIDIRECTIONAL, 1, why) || both_ways(p, &s, r, why);
+
+	stream_release(&s);
+	return status ? -1 : 0;
 }
 
 struct round_trip {
@@ -207,28 +219,34 @@ static double rate_back(const struct stream *s, const struct round_trip *t)
 	return rate(s->bytes - t->turned.bytes, t->end - t->turned.ns);
 }
 
-static int measure_single(struct perf_run *p, struct perf_results *r, struct why *why)
+static int there_and_back(struct perf_run *p, const struct stream *s, struct perf_results *r,
+			  struct why *why)
 {
-	struct stream s = transfer(p, SOCKET_UNIDIRECTIONAL);
-	uint64_t cpu;
+	uint64_t cpu = clock_process_cpu_ns();
 
-	if (await_magics(p, MAGIC_UNIDIRECTIONAL, 1, why) ||
-	    blocking_begin(s.fd, p->transfer_limit_ms, why))
-		return -1;
-	cpu = clock_process_cpu_ns();
 	for (int64_t i = 0; i < p->volume.repeats; i++) {
 		struct round_trip t;
 
-		if (go_and_return(&s, &t, why))
+		if (go_and_return(s, &t, why))
 			return failed(why, "unidirectional transfer %lld", (long long)i + 1);
-		append(&r->single, rate(2 * s.bytes, t.end - t.begin));
-		append(&r->to_guest, rate(s.bytes, t.turned.ns - t.begin));
-		append(&r->to_host, rate_back(&s, &t));
+		append(&r->single, rate(2 * s->bytes, t.end - t.begin));
+		append(&r->to_guest, rate(s->bytes, t.turned.ns - t.begin));
+		append(&r->to_host, rate_back(s, &t));
 		progress(p, "", i + 1, "round trip throughput measurements", p->volume.repeats);
 	}
 	r->cpu_ns_per_byte = (double)(clock_process_cpu_ns() - cpu) /
-			     (2.0 * (double)s.bytes * (double)p->volume.repeats);
+			     (2.0 * (double)s->bytes * (double)p->volume.repeats);
 	return 0;
+}
+
+static int measure_single(struct perf_run *p, struct perf_results *r, struct why *why)
+{
+	struct stream s;
+	int status = prepare(&s, p, SOCKET_UNIDIRECTIONAL, why) ||
+		     await_magics(p, MAGIC_UNIDIRECTIONAL, 1, why) || there_and_back(p, &s, r, why);
+
+	stream_release(&s);
+	return status ? -1 : 0;
 }
 
 struct strand {
@@ -271,17 +289,9 @@ static int run_strands(struct strand *strands, struct why *why)
 	return status ? -1 : 0;
 }
 
-static int measure_multi(struct perf_run *p, struct perf_results *r, struct why *why)
+static int all_at_once(struct perf_run *p, struct strand *strands, struct perf_results *r,
+		       struct why *why)
 {
-	struct strand strands[BENCHMARK_STREAMS];
-
-	if (await_magics(p, MAGIC_MULTI, BENCHMARK_STREAMS, why))
-		return -1;
-	for (int i = 0; i < BENCHMARK_STREAMS; i++) {
-		strands[i] = (struct strand){.stream = transfer(p, SOCKET_MULTI + i)};
-		if (blocking_begin(strands[i].stream.fd, p->transfer_limit_ms, why))
-			return -1;
-	}
 	for (int64_t n = 0; n < p->volume.multi_repeats; n++) {
 		uint64_t bytes = 2 * strands[0].stream.bytes, begin = UINT64_MAX, end = 0;
 
@@ -299,6 +309,21 @@ static int measure_multi(struct perf_run *p, struct perf_results *r, struct why 
 			 p->volume.multi_repeats);
 	}
 	return 0;
+}
+
+static int measure_multi(struct perf_run *p, struct perf_results *r, struct why *why)
+{
+	struct strand strands[BENCHMARK_STREAMS] = {0};
+	int status = 0;
+
+	for (int i = 0; i < BENCHMARK_STREAMS && !status; i++)
+		status = prepare(&strands[i].stream, p, SOCKET_MULTI + i, why);
+	if (!status)
+		status = await_magics(p, MAGIC_MULTI, BENCHMARK_STREAMS, why) ||
+			 all_at_once(p, strands, r, why);
+	for (int i = 0; i < BENCHMARK_STREAMS; i++)
+		stream_release(&strands[i].stream);
+	return status ? -1 : 0;
 }
 
 int perf_measure(struct perf_run *p, struct perf_results *r, struct why *why)

@@ -25,15 +25,24 @@ int stream_set_buffer(int fd, uint64_t bytes, struct why *why)
 	return -1;
 }
 
-static void *new_segment(const struct stream *s, struct why *why)
+int stream_prepare(struct stream *s, struct why *why)
 {
-	void *segment = malloc(s->segment);
+	s->out = malloc(s->segment);
+	s->in = malloc(s->segment);
+	if (!s->out || !s->in) {
+		why_set(why, "no memory for two segments of %zu bytes", s->segment);
+		return -1;
+	}
+	memset(s->out, FILL_BYTE, s->segment);
+	memset(s->in, 0, s->segment);
+	return 0;
+}
 
-	if (segment)
-		memset(segment, FILL_BYTE, s->segment);
-	else
-		why_set(why, "no memory for a segment of %zu bytes", s->segment);
-	return segment;
+void stream_release(struct stream *s)
+{
+	free(s->out);
+	free(s->in);
+	s->out = s->in = NULL;
 }
 
 static size_t next_size(const struct stream *s, uint64_t done)
@@ -67,36 +76,32 @@ static int judge(ssize_t n, const char *what, const struct stream *s, uint64_t d
 int stream_write(const struct stream *s, struct why *why)
 {
 	deadline_t deadline = deadline_in_ms(s->limit_ms);
-	char *segment = new_segment(s, why);
-	int status = segment ? 0 : -1;
 	uint64_t done = 0;
+	int status = 0;
 
 	while (!status && done < s->bytes) {
-		ssize_t n = send(s->fd, segment, next_size(s, done), MSG_NOSIGNAL);
+		ssize_t n = send(s->fd, s->out, next_size(s, done), MSG_NOSIGNAL);
 
 		done += n > 0 ? n : 0;
 		status = judge(n, "write", s, done, deadline, why);
 	}
-	free(segment);
 	return status;
 }
 
 int stream_read(const struct stream *s, struct first_read *first, struct why *why)
 {
 	deadline_t deadline = deadline_in_ms(s->limit_ms);
-	char *segment = new_segment(s, why);
-	int status = segment ? 0 : -1;
 	uint64_t done = 0;
+	int status = 0;
 
 	while (!status && done < s->bytes) {
-		ssize_t n = recv(s->fd, segment, next_size(s, done), 0);
+		ssize_t n = recv(s->fd, s->in, next_size(s, done), 0);
 
 		if (!done && n > 0 && first)
 			*first = (struct first_read){clock_ns(), (size_t)n};
 		done += n > 0 ? n : 0;
 		status = judge(n, "read", s, done, deadline, why);
 	}
-	free(segment);
 	return status;
 }
 

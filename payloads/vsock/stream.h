@@ -12,7 +12,15 @@ struct stream {
 	uint64_t bytes;
 	size_t segment;		/* of one call */
 	uint64_t limit_ms;	/* for all of `bytes` */
+	char *out, *in;		/* a segment each, from stream_prepare() */
 };
+
+/*
+ * Memory for what is written and read, touched already: what a kernel needs to find 64 pages
+ * is no part of a transfer.  0 or -1 with `why`; stream_release() is due in both cases.
+ */
+int stream_prepare(struct stream *s, struct why *why);
+void stream_release(struct stream *s);
 
 /* Let a vsock keep so much for its reader; nothing for other sockets.  0 or -1 with `why`. */
 int stream_set_buffer(int fd, uint64_t bytes, struct why *why);

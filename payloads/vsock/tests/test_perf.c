@@ -112,9 +112,11 @@ static void test_first_read_is_told_apart(void **state)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
 	assert_int_equal(write(ends[1], data, sizeof(data)), sizeof(data));
 	s.fd = ends[0];
+	assert_int_equal(stream_prepare(&s, &why), 0);
 	assert_int_equal(stream_read(&s, &first, &why), 0);
 	assert_int_equal(first.bytes, 100);
 	assert_in_range(first.ns, 1, clock_ns());
+	stream_release(&s);
 	close(ends[0]);
 	close(ends[1]);
 }
