@@ -108,6 +108,7 @@ enum {
 	TRAIT_REFUSES_SELF = 4,	/* harmless with the caller's own domain, which it refuses */
 	TRAIT_ALONE = 8,	/* never inside a multicall */
 	TRAIT_KERNEL = 16,	/* needs a kernel of our own */
+	TRAIT_ONCE = 32,	/* never repeated when it failed */
 };
 
 struct operation {

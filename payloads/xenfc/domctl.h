@@ -25,8 +25,8 @@ const struct xen_domctl_getdomaininfo *domain_read(struct run *run, uint16_t id)
 const char *domain_info_wrong(const struct xen_domctl_getdomaininfo *info,
 			      const struct domain_model *domain);
 
-/* Whether the domain with this number, one of ours, is HVM when it exists. */
-bool slot_is_hvm(uint16_t id);
+/* How many processors most domains with this number may have. */
+uint32_t vcpus_of_slot(uint16_t id);
 
 /*
  * A bitmap that Xen fills: it writes no more than it has itself, so of one that is partly

@@ -31,8 +31,10 @@ static void after_max_mem(struct call *call)
 
 static void generate_max_vcpus(struct call *call)
 {
-	domctl_of(call)->u.max_vcpus.max = chance(call, 80) ? 1 + (uint32_t)draw(call, 5) :
-		(uint32_t)draw_interesting(call, 32);
+	struct xen_domctl *d = domctl_of(call);
+
+	d->u.max_vcpus.max = chance(call, 70) ? vcpus_of_slot(d->domain) :
+		draw_mostly(call, 70, 6);
 }
 
 static void expect_max_vcpus(struct call *call)

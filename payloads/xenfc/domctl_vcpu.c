@@ -2,6 +2,7 @@
 #include "domctl.h"
 
 #define MSRS 16u
+#define NO_SUCH_ASSISTANCE (1ul << 63)
 
 /* Which processor most of these structures name in their first word. */
 static uint32_t *vcpu_word(const struct call *call)
@@ -43,7 +44,7 @@ static void after_info(struct call *call)
 		call_wrong(call, "a processor that never started is online or has run");
 }
 
-/* Processors whose state nobody set have none to tell. */
+/* Processors whose state nobody set have none to tell, and ours never get any. */
 static void generate_get_context(struct call *call)
 {
 	struct xen_domctl_vcpucontext *c = &domctl_of(call)->u.vcpucontext;
@@ -59,8 +60,8 @@ static void expect_get_context(struct call *call)
 }
 
 /*
- * Random content, made wrong where it would otherwise make the processor run; HVM
- * processors take anything, so theirs are not there.
+ * Random content, made wrong where it would otherwise make the processor run: tables of
+ * descriptors that are too long for a PV one; HVM ones take anything, and stay offline.
  */
 static void generate_set_context(struct call *call)
 {
@@ -69,14 +70,23 @@ static void generate_set_context(struct call *call)
 	vcpu_guest_context_t context;
 
 	c->vcpu = draw_vcpu(call);
-	if (slot_is_hvm(domctl_of(call)->domain))
-		c->vcpu |= 1u << 20;
 	area = buffer_take(call, &c->ctxt, sizeof(context), false, false);
 	if (!handle_value(&c->ctxt))
 		memcpy(&c->ctxt, &call->run->door->unmapped, sizeof(uint64_t));
 	memcpy(&context, area->at, sizeof(context));
 	context.gdt_ents = 8193 + (unsigned long)draw(call, 1000);
+	context.flags &= ~(unsigned long)VGCF_online;
+	context.vm_assist = chance(call, 20) ? NO_SUCH_ASSISTANCE : 0;
 	memcpy(area->at, &context, sizeof(context));
+}
+
+/* The first processor's state has the whole domain's assistance in it. */
+static bool asks_for_too_much(const struct call *call)
+{
+	vcpu_guest_context_t context;
+
+	memcpy(&context, call->areas[1].at, sizeof(context));
+	return !domctl_of(call)->u.vcpucontext.vcpu && context.vm_assist;
 }
 
 static void expect_set_context(struct call *call)
@@ -88,7 +98,7 @@ static void expect_set_context(struct call *call)
 	else if (!reachable(call, handle_value(&c->ctxt), sizeof(vcpu_guest_context_t)))
 		expect_only(call, ERR(EFAULT));
 	else
-		expect_only(call, ERR(EINVAL));
+		expect_only(call, call->domain->hvm && !asks_for_too_much(call) ? 0 : ERR(EINVAL));
 }
 
 static void generate_affinity(struct call *call)
@@ -211,7 +221,7 @@ static void expect_trigger(struct call *call)
 		expect_only(call, 0);
 	else if (t->trigger == XEN_DOMCTL_SENDTRIGGER_POWER ||
 		 t->trigger == XEN_DOMCTL_SENDTRIGGER_SLEEP)
-		expect_only(call, call->domain->hvm ? 0 : ERR(EINVAL));
+		expect_only(call, call->domain->hvm && !asks_for_too_much(call) ? 0 : ERR(EINVAL));
 	else
 		expect_only(call, ERR(ENOSYS));
 }

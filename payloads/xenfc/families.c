@@ -6,7 +6,9 @@ extern const struct family family_domctl, family_sysctl, family_evtchn,
 	family_schedule, family_vcpu, family_hypfs,
 	family_assist, family_console, family_kexec, family_pmu, family_xsm, family_argo,
 	family_mca, family_timer, family_hvm, family_dm, family_multicall,
-	family_physdev, family_mmuext, family_mmu, family_va, family_va_other;
+	family_physdev, family_mmuext, family_mmu, family_va, family_va_other,
+	family_set_debug, family_get_debug, family_segment, family_float, family_stack,
+	family_traps, family_callback, family_nmi, family_table, family_descriptor;
 
 const struct family *const all_families[] = {
 	&family_domctl,
@@ -35,5 +37,15 @@ const struct family *const all_families[] = {
 	&family_mmu,
 	&family_va,
 	&family_va_other,
+	&family_set_debug,
+	&family_get_debug,
+	&family_segment,
+	&family_float,
+	&family_stack,
+	&family_traps,
+	&family_callback,
+	&family_nmi,
+	&family_table,
+	&family_descriptor,
 	NULL,
 };

@@ -340,6 +340,7 @@ void perform(struct run *run, struct call *call)
 			check_memory(run, call);
 		}
 		check_result(call);
+		check_memory_kept(run, call);
 		if (call->operation && call->operation->after)
 			call->operation->after(call);
 		tell_verdict(run, call);

@@ -8,8 +8,9 @@
 
 #define DEFAULT_BLOCK 4096u
 #define MAX_CHOICES 512u
-#define MAX_FAMILIES 32u
+#define MAX_FAMILIES 48u
 #define SMALL_COMMANDS 256u
+#define REPEATED_KINDS 4096u
 
 /* Which of a family's small commands exist: looked up many times for each that does not. */
 struct known_commands {
@@ -36,6 +37,7 @@ struct run {
 	uint8_t shadow[ARENA_BYTES];	/* what the arena must hold */
 	uint64_t free_at_start, claimed_at_start;	/* 0: not known yet */
 	uint64_t others_at_start;	/* which domains of others there were */
+	uint8_t repeated[REPEATED_KINDS];	/* how often each kind of call was */
 	uint8_t first_output[5 * DOOR_PAGE];
 };
 
@@ -64,6 +66,12 @@ const struct xen_sysctl_physinfo *physinfo_read(struct run *run);	/* NULL: refus
 
 /* sequence.c: false: something was left behind. */
 bool sequence_make(struct run *run);
+
+/* repeat.c: a call that leaves nothing behind takes no memory either, however often it is made. */
+void check_memory_kept(struct run *run, struct call *call);
+
+/* housekeeping.c: how much memory Xen has left; 0: it does not say. */
+uint64_t free_pages_read(struct run *run);
 
 /* housekeeping.c: nothing of ours may be left.  False: something was, and it was said. */
 bool housekeep(struct run *run);

@@ -1,8 +1,12 @@
-/* sched_op and vcpu_op. */
+/* sched_op: what neither blocks nor ends the caller. */
 #include "domctl.h"
 #include "who.h"
 
 #define PCPU_BEYOND 4096u
+#define PORT_BEYOND (1u << 20)	/* no domain has so many */
+#define MOST_POLLED 128u
+#define LONG_SECONDS 100000u
+#define FIRST_WATCHDOG 1
 
 static uint8_t *structure(const struct call *call)
 {
@@ -55,6 +59,65 @@ static void generate_poll(struct call *call)
 static void expect_invalid(struct call *call)
 {
 	expect_only(call, ERR(EINVAL));
+}
+
+/* Ports that are not there; with an event at hand Xen does not look at them. */
+static void generate_poll_none(struct call *call)
+{
+	struct sched_poll *p = (void *)structure(call);
+	struct area *ports = buffer_take(call, &p->ports, MOST_POLLED * sizeof(evtchn_port_t), false,
+					 false);
+	evtchn_port_t port = PORT_BEYOND | (evtchn_port_t)draw_interesting(call, 32);
+
+	memcpy(ports->at, &port, sizeof(port));
+	p->nr_ports = 1 + (unsigned int)draw(call, MOST_POLLED);
+}
+
+static void expect_poll_none(struct call *call)
+{
+	const struct sched_poll *p = (const void *)structure(call);
+	uint64_t list = handle_value(&p->ports);
+
+	/* Only addresses that can be nobody's are refused before the list is read. */
+	expect_only(call, 0);
+	expect_also(call, reachable(call, list, sizeof(evtchn_port_t)) ? ERR(EINVAL) : ERR(EFAULT));
+}
+
+/* It would end the domain after so long; it is taken back at once. */
+static void generate_own_watchdog(struct call *call)
+{
+	struct sched_watchdog *w = (void *)structure(call);
+
+	w->timeout = LONG_SECONDS + (uint32_t)draw(call, LONG_SECONDS);
+}
+
+static void expect_own_watchdog(struct call *call)
+{
+	expect_only(call, FIRST_WATCHDOG);
+}
+
+static long watchdog_aside(struct call *call, uint32_t id, uint32_t timeout)
+{
+	struct sched_watchdog *w = (void *)(call->run->door->arena + ARENA_ASIDE);
+
+	*w = (struct sched_watchdog){ .id = id, .timeout = timeout };
+	return aside(call->run, __HYPERVISOR_sched_op, SCHEDOP_watchdog, (uintptr_t)w, 0);
+}
+
+static void after_own_watchdog(struct call *call)
+{
+	const long right[] = { 0, 0, ERR(EINVAL), ERR(EINVAL) };
+	const uint32_t timeouts[] = { LONG_SECONDS, 0, 0, LONG_SECONDS };
+
+	if (call->result != FIRST_WATCHDOG)
+		return;
+	for (unsigned int i = 0; i < COUNT(right); i++) {
+		long result = watchdog_aside(call, FIRST_WATCHDOG, timeouts[i]);
+
+		if (result != right[i])
+			call_wrong(call, "step %u of a watchdog's life gave %ld, expected %ld", i,
+				   result, right[i]);
+	}
 }
 
 static void generate_watchdog(struct call *call)
@@ -117,6 +180,13 @@ static const struct operation schedule_operations[] = {
 	{ .name = "poll", .command = SCHEDOP_poll, .danger = DANGER_SAFE, .weight = 4,
 	  .structure_size = sizeof(struct sched_poll), .fields = poll_fields,
 	  .generate = generate_poll, .expect = expect_invalid },
+	{ .name = "poll_none", .command = SCHEDOP_poll, .danger = DANGER_SAFE, .weight = 4,
+	  .structure_size = sizeof(struct sched_poll), .fields = poll_fields,
+	  .generate = generate_poll_none, .expect = expect_poll_none },
+	{ .name = "watchdog_own", .command = SCHEDOP_watchdog, .danger = DANGER_OWN,
+	  .traits = TRAIT_KERNEL, .weight = 4, .structure_size = sizeof(struct sched_watchdog),
+	  .fields = watchdog_fields, .generate = generate_own_watchdog,
+	  .expect = expect_own_watchdog, .after = after_own_watchdog },
 	{ .name = "watchdog", .command = SCHEDOP_watchdog, .danger = DANGER_SAFE, .weight = 4,
 	  .structure_size = sizeof(struct sched_watchdog), .fields = watchdog_fields,
 	  .generate = generate_watchdog, .expect = expect_invalid },
@@ -141,61 +211,4 @@ const struct family family_schedule = {
 	.command_exists = schedule_exists,
 	.generate = command_generate,
 	.expect = schedule_expect,
-};
-
-/* vcpu_op(command, vcpu, pointer): a processor that is not there is refused before all else. */
-static void vcpu_generate(struct call *call)
-{
-	call->arguments[0] = call->command;
-	if (call->operation && call->operation->structure_size)
-		structure_take(call, 2);
-	call->arguments[1] = chance(call, 60) ? 0 :
-		call->run->machine.vcpus + (chance(call, 50) ? 0 : draw_interesting(call, 30));
-}
-
-static bool vcpu_expect(struct call *call)
-{
-	if (call->arguments[1]) {
-		expect_only(call, ERR(ENOENT));
-		return false;
-	}
-	return command_expect(call);
-}
-
-static void expect_up(struct call *call)
-{
-	expect_only(call, 1);
-}
-
-static const struct field runstate_fields[] = {
-	FIELD(struct vcpu_runstate_info, state, FLOW_VOLATILE),
-	FIELD(struct vcpu_runstate_info, state_entry_time, FLOW_VOLATILE),
-	FIELD(struct vcpu_runstate_info, time, FLOW_VOLATILE),
-	FIELDS_END,
-};
-
-static const struct operation vcpu_operations[] = {
-	{ .name = "is_up", .command = VCPUOP_is_up, .danger = DANGER_SAFE, .weight = 3,
-	  .expect = expect_up },
-	{ .name = "get_runstate_info", .command = VCPUOP_get_runstate_info, .danger = DANGER_SAFE,
-	  .traits = TRAIT_READS, .weight = 4, .structure_size = sizeof(struct vcpu_runstate_info),
-	  .fields = runstate_fields, .expect = expect_success },
-};
-static const size_t vcpu_count = COUNT(vcpu_operations);
-static const struct part vcpu_parts[] = { { vcpu_operations, &vcpu_count } };
-
-static bool vcpu_exists(uint32_t command)
-{
-	return command < 17;
-}
-
-const struct family family_vcpu = {
-	.name = "vcpu",
-	.hypercall = __HYPERVISOR_vcpu_op,
-	.unknown_command = ERR(ENOSYS),
-	.parts = vcpu_parts,
-	.n_parts = COUNT(vcpu_parts),
-	.command_exists = vcpu_exists,
-	.generate = vcpu_generate,
-	.expect = vcpu_expect,
 };

@@ -80,9 +80,9 @@ static void nothing_left_is_well(void **state)
 static void lost_pages_are_seen(void **state)
 {
 	(void)state;
-	free_pages -= 200;
+	free_pages -= 600;
 	assert_false(housekeep(&run));
-	assert_non_null(strstr(run.outcome.reason, "Xen has 200 free pages less"));
+	assert_non_null(strstr(run.outcome.reason, "Xen has 600 free pages less"));
 }
 
 static void a_claim_is_seen(void **state)
@@ -99,7 +99,7 @@ static void a_balloon_of_another_domain_is_no_leak(void **state)
 	free_pages -= 3000;
 	guest_pages += 3000;
 	assert_true(housekeep(&run));
-	free_pages -= 200;
+	free_pages -= 600;
 	assert_false(housekeep(&run));
 }
 
@@ -109,7 +109,7 @@ static void after_another_domain_came_the_count_begins_anew(void **state)
 	guest++;
 	free_pages -= 700;
 	assert_true(housekeep(&run));
-	free_pages -= 200;
+	free_pages -= 600;
 	assert_false(housekeep(&run));
 }
 

@@ -1,0 +1,157 @@
+/* dm_op: servers of I/O requests, from their making to their end. */
+#include "dm.h"
+
+#define NO_SERVER 1000u
+#define KINDS 3u	/* of ranges */
+
+static void expect_no_server(struct call *call)
+{
+	if (!dm_padded(call))
+		expect_only(call, ERR(ENOENT));
+}
+
+static void generate_create(struct call *call)
+{
+	struct xen_dm_op_create_ioreq_server *c = &dm_of(call)->u.create_ioreq_server;
+
+	c->handle_bufioreq = (uint8_t)draw_mostly(call, 90, 4);
+	c->pad[draw(call, COUNT(c->pad))] = chance(call, 10);
+}
+
+static void expect_create(struct call *call)
+{
+	const struct xen_dm_op_create_ioreq_server *c = &dm_of(call)->u.create_ioreq_server;
+	bool wrong = c->pad[0] || c->pad[1] || c->pad[2] ||
+		c->handle_bufioreq > HVM_IOREQSRV_BUFIOREQ_ATOMIC;
+
+	if (dm_padded(call))
+		return;
+	expect_only(call, wrong ? ERR(EINVAL) : 0);
+	/* Each processor needs a port for it. */
+	if (!wrong)
+		expect_also(call, ERR(ENOSPC));
+}
+
+static void must(struct call *call, const char *what, long result, long expected)
+{
+	if (result != expected)
+		call_wrong(call, "%s a server of requests gave %ld, expected %ld", what, result,
+			   expected);
+}
+
+static void range(struct call *call, uint32_t command, uint16_t id, uint32_t kind, uint64_t start,
+		  uint64_t end, long expected)
+{
+	struct xen_dm_op_ioreq_server_range *r =
+		&dm_aside_structure(call)->u.map_io_range_to_ioreq_server;
+
+	*r = (struct xen_dm_op_ioreq_server_range){
+		.id = id, .type = kind, .start = start, .end = end,
+	};
+	must(call, command == XEN_DMOP_map_io_range_to_ioreq_server ? "giving a range to" :
+	     "taking a range from", dm_aside(call, command), expected);
+}
+
+/* Ranges are whole: what overlaps is refused, and what was never given cannot be taken. */
+static void live_with_ranges(struct call *call, uint16_t id)
+{
+	const uint32_t map = XEN_DMOP_map_io_range_to_ioreq_server;
+	const uint32_t unmap = XEN_DMOP_unmap_io_range_from_ioreq_server;
+	uint32_t kind = (uint32_t)draw(call, KINDS);
+	uint64_t start = draw_interesting(call, 63), end = start + draw(call, 1u << 20);
+
+	range(call, map, id, kind, start, end, 0);
+	range(call, map, id, kind, end, end, ERR(EEXIST));
+	range(call, map, id, kind, end + 1, end, ERR(EINVAL));
+	range(call, map, id, KINDS + kind, start, end, ERR(EINVAL));
+	range(call, map, NO_SERVER, kind, start, end, ERR(ENOENT));
+	range(call, unmap, id, kind, end + 1, end + 1, ERR(ENOENT));
+	range(call, unmap, id, kind, start, end, 0);
+	range(call, unmap, id, kind, start, end, ERR(ENOENT));
+	range(call, map, id, kind, start, end, 0);
+}
+
+static void set_state(struct call *call, uint16_t id, uint8_t enabled, long expected)
+{
+	struct xen_dm_op_set_ioreq_server_state *s =
+		&dm_aside_structure(call)->u.set_ioreq_server_state;
+
+	s->id = id;
+	s->enabled = enabled;
+	must(call, "switching", dm_aside(call, XEN_DMOP_set_ioreq_server_state), expected);
+}
+
+static void ask(struct call *call, uint16_t id, uint16_t flags, long expected)
+{
+	struct xen_dm_op_get_ioreq_server_info *g =
+		&dm_aside_structure(call)->u.get_ioreq_server_info;
+
+	g->id = id;
+	g->flags = flags;
+	must(call, "asking about", dm_aside(call, XEN_DMOP_get_ioreq_server_info), expected);
+}
+
+static void destroy(struct call *call, uint16_t id, long expected)
+{
+	dm_aside_structure(call)->u.destroy_ioreq_server.id = id;
+	must(call, "destroying", dm_aside(call, XEN_DMOP_destroy_ioreq_server), expected);
+}
+
+static void after_create(struct call *call)
+{
+	uint16_t id = dm_of(call)->u.create_ioreq_server.id;
+
+	if (call->result || !call->domain)
+		return;
+	ask(call, id, XEN_DMOP_no_gfns, 0);
+	ask(call, id, (uint16_t)(2u << draw(call, 15)), ERR(EINVAL));
+	live_with_ranges(call, id);
+	set_state(call, id, 1, 0);
+	set_state(call, id, 0, 0);
+	destroy(call, id, 0);
+	destroy(call, id, ERR(ENOENT));
+	set_state(call, id, 1, ERR(ENOENT));
+}
+
+/* The number of a server is the first word of all that name one. */
+static void generate_number(struct call *call)
+{
+	dm_of(call)->u.get_ioreq_server_info.id = (uint16_t)draw_interesting(call, 16);
+}
+
+static void generate_range(struct call *call)
+{
+	struct xen_dm_op_ioreq_server_range *r = &dm_of(call)->u.map_io_range_to_ioreq_server;
+
+	generate_number(call);
+	r->type = (uint32_t)draw(call, KINDS + 1);
+	r->pad = chance(call, 10);
+	r->start = draw_interesting(call, 64);
+	r->end = r->start + draw(call, 1u << 20);
+}
+
+static void expect_no_range(struct call *call)
+{
+	const struct xen_dm_op_ioreq_server_range *r =
+		&dm_of(call)->u.map_io_range_to_ioreq_server;
+
+	if (!dm_padded(call))
+		expect_only(call, r->pad || r->start > r->end ? ERR(EINVAL) : ERR(ENOENT));
+}
+
+static void expect_unsupported(struct call *call)
+{
+	expect_only(call, ERR(EOPNOTSUPP));
+}
+
+const struct operation dm_servers[] = {
+	DM(create_ioreq_server, DANGER_OWN, 0, generate_create, expect_create, after_create),
+	DM(get_ioreq_server_info, DANGER_SAFE, 0, generate_number, expect_no_server, NULL),
+	DM(map_io_range_to_ioreq_server, DANGER_OWN, 0, generate_range, expect_no_range, NULL),
+	DM(unmap_io_range_from_ioreq_server, DANGER_OWN, 0, generate_range, expect_no_range, NULL),
+	DM(set_ioreq_server_state, DANGER_OWN, 0, generate_number, expect_no_server, NULL),
+	DM(destroy_ioreq_server, DANGER_OWN, 0, generate_number, expect_no_server, NULL),
+	{ .name = "no_command", .command = 1000, .danger = DANGER_SAFE, .weight = 3,
+	  .expect = expect_unsupported },
+};
+const size_t dm_servers_count = COUNT(dm_servers);

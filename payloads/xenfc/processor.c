@@ -1,0 +1,390 @@
+/*
+ * What a PV kernel asks for its own processor: debug registers, segments, descriptors,
+ * exceptions, callbacks.  Nearly all of it needs a kernel of our own, which uses none of it.
+ */
+#include "run.h"
+
+#define FAMILY(variable, label, number, list, unknown, generator, expectation) \
+	static const size_t variable##_count = COUNT(list); \
+	static const struct part variable##_parts[] = { { list, &variable##_count } }; \
+	const struct family family_##variable = { \
+		.name = label, .hypercall = number, .unknown_command = unknown, \
+		.parts = variable##_parts, .n_parts = 1, .generate = generator, \
+		.expect = expectation, \
+	}
+
+#define XEN_SPACE_START 0xffff800000000000ull	/* a PV kernel may not watch Xen's addresses */
+#define XEN_SPACE_END 0xffff880000000000ull
+#define LOW_END 0x0000800000000000ull
+#define ACTIVE_BREAKPOINTS 0xffull
+#define GENERAL_DETECT 0x2000ull
+#define MOST_DESCRIPTORS (FIRST_RESERVED_GDT_PAGE * 512u)
+#define PRESENT 0x800000000000ull	/* bit 47 of a descriptor */
+#define ASIDE_PAGE 25u
+#define PAGE_BITS 12
+#define UNUSED_VECTOR 0xee
+
+static bool always(struct call *call)
+{
+	(void)call;
+	return true;
+}
+
+/* What Xen finds there, as far as it can reach it: in the arena's last bytes it is nothing of ours. */
+static const void *seen_at(uint64_t address)
+{
+	return (const void *)(uintptr_t)address;
+}
+
+/* The operations' own generators do all. */
+static void generate_nothing(struct call *call)
+{
+	(void)call;
+}
+
+static bool is_canonical(uint64_t address)
+{
+	return address < LOW_END || address >= 0 - LOW_END;
+}
+
+static uint64_t draw_address(struct call *call)
+{
+	return chance(call, 30) ? LOW_END - 4 + draw(call, 8) : draw_interesting(call, 64);
+}
+
+/* set_debugreg(register, value): none of ours is ever switched on. */
+
+static void generate_set_debug(struct call *call)
+{
+	uint64_t number = draw_mostly(call, 90, 9), value;
+
+	value = chance(call, 30) ? XEN_SPACE_START + draw(call, 1u << 20) :
+		draw_interesting(call, chance(call, 70) ? 47 : 64);
+	if (number >= 4)
+		value &= ~ACTIVE_BREAKPOINTS;
+	else if (value >= XEN_SPACE_END)
+		value &= LOW_END - 1;	/* read back, it must look like no error */
+	call->arguments[0] = number;
+	call->arguments[1] = value;
+}
+
+static void expect_set_debug(struct call *call)
+{
+	uint64_t value = call->arguments[1];
+
+	switch (call->arguments[0]) {
+	case 0: case 1: case 2: case 3:
+		expect_only(call, value < LOW_END || value >= XEN_SPACE_END ? 0 : ERR(EPERM));
+		break;
+	case 4: case 6:
+		expect_only(call, value >> 32 ? ERR(EINVAL) : 0);
+		break;
+	case 5: case 7:
+		expect_only(call, value >> 32 ? ERR(EINVAL) :
+			    value & GENERAL_DETECT ? ERR(EPERM) : 0);
+		break;
+	default:
+		expect_only(call, ERR(ENODEV));
+	}
+	/* Two of them are there only as long as debugging extensions are off. */
+	if (call->arguments[0] == 4 || call->arguments[0] == 5)
+		expect_also(call, ERR(ENODEV));
+}
+
+static void after_set_debug(struct call *call)
+{
+	uint64_t number = call->arguments[0];
+	long now;
+
+	if (call->result || number > 3)
+		return;
+	now = aside(call->run, __HYPERVISOR_get_debugreg, number, 0, 0);
+	if (now != (long)call->arguments[1])
+		call_wrong(call, "debug register %lu is %lx afterwards", number, (uint64_t)now);
+}
+
+static const struct operation set_debug_list[] = {
+	{ .name = "set_debugreg", .danger = DANGER_OWN, .traits = TRAIT_KERNEL, .weight = 5,
+	  .generate = generate_set_debug, .expect = expect_set_debug, .after = after_set_debug },
+};
+
+FAMILY(set_debug, "processor", __HYPERVISOR_set_debugreg, set_debug_list, 0, generate_nothing, always);
+
+static void generate_get_debug(struct call *call)
+{
+	call->arguments[0] = draw_mostly(call, 90, 9);
+}
+
+static void expect_get_debug(struct call *call)
+{
+	if (call->arguments[0] > 7) {
+		expect_only(call, ERR(ENODEV));
+		return;
+	}
+	expect_range(call, 0, INT64_MAX);
+	if (call->arguments[0] == 4 || call->arguments[0] == 5)
+		expect_also(call, ERR(ENODEV));
+}
+
+static const struct operation get_debug_list[] = {
+	{ .name = "get_debugreg", .danger = DANGER_OWN, .traits = TRAIT_KERNEL | TRAIT_READS,
+	  .weight = 2, .generate = generate_get_debug, .expect = expect_get_debug },
+};
+
+FAMILY(get_debug, "processor", __HYPERVISOR_get_debugreg, get_debug_list, 0, generate_nothing, always);
+
+/* set_segment_base(which, base): we use neither. */
+
+static void generate_segment(struct call *call)
+{
+	call->arguments[0] = draw_mostly(call, 90, 5);
+	call->arguments[1] = draw_address(call);
+}
+
+/* A selector that cannot be loaded becomes none. */
+static void expect_segment(struct call *call)
+{
+	uint64_t which = call->arguments[0];
+
+	expect_only(call, which > SEGBASE_GS_USER_SEL ||
+		    (which < SEGBASE_GS_USER_SEL && !is_canonical(call->arguments[1])) ?
+		    ERR(EINVAL) : 0);
+}
+
+static const struct operation segment_list[] = {
+	{ .name = "set_segment_base", .danger = DANGER_OWN, .traits = TRAIT_KERNEL, .weight = 4,
+	  .generate = generate_segment, .expect = expect_segment },
+};
+
+FAMILY(segment, "processor", __HYPERVISOR_set_segment_base, segment_list, 0, generate_nothing, always);
+
+/* fpu_taskswitch(set), stack_switch(segment, pointer): for a user space, which we have not. */
+
+static void generate_switch(struct call *call)
+{
+	call->arguments[0] = draw_interesting(call, 32);
+	call->arguments[1] = draw_interesting(call, 64);
+}
+
+static const struct operation float_list[] = {
+	{ .name = "fpu_taskswitch", .danger = DANGER_OWN, .traits = TRAIT_KERNEL, .weight = 2,
+	  .generate = generate_switch, .expect = expect_success },
+};
+
+FAMILY(float, "processor", __HYPERVISOR_fpu_taskswitch, float_list, 0, generate_nothing, always);
+
+static const struct operation stack_list[] = {
+	{ .name = "stack_switch", .danger = DANGER_OWN, .traits = TRAIT_KERNEL, .weight = 2,
+	  .generate = generate_switch, .expect = expect_success },
+};
+
+FAMILY(stack, "processor", __HYPERVISOR_stack_switch, stack_list, 0, generate_nothing, always);
+
+/* set_trap_table(list): the list ends with an address of zero; no list at all takes ours away. */
+
+static void generate_traps(struct call *call)
+{
+	struct area *area = area_take(call, 2 * sizeof(struct trap_info), false);
+	struct trap_info *traps = (void *)area->at;
+
+	traps[0].vector = UNUSED_VECTOR;
+	traps[0].address = chance(call, 60) ? 0 : draw_address(call);
+	call->arguments[0] = area_address(call, area);
+	if (!call->arguments[0])
+		call->arguments[0] = call->run->door->unmapped;
+}
+
+static void expect_traps(struct call *call)
+{
+	const struct trap_info *traps = seen_at(call->arguments[0]);
+	uint64_t size = sizeof(*traps);
+
+	if (!reachable(call, call->arguments[0], size))
+		expect_only(call, ERR(EFAULT));
+	else if (!is_canonical(traps[0].address))
+		expect_only(call, ERR(EINVAL));
+	else
+		expect_only(call, !traps[0].address ||
+			    reachable(call, call->arguments[0] + size, size) ? 0 : ERR(EFAULT));
+}
+
+static const struct operation traps_list[] = {
+	{ .name = "set_trap_table", .danger = DANGER_OWN, .traits = TRAIT_KERNEL, .weight = 4,
+	  .generate = generate_traps, .expect = expect_traps },
+};
+
+FAMILY(traps, "processor", __HYPERVISOR_set_trap_table, traps_list, 0, generate_nothing, always);
+
+/* callback_op(command, structure): those that only a user space would need. */
+
+static void generate_callback(struct call *call)
+{
+	static const uint16_t unused[] = {
+		CALLBACKTYPE_syscall, CALLBACKTYPE_syscall32, CALLBACKTYPE_sysenter,
+		CALLBACKTYPE_nmi, 3, 6, 8, 0xffff,
+	};
+	struct area *area = area_take(call, sizeof(struct callback_register), false);
+	struct callback_register *r = (void *)area->at;
+
+	r->type = unused[draw(call, COUNT(unused))];
+	r->flags = (uint16_t)draw(call, 2);
+	r->address = draw_address(call);
+	call->arguments[0] = call->command;
+	call->arguments[1] = area_address(call, area);
+}
+
+static bool is_callback(uint16_t type)
+{
+	return type == CALLBACKTYPE_nmi || type == CALLBACKTYPE_syscall ||
+	       type == CALLBACKTYPE_syscall32 || type == CALLBACKTYPE_sysenter;
+}
+
+static void expect_register(struct call *call)
+{
+	const struct callback_register *r = seen_at(call->arguments[1]);
+
+	if (!reachable(call, call->arguments[1], sizeof(*r)))
+		expect_only(call, ERR(EFAULT));
+	else if (!is_canonical(r->address))
+		expect_only(call, ERR(EINVAL));
+	else
+		expect_only(call, is_callback(r->type) ? 0 : ERR(ENOSYS));
+}
+
+static void expect_unregister(struct call *call)
+{
+	const struct callback_unregister *u = seen_at(call->arguments[1]);
+
+	if (!reachable(call, call->arguments[1], sizeof(*u)))
+		expect_only(call, ERR(EFAULT));
+	else if (!is_callback(u->type))
+		expect_only(call, ERR(ENOSYS));
+	else
+		expect_only(call, u->type == CALLBACKTYPE_nmi ? 0 : ERR(EINVAL));
+}
+
+static const struct operation callback_list[] = {
+	{ .name = "register", .command = CALLBACKOP_register, .danger = DANGER_OWN,
+	  .traits = TRAIT_KERNEL, .weight = 4, .generate = generate_callback,
+	  .expect = expect_register },
+	{ .name = "unregister", .command = CALLBACKOP_unregister, .danger = DANGER_OWN,
+	  .traits = TRAIT_KERNEL, .weight = 3, .generate = generate_callback,
+	  .expect = expect_unregister },
+};
+
+static void generate_command(struct call *call)
+{
+	call->arguments[0] = call->command;
+}
+
+FAMILY(callback, "callback", __HYPERVISOR_callback_op, callback_list, ERR(ENOSYS),
+       generate_command, always);
+
+/* nmi_op(command, structure): of the first processor only, so no other door's. */
+
+static void generate_handler(struct call *call)
+{
+	struct area *area = area_take(call, sizeof(struct xennmi_callback), false);
+	struct xennmi_callback *c = (void *)area->at;
+
+	c->handler_address = draw_address(call);
+	call->arguments[0] = call->command;
+	call->arguments[1] = area_address(call, area);
+}
+
+static void expect_handler(struct call *call)
+{
+	const struct xennmi_callback *c = seen_at(call->arguments[1]);
+
+	if (!reachable(call, call->arguments[1], sizeof(*c)))
+		expect_only(call, ERR(EFAULT));
+	else
+		expect_only(call, is_canonical(c->handler_address) ? 0 : ERR(EINVAL));
+}
+
+static const struct operation nmi_list[] = {
+	{ .name = "register_callback", .command = XENNMI_register_callback,
+	  .danger = DANGER_OWN, .traits = TRAIT_KERNEL, .weight = 3,
+	  .generate = generate_handler, .expect = expect_handler },
+	{ .name = "unregister_callback", .command = XENNMI_unregister_callback,
+	  .danger = DANGER_OWN, .traits = TRAIT_KERNEL, .weight = 2, .expect = expect_success },
+};
+
+FAMILY(nmi, "nmi", __HYPERVISOR_nmi_op, nmi_list, ERR(ENOSYS), generate_command, always);
+
+/* set_gdt(frames, entries): none at all, or of pages that can be no table. */
+
+static void generate_table(struct call *call)
+{
+	struct area *list = area_take(call, FIRST_RESERVED_GDT_PAGE * sizeof(uint64_t), false);
+	uint64_t frame = 1ull << 40 | draw(call, 1u << 20);
+
+	memcpy(list->at, &frame, sizeof(frame));
+	call->arguments[0] = area_address(call, list);
+	call->arguments[1] = chance(call, 70) ? draw(call, MOST_DESCRIPTORS + 2) :
+		draw_interesting(call, 31);
+	if (chance(call, 20))
+		call->arguments[1] = 0;
+}
+
+static void expect_table(struct call *call)
+{
+	uint64_t pages = (call->arguments[1] + 511) / 512;
+
+	if (call->arguments[1] > MOST_DESCRIPTORS)
+		expect_only(call, ERR(EINVAL));
+	else if (pages && !reachable(call, call->arguments[0], pages * sizeof(uint64_t)))
+		expect_only(call, ERR(EFAULT));
+	else
+		expect_only(call, pages ? ERR(EINVAL) : 0);
+}
+
+static const struct operation table_list[] = {
+	{ .name = "set_gdt", .danger = DANGER_OWN, .traits = TRAIT_KERNEL, .weight = 3,
+	  .generate = generate_table, .expect = expect_table },
+};
+
+FAMILY(table, "processor", __HYPERVISOR_set_gdt, table_list, 0, generate_nothing, always);
+
+/* update_descriptor(address, descriptor): in a page of ours, or in one that is nobody's. */
+
+static void generate_descriptor(struct call *call)
+{
+	const uint64_t *frames = call->run->door->arena_frames;
+	uint64_t frame = frames && !call->run->plan.dry_run ? frames[ASIDE_PAGE] : 0;
+
+	call->arguments[0] = frame << PAGE_BITS | draw(call, DOOR_PAGE / 8) * 8;
+	if (chance(call, 30))
+		call->arguments[0] |= 1ull << 50;
+	else if (chance(call, 20))
+		call->arguments[0] |= 1 + draw(call, 7);
+	call->arguments[1] = random_u64(&call->random) & ~PRESENT;
+}
+
+static void expect_descriptor(struct call *call)
+{
+	bool misplaced = call->arguments[0] & (1ull << 50 | 7);
+
+	expect_only(call, misplaced || !call->run->door->arena_frames ? ERR(EINVAL) : 0);
+}
+
+static void after_descriptor(struct call *call)
+{
+	const uint8_t *page = call->run->door->arena + ASIDE_PAGE * (size_t)DOOR_PAGE;
+	uint64_t now;
+
+	if (call->result)
+		return;
+	memcpy(&now, page + call->arguments[0] % DOOR_PAGE, sizeof(now));
+	if (now != call->arguments[1])
+		call_wrong(call, "the descriptor is %lx afterwards", now);
+}
+
+static const struct operation descriptor_list[] = {
+	{ .name = "update_descriptor", .danger = DANGER_OWN, .traits = TRAIT_KERNEL, .weight = 3,
+	  .generate = generate_descriptor, .expect = expect_descriptor,
+	  .after = after_descriptor },
+};
+
+FAMILY(descriptor, "processor", __HYPERVISOR_update_descriptor, descriptor_list, 0,
+       generate_nothing, always);

@@ -1,0 +1,128 @@
+/* A call that takes pages each time: a stand-in for Xen that leaks, lends, or is somebody else's. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "run.h"
+#include "xenabi.h"
+
+#define LEAKY __HYPERVISOR_mca
+
+static uint8_t arena[ARENA_BYTES] __attribute__((aligned(DOOR_PAGE)));
+static struct run run;
+static struct door door;
+static const struct operation operation = { .name = "any" };
+static uint64_t free_pages, moment, taken_by_call, taken_by_others;
+static unsigned int most_times, times;
+
+static long hypercall(struct door *unused, unsigned int number, const uint64_t a[5])
+{
+	struct xen_sysctl *s = (void *)(uintptr_t)a[0];
+
+	(void)unused;
+	free_pages -= taken_by_others;
+	if (number == __HYPERVISOR_sysctl) {
+		s->u.physinfo.free_pages = free_pages;
+		return 0;
+	}
+	if (number == LEAKY && times++ < most_times)
+		free_pages -= taken_by_call;
+	return -XEN_EINVAL;
+}
+
+/* What was only lent is given back as time goes by. */
+static bool lent;
+
+static uint64_t now(struct door *unused)
+{
+	(void)unused;
+	if (lent)
+		free_pages = 100000;
+	return moment += 100000000;
+}
+
+static int begin(void **state)
+{
+	(void)state;
+	memset(&run, 0, sizeof(run));
+	door = (struct door){ .name = "stand-in", .hypercall = hypercall, .now_ns = now,
+			      .arena = arena };
+	run.door = &door;
+	run.machine.control = true;
+	run.call = (struct call){ .run = &run, .operation = &operation, .hypercall = LEAKY,
+				  .number = 1, .result = -XEN_EINVAL };
+	free_pages = 100000;
+	taken_by_call = taken_by_others = 0;
+	times = 0;
+	most_times = UINT32_MAX;
+	lent = false;
+	return 0;
+}
+
+static bool is_wrong(void)
+{
+	check_memory_kept(&run, &run.call);
+	return run.call.wrong[0];
+}
+
+static void honest_call_is_well(void **state)
+{
+	(void)state;
+	assert_false(is_wrong());
+	assert_true(times > 0);
+}
+
+static void a_page_each_time_is_seen(void **state)
+{
+	(void)state;
+	taken_by_call = 1;
+	assert_true(is_wrong());
+}
+
+static void pages_taken_once_are_no_leak(void **state)
+{
+	(void)state;
+	taken_by_call = 5;
+	most_times = 8;
+	assert_false(is_wrong());
+}
+
+static void pages_lent_are_no_leak(void **state)
+{
+	(void)state;
+	taken_by_call = 3;
+	lent = true;
+	assert_false(is_wrong());
+}
+
+static void pages_that_others_take_are_no_leak(void **state)
+{
+	(void)state;
+	taken_by_others = 2;
+	assert_false(is_wrong());
+}
+
+static void what_succeeded_is_not_made_again(void **state)
+{
+	(void)state;
+	run.call.result = 0;
+	assert_false(is_wrong());
+	assert_int_equal(times, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(honest_call_is_well, begin),
+		cmocka_unit_test_setup(a_page_each_time_is_seen, begin),
+		cmocka_unit_test_setup(pages_taken_once_are_no_leak, begin),
+		cmocka_unit_test_setup(pages_lent_are_no_leak, begin),
+		cmocka_unit_test_setup(pages_that_others_take_are_no_leak, begin),
+		cmocka_unit_test_setup(what_succeeded_is_not_made_again, begin),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
