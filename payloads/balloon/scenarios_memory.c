@@ -81,6 +81,17 @@ static struct settled settle_calm(struct trial *trial)
 	return s;
 }
 
+/* What is free it can give, so a driver whose allocation stands still has tried nothing. */
+static struct verdict judge_giving_back(const struct trial *trial, const struct settled *settled,
+					const char *done)
+{
+	if (settled->error)
+		return verdict_error("%s", settled->why.text);
+	if (settled->view.current >= trial->before.current)
+		return verdict_fail("%s: it gave nothing back of what was free", done);
+	return verdict_pass("%s", done);
+}
+
 struct verdict scenario_fill(struct trial *trial)
 {
 	struct verdict verdict;
@@ -103,8 +114,7 @@ struct verdict scenario_fill(struct trial *trial)
 		settled = settle_calm(trial);
 		snprintf(done, sizeof(done), "%" PRIu64 " kB in use, target %" PRIu64
 			 " kB, allocation then %" PRIu64 " kB", kb, target, settled.view.current);
-		verdict = settled.error ? verdict_error("%s", settled.why.text) :
-					  verdict_pass("%s", done);
+		verdict = judge_giving_back(trial, &settled, done);
 	}
 	verdict = both(verdict, judge_doomed_load(load_end(&load), done));
 	return both(move_back(trial), verdict);

@@ -21,9 +21,9 @@ struct verdict scenario_read(struct trial *trial)
 	if (trial->door->view(trial->door, &view, &why))
 		return verdict_fail("%s", why.text);
 	if (trial->door->place == PLACE_WATCH)
-		return verdict_skip("this guest's kernel manages %" PRIu64 " kB; what was asked of it "
-				    "and what it has only the host knows: run balloon there with "
-				    "--qmp or --domain", view.guest_total);
+		return verdict_skip("this guest's kernel manages %" PRIu64 " kB; what was asked of "
+				    "it and what it has only the host knows: run balloon there "
+				    "with --qmp or --domain", view.guest_total);
 	if (!view.current || !view.target)
 		return verdict_fail("an allocation of %" PRIu64 " kB and a target of %" PRIu64
 				    " kB cannot be", view.current, view.target);

@@ -32,6 +32,12 @@ static void is_deaf(struct stage *stage)
 	stage->fake.deaf = true;
 }
 
+static void is_deaf_with_little_room(struct stage *stage)
+{
+	stage_with_little_room(stage);
+	stage->fake.deaf = true;
+}
+
 static void never_grows(struct stage *stage)
 {
 	stage->fake.never_grows = true;
@@ -101,6 +107,7 @@ static const struct {
 	{ "cycles", loses_a_page, "after 5 cycles" },
 	{ "pressure", takes_a_page_in_use, "taken away under it" },
 	{ "fill", takes_a_page_in_use, "taken away under it" },
+	{ "fill", is_deaf_with_little_room, "gave nothing back" },
 	{ "limit", goes_above_its_ceiling, "with a hard limit of" },
 	{ "limit", takes_no_ceiling, "left the hard limit" },
 	{ "neighbour", starves_the_neighbour, "" },
