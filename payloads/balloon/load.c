@@ -187,8 +187,7 @@ const char *load_end_words(enum load_end end)
 	static const char *const words[] = {
 		[LOAD_GOOD] = "every page held its pattern",
 		[LOAD_CORRUPT] = "a page lost its pattern: memory in use was taken away",
-		[LOAD_KILLED] = "the kernel's OOM killer took the load, so nobody "
-				"looked at its pattern",
+		[LOAD_KILLED] = "the kernel's OOM killer took the load, its pattern unseen",
 		[LOAD_CRASHED] = "the load crashed: a page was taken away under it",
 		[LOAD_FAILED] = "the load did not answer",
 	};
