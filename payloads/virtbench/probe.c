@@ -1,8 +1,10 @@
 #include "probe.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <sched.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -54,4 +56,18 @@ bool use_processor(int nth)
 		return sched_setaffinity(0, sizeof(one), &one) == 0;
 	}
 	return false;
+}
+
+uint64_t available_memory(void)
+{
+	FILE *file = fopen("/proc/meminfo", "r");
+	uint64_t kilobytes = UINT64_MAX >> 10;
+	char line[128];
+
+	while (file && fgets(line, sizeof(line), file) &&
+	       sscanf(line, "MemAvailable: %" SCNu64, &kilobytes) != 1)
+		;
+	if (file)
+		fclose(file);
+	return kilobytes << 10;
 }

@@ -328,6 +328,21 @@ def test_absent_disk_is_said(toy):
     assert "DISABLED read-latency: /nonexistent cannot be read" in said.stdout
 
 
+def test_no_benchmark_takes_memory_that_is_not_there(program, tmp_path):
+    """Else the kernel kills it, and the verdict is a failure of nobody."""
+    (tmp_path / "meminfo").write_text("MemTotal: 120000 kB\nMemAvailable:    60000 kB\n")
+    script = (
+        f"mount --bind {tmp_path}/meminfo /proc/meminfo && {program} --rough local memburn-linear"
+    )
+    if subprocess.run(["unshare", "-rm", "true"], check=False, capture_output=True).returncode:
+        pytest.skip("this machine lets nobody make a mount namespace (unshare -rm)")
+    said = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", script], capture_output=True, text=True, timeout=LIMIT
+    )
+    assert said.returncode == 77, said
+    assert "DISABLED memburn-linear: needs 72 MB of free memory, there are 58" in said.stdout
+
+
 def test_dead_machine_fails_clearly_and_keeps_what_was_measured(toy, tmp_path):
     toy.script("start_machine", START_MACHINE + 'echo $! > "$HERE/pid"\n')
     csv = tmp_path / "kept.csv"

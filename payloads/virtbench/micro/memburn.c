@@ -1,12 +1,28 @@
 /* A byte of every page of 64 MB, in order and in no order. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "benchmark.h"
+#include "probe.h"
 #include "random.h"
 
 #define SIZE (64 << 20)
+#define SPARE (8 << 20)	/* for its page tables, and for everybody else */
+
+static const char *too_little_memory(const struct machine *machine)
+{
+	static char reason[64];
+	uint64_t there = available_memory();
+
+	(void)machine;
+	if (there >= SIZE + SPARE)
+		return NULL;
+	snprintf(reason, sizeof(reason), "needs %d MB of free memory, there are %d",
+		 (SIZE + SPARE) >> 20, (int)(there >> 20));
+	return reason;
+}
 
 static char *memory(struct session *s)
 {
@@ -63,11 +79,13 @@ static void in_no_order(struct session *s, uint32_t runs)
 }
 
 static const struct benchmark memburn_linear = {
-	"memburn-linear", "Time to walk linear 64 MB", ON_ONE, NULL, linear,
+	"memburn-linear", "Time to walk linear 64 MB", ON_ONE,
+	too_little_memory, linear,
 };
 REGISTER_BENCHMARK(memburn_linear);
 
 static const struct benchmark memburn_random = {
-	"memburn-random", "Time to walk random 64 MB", ON_ONE, NULL, in_no_order,
+	"memburn-random", "Time to walk random 64 MB", ON_ONE,
+	too_little_memory, in_no_order,
 };
 REGISTER_BENCHMARK(memburn_random);
