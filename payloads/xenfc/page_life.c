@@ -7,6 +7,7 @@
 #define WRITABLE_ENTRY 0x67ull
 #define LEVELS 4u
 #define SOME_PAGE 26u
+#define NEW_NUMBER (1ull << 20)	/* what a page is to us that we do not count */
 
 /* The life of a page that is ours and nowhere mapped. */
 struct life {
@@ -110,6 +111,34 @@ static void copy_and_clear(const struct life *life)
 	window_close(run, WINDOW_SECOND);
 }
 
+/* For another one, which is ours from then on; the first is not. */
+static void exchange(struct life *life)
+{
+	struct run *run = life->call->run;
+	struct xen_memory_exchange *e = (void *)(run->door->arena + ARENA_ASIDE);
+	uint64_t *frames = (void *)(e + 1), old = life->frame;
+	const uint64_t lists[] = { (uintptr_t)&frames[0], (uintptr_t)&frames[1] };
+
+	memset(e, 0, sizeof(*e));
+	frames[0] = old;
+	frames[1] = NEW_NUMBER;
+	e->in.domid = e->out.domid = DOMID_SELF;
+	e->in.nr_extents = e->out.nr_extents = 1;
+	memcpy(&e->in.extent_start, &lists[0], sizeof(lists[0]));
+	memcpy(&e->out.extent_start, &lists[1], sizeof(lists[1]));
+	must(life, "exchanging", aside(run, __HYPERVISOR_memory_op, XENMEM_exchange, (uintptr_t)e, 0),
+	     0);
+	if (life->call->wrong[0])
+		return;
+	if (e->nr_exchanged != 1 || frames[1] == NEW_NUMBER)
+		call_wrong(life->call, "an exchange told %lu pages, the new one is %lx",
+			   (uint64_t)e->nr_exchanged, frames[1]);
+	life->frame = frames[1];
+	if (life->frame != old)
+		must(life, "clearing what was given away for",
+		     mmuext(life, MMUEXT_CLEAR_PAGE, old, 0), ERR(EINVAL));
+}
+
 static void generate_life(struct call *call)
 {
 	struct xen_memory_reservation *r = (void *)call->structure->at;
@@ -138,6 +167,7 @@ static void after_life(struct call *call)
 		return;
 	memcpy(&life.frame, call->areas[1].at, sizeof(life.frame));
 	copy_and_clear(&life);
+	exchange(&life);
 	for (unsigned int level = 0; level < LEVELS; level++) {
 		be_table(&life, level);
 		must(&life, "clearing", mmuext(&life, MMUEXT_CLEAR_PAGE, life.frame, 0), 0);
