@@ -62,9 +62,13 @@ void emit_end(void)
 	puts("\treturn 0;\n}");
 }
 
-/* Where in the arena a value points to; one before its start: nowhere in it. */
+/* Where in the arena a value points to; behind its end stands for all that is not mapped. */
 static bool offset_of(const struct call *call, uint64_t value, uint64_t *offset)
 {
+	if (value == call->run->door->unmapped) {
+		*offset = ARENA_BYTES;
+		return true;
+	}
 	*offset = value - (uint64_t)(uintptr_t)call->run->door->arena;
 	return *offset <= ARENA_BYTES;
 }
