@@ -98,7 +98,7 @@ check 'rushit vsock_rr, the host' $? 0
 wait $serving
 check 'oneway serve' $? 0
 tries=0
-until grep -q RUSHIT /tmp/inner2.log; do
+until grep -q "RUSHIT [0-9]" /tmp/inner2.log; do
 	tries=$((tries + 1))
 	[ $tries -lt 600 ] || { echo "inner: the guest's rushit does not end"; break; }
 	busybox usleep 100000
