@@ -17,6 +17,7 @@ SOURCE = Path(__file__).resolve().parents[2]
 CONTROLS = Path(__file__).resolve().parent / "controls"
 CACHE = Path(os.environ.get("XENLAB_CACHE", "/var/cache/xentest"))
 TAIL = 4000
+LIMIT = 900.0  # the image and the hypervisor may have to be made first
 
 
 def needs_time(minutes: int) -> None:
@@ -184,6 +185,16 @@ def latest(results: Path) -> Optional[Path]:
         return results / os.readlink(results / "latest")
     except OSError:
         return None
+
+
+def execute(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    """`xenlab exec`; all that was said is shown when the test fails."""
+    said = subprocess.run(
+        [SOURCE / "xenlab", "exec", *map(str, words)],
+        capture_output=True, text=True, timeout=LIMIT, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    print(said.stdout, said.stderr, sep="\n")
+    return said
 
 
 def hypervisor(patches: Sequence[str] = ()) -> Path:

@@ -9,7 +9,6 @@ import nights
 
 HERE = Path(__file__).parent
 GUESTS = [HERE / "ramdisk.sh", HERE / "guest-console.sh", *HERE.glob("in-*-guest.sh")]
-LIMIT = 600  # an image may have to be made first
 WORDS = ("passed", "FAILED", "skipped", "ERROR")
 
 
@@ -25,11 +24,8 @@ def execute(
 ) -> subprocess.CompletedProcess[str]:
     """A shell command in the control domain, or without Xen, beside files and guests' scripts."""
     handed = [word for file in (*files, *GUESTS) for word in ("--file", str(file))]
-    return subprocess.run(
-        [str(nights.SOURCE / "xenlab"), "exec", "--on", on, "--timeout", "300", *options, *handed,
-         "--", "sh", "-c", command],
-        capture_output=True, text=True, timeout=LIMIT, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    words = ["--on", on, "--timeout", "300", *options, *handed, "--", "sh", "-c", command]
+    return nights.execute(*words)
 
 
 def bundle(archive: Path, *files: str) -> Path:

@@ -9,7 +9,6 @@ import nights
 import pytest
 
 pytestmark = pytest.mark.lab
-LIMIT = 900  # an image may have to be made first
 SOURCE = nights.SOURCE / "payloads/oneway"
 COMPARE = "./oneway compare -n 3000 --rounds 3 --json"
 
@@ -17,10 +16,7 @@ COMPARE = "./oneway compare -n 3000 --rounds 3 --json"
 def execute(on: str, script: str) -> subprocess.CompletedProcess[str]:
     subprocess.run(["make", "-s", "-C", str(SOURCE)], check=True)
     words = ["--on", on, "--timeout", "100", "--file", str(SOURCE / "build/oneway")]
-    return subprocess.run(
-        [str(nights.SOURCE / "xenlab"), "exec", *words, "--", "sh", "-c", script],
-        capture_output=True, text=True, timeout=LIMIT, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    return nights.execute(*words, "--", "sh", "-c", script)
 
 
 def figures(said: subprocess.CompletedProcess[str]) -> dict[str, float]:

@@ -11,7 +11,6 @@ import nights
 import pytest
 
 pytestmark = pytest.mark.lab
-LIMIT = 900
 VIRTBENCH = nights.SOURCE / "payloads/virtbench"
 KVM = "KERNEL=/boot/vmlinuz"
 # Each skip with a part of its reason; all else must be measured.
@@ -67,12 +66,9 @@ def run_in_lab(packed: Path, host: str, settings: str, words: str, then: str = "
         "if command -v xl > /dev/null; then left=$((left + $(xl list | grep -c virtbench))); fi; "
         '[ "$left" = 0 ] || { echo "$left machines are left" >&2; exit 50; }; exit $status'
     )
-    said = subprocess.run(
-        [str(nights.SOURCE / "xenlab"), "exec", "--on", host, "--timeout", "700",
-         "--file", str(packed), "--", "sh", "-c", script],
-        capture_output=True, text=True, timeout=LIMIT, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
-    assert said.returncode == 0, said.stdout + said.stderr
+    words = ("--on", host, "--timeout", "700", "--file", packed, "--", "sh", "-c", script)
+    said = nights.execute(*words)
+    assert said.returncode == 0, said
     lines = [json.loads(line) for line in said.stdout.splitlines() if line.startswith("{")]
     return [line for line in lines if line["type"] == "result"]
 

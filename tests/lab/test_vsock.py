@@ -11,7 +11,6 @@ import nights
 import pytest
 
 pytestmark = pytest.mark.lab
-LIMIT = 900  # an image may have to be made first
 PAYLOADS = nights.SOURCE / "payloads"
 INNER = Path(__file__).parent / "vsock-inner.sh"
 STRANGER = nights.SOURCE / "tests/payloads/vsock_stranger.py"
@@ -53,10 +52,7 @@ def execute(script: str, *words: str | Path) -> subprocess.CompletedProcess[str]
     for payload in ("vsock", "oneway", "rushit"):
         subprocess.run(["make", "-s", "-C", str(PAYLOADS / payload)], check=True)
     files = [word for path in (*PROGRAMS, INNER, STRANGER) for word in ("--file", str(path))]
-    return subprocess.run(
-        [str(nights.SOURCE / "xenlab"), "exec", *map(str, words), *files, "--", "sh", "-c", script],
-        capture_output=True, text=True, timeout=LIMIT, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    return nights.execute(*words, *files, "--", "sh", "-c", script)
 
 
 def lies() -> list[str]:

@@ -15,7 +15,6 @@ from xentest.verdict import figures
 
 pytestmark = pytest.mark.lab
 PAYLOAD = nights.SOURCE / "payloads/xenfc"
-LIMIT = 600  # the image and the hypervisor may have to be made first
 SCRIPT = """
 rm -f /etc/xentest/fuzzing-allowed
 run() { ./xenfc --i-own-this-machine "$@"; echo "status $?"; }
@@ -37,11 +36,8 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     subprocess.run(["make", "-s", "-C", str(PAYLOAD)], check=True, capture_output=True)
     script = Path(tmp_path_factory.mktemp("xenfc")) / "script.sh"
     script.write_text(SCRIPT)
-    said = subprocess.run(
-        [str(nights.SOURCE / "xenlab"), "exec", "--timeout", "180",
-         "--file", str(PAYLOAD / "build/xenfc"), "--file", str(script), "--", "sh", "script.sh"],
-        capture_output=True, text=True, timeout=LIMIT, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    files = ("--file", PAYLOAD / "build/xenfc", "--file", script)
+    said = nights.execute("--timeout", "180", *files, "--", "sh", "script.sh")
     assert said.returncode == 0, said
     return said.stdout.split("status ")
 
