@@ -38,6 +38,7 @@ class Machine:
     memory_mib: int = 2560
     cpus: int = 2
     accelerator: str = "tcg"
+    nests: bool = False  # it runs machines of its own, by SVM
     snapshot: str = ""  # continue from it instead of booting
 
 
@@ -208,7 +209,10 @@ def command_line(machine: Machine) -> list[str]:
 
 
 def _accelerator(machine: Machine) -> str:
-    return "tcg,thread=multi" if machine.accelerator == "tcg" else machine.accelerator
+    if machine.accelerator != "tcg":
+        return machine.accelerator
+    # Two threads that emulate SVM at once end in processors that never come back to their kernel.
+    return "tcg,thread=single" if machine.nests else "tcg,thread=multi"
 
 
 def _connect(path: Path, process: "subprocess.Popen[bytes]") -> socket.socket:

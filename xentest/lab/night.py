@@ -202,7 +202,7 @@ def run(order: Order, progress: Progress) -> int:
         made = machine.Machine(
             folder=folder, disk=folder / "disk.qcow2", base=made_image.disk, install=handed.install,
             console=handed.console, medium=made_image.medium, memory_mib=order.memory_mib,
-            accelerator=chosen,
+            accelerator=chosen, nests=order.control.preferences.hypervisor != "xen",
             shares=(("in", handed.folder, True), ("results", order.results, False)),
         )  # fmt: skip
         machine.make_overlay(made.disk, made.base)

@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "benchmark.h"
-#include "environment.h"
 #include "probe.h"
 
 #define PAGE 4096
@@ -116,9 +115,6 @@ static const char *no_kvm(const struct machine *machine)
 	(void)machine;
 	if (access("/dev/kvm", R_OK | W_OK) < 0)
 		return "no /dev/kvm: only where KVM can start machines";
-	/* QEMU's emulated host of two processors was seen to hang; with one of them offline, never. */
-	if (environment_hypervisor() && sysconf(_SC_NPROCESSORS_ONLN) > 1)
-		return "in a virtual machine only with one processor online: an emulated host hung";
 	return survives(halt_once) ? NULL : "/dev/kvm is there, but a machine of it does not run";
 }
 
