@@ -137,12 +137,6 @@ static void expect_set_pool(struct call *call)
 	}
 }
 
-static void generate_vnuma(struct call *call)
-{
-	draw_fields(call);
-	domctl_of(call)->u.vnuma.pad |= 1;
-}
-
 static void generate_mapping(struct call *call)
 {
 	draw_fields(call);
@@ -300,13 +294,6 @@ static const struct field set_pool_fields[] = {
 	FIELDS_END,
 };
 
-static const struct field vnuma_fields[] = {
-	DOMCTL_FIELD(vnuma.nr_vnodes, FLOW_IN),
-	DOMCTL_FIELD(vnuma.nr_vcpus, FLOW_IN),
-	DOMCTL_FIELD(vnuma.pad, FLOW_IN),
-	FIELDS_END,
-};
-
 static const struct field mapping_fields[] = {
 	DOMCTL_FIELD(memory_mapping.first_gfn, FLOW_IN),
 	DOMCTL_FIELD(memory_mapping.first_mfn, FLOW_IN),
@@ -361,7 +348,6 @@ const struct operation domctl_state[] = {
 	STATE(get_paging_mempool_size, TRAIT_READS, get_pool_fields, NULL, expect_get_pool, NULL),
 	STATE(set_paging_mempool_size, 0, set_pool_fields, generate_set_pool, expect_set_pool,
 	      NULL),
-	STATE(setvnumainfo, 0, vnuma_fields, generate_vnuma, expect_invalid, NULL),
 	STATE(memory_mapping, 0, mapping_fields, generate_mapping, expect_invalid, NULL),
 	STATE(hypercall_init, 0, page_fields, generate_no_frame, expect_invalid, NULL),
 	STATE(gdbsx_pausevcpu, 0, vcpu_fields, generate_vcpu, expect_pause_vcpu, after_pause_vcpu),

@@ -25,6 +25,8 @@ static void generate_reservation(struct call *call)
 
 		memcpy(list->at + i * sizeof(frame), &frame, sizeof(frame));
 	}
+	if (chance(call, 10))
+		r->mem_flags = XENMEMF_vnode | XENMEMF_node((unsigned int)draw(call, 6));
 	if (chance(call, 3))
 		call->arguments[0] |= draw_interesting(call, 20) << EXTENT_SHIFT;
 }
@@ -34,14 +36,24 @@ static uint64_t done_before(const struct call *call)
 	return call->arguments[0] >> EXTENT_SHIFT;
 }
 
+/* Those that have no virtual nodes may be given memory on any. */
+static bool virtual_node_sane(const struct xen_memory_reservation *r,
+			      const struct domain_model *domain)
+{
+	return !(r->mem_flags & XENMEMF_vnode) || !domain->vnodes ||
+	       XENMEMF_get_node(r->mem_flags) < domain->vnodes;
+}
+
 /*
  * The result is the number of extents done; all that is wrong with the arguments gives
  * the number that were done before.
  */
 static bool reservation_sane(const struct call *call, const struct xen_memory_reservation *r)
 {
-	return done_before(call) < r->nr_extents && !r->extent_order &&
-	       model_domain(&call->run->model, r->domid);
+	const struct domain_model *domain = model_domain(&call->run->model, r->domid);
+
+	return done_before(call) < r->nr_extents && !r->extent_order && domain &&
+	       virtual_node_sane(r, domain);
 }
 
 static uint64_t room_for(const struct domain_model *domain)
@@ -278,25 +290,6 @@ static void expect_remove(struct call *call)
 	}
 }
 
-static void generate_vnuma(struct call *call)
-{
-	struct xen_vnuma_topology_info *t = (void *)structure(call);
-
-	draw_fields(call);
-	t->domid = draw_who(call, true);
-	t->pad = chance(call, 10);
-}
-
-static void expect_vnuma(struct call *call)
-{
-	const struct xen_vnuma_topology_info *t = (void *)structure(call);
-
-	if (t->pad)
-		expect_only(call, ERR(EINVAL));
-	else if (who_allows(call, t->domid, LOOKUP_ANY, RIGHT_TARGET))
-		expect_only(call, ERR(EOPNOTSUPP));
-}
-
 static const struct field reservation_fields[] = {
 	FIELD(struct xen_memory_reservation, extent_start, FLOW_IN),
 	FIELD(struct xen_memory_reservation, nr_extents, FLOW_IN),
@@ -314,15 +307,6 @@ static const struct field domain_fields[] = {
 static const struct field remove_fields[] = {
 	FIELD(struct xen_remove_from_physmap, domid, FLOW_IN),
 	FIELD(struct xen_remove_from_physmap, gpfn, FLOW_IN),
-	FIELDS_END,
-};
-
-static const struct field vnuma_fields[] = {
-	FIELD(struct xen_vnuma_topology_info, domid, FLOW_IN),
-	FIELD(struct xen_vnuma_topology_info, pad, FLOW_IN),
-	FIELD(struct xen_vnuma_topology_info, nr_vnodes, FLOW_IN),
-	FIELD(struct xen_vnuma_topology_info, nr_vcpus, FLOW_IN),
-	FIELD(struct xen_vnuma_topology_info, nr_vmemranges, FLOW_IN),
 	FIELDS_END,
 };
 
@@ -348,8 +332,6 @@ static const struct operation operations[] = {
 	       expect_told, NULL),
 	MEMORY(remove_from_physmap, DANGER_OWN, xen_remove_from_physmap, remove_fields,
 	       generate_physmap, expect_remove, NULL),
-	MEMORY(get_vnumainfo, DANGER_SAFE, xen_vnuma_topology_info, vnuma_fields, generate_vnuma,
-	       expect_vnuma, NULL),
 	{ .name = "maximum_ram_page", .command = XENMEM_maximum_ram_page, .danger = DANGER_SAFE,
 	  .weight = 3, .expect = expect_frames },
 };
@@ -359,6 +341,7 @@ static const struct part parts[] = {
 	{ memory_maps, &memory_maps_count },
 	{ memory_places, &memory_places_count },
 	{ memory_own, &memory_own_count },
+	{ memory_vnuma, &memory_vnuma_count },
 };
 
 /* Only six bits are the command: every other number is one of these with a start. */

@@ -4,8 +4,9 @@
 
 #include "run.h"
 
-extern const struct operation memory_maps[], memory_places[], memory_own[];
-extern const size_t memory_maps_count, memory_places_count, memory_own_count;
+extern const struct operation memory_maps[], memory_places[], memory_own[], memory_vnuma[];
+extern const size_t memory_maps_count, memory_places_count, memory_own_count,
+	memory_vnuma_count;
 
 /* The domain may have lost pages by the call, and cannot have got any. */
 void memory_follow_fewer(struct call *call);

@@ -65,6 +65,7 @@ struct domain_model {
 	uint32_t max_evtchn_port;
 	struct port_model ports[MODEL_PORTS];
 	bool has_pirqs;		/* some were mapped */
+	uint32_t vnodes, vranges;	/* as set last; no nodes: never */
 	bool targeted;		/* has a target domain */
 	bool shut;
 	uint32_t shut_code;
