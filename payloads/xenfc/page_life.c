@@ -1,5 +1,6 @@
 /* A page beside the kernel's own that is copied to, cleared, and a page table of each level. */
 #include "memory.h"
+#include "page_transfer.h"
 #include "window.h"
 
 #define PAGE_BITS 12
@@ -157,11 +158,23 @@ static void expect_life(struct call *call)
 	expect_range(call, 0, 1);
 }
 
+static void give_back(const struct life *life)
+{
+	struct run *run = life->call->run;
+	struct xen_memory_reservation *r = (void *)(run->door->arena + ARENA_ASIDE);
+
+	memset(r, 0, sizeof(*r));
+	r->domid = DOMID_SELF;
+	r->nr_extents = 1;
+	memcpy(r + 1, &life->frame, sizeof(life->frame));
+	set_xen_guest_handle(r->extent_start, (void *)(r + 1));
+	must(life, "giving back", aside(run, __HYPERVISOR_memory_op, XENMEM_decrease_reservation,
+					(uintptr_t)r, 0), 1);
+}
+
 static void after_life(struct call *call)
 {
-	struct xen_memory_reservation *r = (void *)(call->run->door->arena + ARENA_ASIDE);
 	struct life life = { .call = call };
-	long result;
 
 	if (call->result != 1)
 		return;
@@ -172,14 +185,8 @@ static void after_life(struct call *call)
 		be_table(&life, level);
 		must(&life, "clearing", mmuext(&life, MMUEXT_CLEAR_PAGE, life.frame, 0), 0);
 	}
-	memset(r, 0, sizeof(*r));
-	r->domid = DOMID_SELF;
-	r->nr_extents = 1;
-	memcpy(r + 1, &life.frame, sizeof(life.frame));
-	set_xen_guest_handle(r->extent_start, (void *)(r + 1));
-	result = aside(call->run, __HYPERVISOR_memory_op, XENMEM_decrease_reservation,
-		       (uintptr_t)r, 0);
-	must(&life, "giving back", result, 1);
+	if (page_transfer(call, life.frame))
+		give_back(&life);
 }
 
 static const struct field life_fields[] = {
