@@ -72,6 +72,19 @@ static void grant_part(struct call *call, struct end *end, uint64_t frame)
 	entry->sub_page.frame = frame;
 }
 
+/* Of version 2 only: another grant of ourselves, or of nobody; neither can be passed on. */
+static void grant_grant(struct call *call, struct end *end)
+{
+	grant_entry_v2_t *entry = (grant_entry_v2_t *)window_page(WINDOW_TABLE) + end->ref;
+	uint16_t self = call->run->machine.domid;
+
+	*entry = (grant_entry_v2_t){ .transitive = {
+		.hdr = { GTF_transitive, self }, .gref = FIRST_REF,
+		.trans_domid = chance(call, 50) ? self : DOMID_NOBODY_FIRST,
+	} };
+	end->what = GNTST_general_error;
+}
+
 /* An entry of our table that may be wrong in one place. */
 struct end own_grant(struct call *call, uint32_t version, uint32_t ref, unsigned int number,
 			bool writing)
@@ -98,8 +111,10 @@ struct end own_grant(struct call *call, uint32_t version, uint32_t ref, unsigned
 	} else if (version == 1) {
 		end.ref = REFS_1 + (chance(call, 50) ? 0 : (uint32_t)draw_interesting(call, 31));
 		end.what = GNTST_bad_gntref;
-	} else {
+	} else if (chance(call, 50)) {
 		grant_part(call, &end, frame);
+	} else {
+		grant_grant(call, &end);
 	}
 	return end;
 }
