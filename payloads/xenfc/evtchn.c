@@ -1,4 +1,5 @@
 /* event_channel_op: ports of domains of ours, and what the caller's own refuse. */
+#include "interrupt.h"
 #include "port.h"
 #include "run.h"
 #include "who.h"
@@ -395,7 +396,10 @@ static const struct operation operations[] = {
 	       expect_control, NULL),
 };
 static const size_t operation_count = COUNT(operations);
-static const struct part parts[] = { { operations, &operation_count } };
+static const struct part parts[] = {
+	{ operations, &operation_count },
+	{ evtchn_interrupt, &evtchn_interrupt_count },
+};
 
 static bool exists(uint32_t command)
 {

@@ -3,6 +3,7 @@
  * them would take something away.
  */
 #include "physdev.h"
+#include "interrupt.h"
 #include "who.h"
 
 #define IRQ_BEYOND (1u << 16)
@@ -382,6 +383,7 @@ static const size_t operation_count = COUNT(operations);
 static const struct part parts[] = {
 	{ operations, &operation_count },
 	{ physdev_pci, &physdev_pci_count },
+	{ physdev_interrupt, &physdev_interrupt_count },
 };
 
 static bool exists(uint32_t command)
