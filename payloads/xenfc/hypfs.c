@@ -6,7 +6,9 @@
 
 static const char *const paths[] = {
 	"/", "/buildinfo", "/buildinfo/config", "/buildinfo/version", "/buildinfo/version/major",
-	"/params", "/params/dom0", "/cpupool", "/nothing", "buildinfo", "/buildinfo/", "//",
+	"/params", "/params/dom0", "/params/conswitch", "/cpupool", "/cpupool/0",
+	"/cpupool/0/sched-gran", "/cpupool/4294967295", "/cpupool/none", "/nothing",
+	"buildinfo", "/buildinfo/", "//",
 };
 
 static void hypfs_generate(struct call *call)
@@ -58,11 +60,15 @@ static bool hypfs_expect(struct call *call)
 	return name_sane(call);
 }
 
+static bool is_nowhere(const char *path)
+{
+	return path[0] != '/' || text_equal(path, "/nothing") ||
+	       text_equal(path, "/cpupool/none") || text_equal(path, "/cpupool/4294967295");
+}
+
 static void expect_read(struct call *call)
 {
-	const char *path = (const char *)call->areas[0].at;
-
-	if (path[0] != '/' || text_equal(path, "/nothing")) {
+	if (is_nowhere((const char *)call->areas[0].at)) {
 		expect_only(call, ERR(ENOENT));
 		expect_also(call, ERR(EINVAL));
 		return;
@@ -97,17 +103,31 @@ static void expect_version(struct call *call)
 			expect_only(call, ERR(EINVAL));
 }
 
-/* Parameters get the value that they have; all else is for reading only. */
+/*
+ * Parameters get the value that they have, or one that is refused; all else is for reading only.
+ * The answer is to the whole value.
+ */
 static const struct writable {
 	const char *path, *value;
 	bool there;	/* in every build of Xen */
+	long answer;
 } writables[] = {
-	{ "/params/gnttab_max_frames", "64", false },
-	{ "/params/gnttab_max_frames", "many", false },
-	{ "/params/guest_loglvl", "none", false },
-	{ "/params/no_such", "1", false },
-	{ "/buildinfo/version/major", "4", true },
-	{ "/", "", true },
+	{ "/params/gnttab_max_frames", "64", false, 0 },
+	{ "/params/gnttab_max_frames", "many", false, ERR(EINVAL) },
+	{ "/params/guest_loglvl", "none", false, 0 },
+	{ "/params/conswitch", "a", false, 0 },
+	{ "/params/conswitch", "abcd", false, ERR(ENOSPC) },
+	{ "/params/pcid", "?", false, ERR(EINVAL) },
+	{ "/params/pcid", "so", false, ERR(EINVAL) },
+	{ "/params/pcid", "one", false, ERR(EINVAL) },
+	{ "/params/pcid", "both", false, ERR(EINVAL) },
+	{ "/params/pcid", "xpti?", false, ERR(EINVAL) },
+	{ "/params/pcid", "no-pti", false, ERR(EINVAL) },
+	{ "/params/pcid", "xpti=so", false, ERR(EINVAL) },
+	{ "/params/pcid", "no-ptix", false, ERR(EINVAL) },
+	{ "/params/no_such", "1", false, ERR(ENOENT) },
+	{ "/buildinfo/version/major", "4", true, ERR(EACCES) },
+	{ "/", "", true, ERR(EACCES) },
 };
 
 static void generate_write(struct call *call)
@@ -131,6 +151,13 @@ static void expect_write(struct call *call)
 	expect_only(call, ERR(EACCES));
 	if (w->there)
 		return;
+	if (call->arguments[3] == area_sure(&call->areas[1]) &&
+	    call->arguments[4] == strlen(w->value) + 1) {
+		expect_only(call, w->answer);
+		/* How Xen was built says which there are. */
+		expect_also(call, ERR(ENOENT));
+		return;
+	}
 	expect_also(call, 0);
 	expect_also(call, ERR(ENOENT));
 	expect_also(call, ERR(EINVAL));
