@@ -160,6 +160,7 @@ static const struct part domctl_parts[] = {
 	{ domctl_vcpu, &domctl_vcpu_count },
 	{ domctl_state, &domctl_state_count },
 	{ domctl_vnuma, &domctl_vnuma_count },
+	{ domctl_registers, &domctl_registers_count },
 	{ domctl_devices, &domctl_devices_count },
 	{ domctl_hvm, &domctl_hvm_count },
 };

@@ -1,0 +1,177 @@
+/* domctl: registers of processors that are asked for and set in one piece. */
+#include "domctl.h"
+
+#define HEADER 16u	/* the two masks that extended state begins with */
+#define SMALLEST (HEADER + 576u)	/* with any state behind it */
+#define TOO_LARGE (1u << 20)
+#define ROOM 1024u
+#define NO_FEATURE (1ull << 61)
+#define FEW_REGISTERS 3u	/* every processor has so many that can be set */
+#define MANY_REGISTERS 16u
+#define NO_REGISTER 0x4000f000u
+
+static bool vcpu_exists(const struct call *call, uint32_t vcpu)
+{
+	return call->domain->has_vcpus && vcpu < call->domain->max_vcpus;
+}
+
+static struct xen_domctl_vcpuextstate *extended(const struct call *call)
+{
+	return &domctl_of(call)->u.vcpuextstate;
+}
+
+static void generate_get(struct call *call)
+{
+	struct xen_domctl_vcpuextstate *e = extended(call);
+
+	memset(e, 0, sizeof(*e));
+	e->vcpu = draw_mostly(call, 85, 5);
+	if (chance(call, 30))
+		return;
+	e->size = draw(call, ROOM + 1);
+	e->xfeature_mask = chance(call, 50) ? 0 : NO_FEATURE | draw_interesting(call, 61);
+	buffer_take(call, &e->buffer, ROOM, true, false);
+}
+
+/* What is set is the machine's: the mask of one without any is 0, and has a header only. */
+static void expect_get(struct call *call)
+{
+	const struct xen_domctl_vcpuextstate *e = extended(call);
+	uint64_t buffer = handle_value(&e->buffer);
+
+	if (!vcpu_exists(call, e->vcpu)) {
+		expect_only(call, ERR(ESRCH));
+		return;
+	}
+	if ((!e->size && !e->xfeature_mask) || !buffer) {
+		expect_only(call, 0);
+		return;
+	}
+	expect_only(call, ERR(EINVAL));
+	if (!e->xfeature_mask && e->size >= HEADER)
+		expect_also(call, reachable(call, buffer, HEADER) ? 0 : ERR(EFAULT));
+}
+
+static void after_get(struct call *call)
+{
+	const struct xen_domctl_vcpuextstate *e = extended(call);
+
+	if (!call->result && (e->size < HEADER || e->size >= TOO_LARGE))
+		call_wrong(call, "a processor's extended state has %lu bytes", (uint64_t)e->size);
+}
+
+static void generate_set(struct call *call)
+{
+	struct xen_domctl_vcpuextstate *e = extended(call);
+	struct area *area;
+
+	memset(e, 0, sizeof(*e));
+	e->vcpu = draw_mostly(call, 85, 5);
+	e->size = HEADER;
+	if (chance(call, 20))
+		e->size = chance(call, 30) ? TOO_LARGE + draw_interesting(call, 62) :
+			draw(call, SMALLEST);
+	area = buffer_take(call, &e->buffer, HEADER, false, false);
+	if (chance(call, 60))
+		memset(area->at, 0, HEADER);
+}
+
+static bool is_zero(const uint8_t *at, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		if (at[i])
+			return false;
+	return true;
+}
+
+/* Nothing at all can be set; of anything else the header alone is too little. */
+static void expect_set(struct call *call)
+{
+	const struct xen_domctl_vcpuextstate *e = extended(call);
+	bool reached = handle_value(&e->buffer) == area_sure(&call->areas[1]);
+
+	if (!vcpu_exists(call, e->vcpu)) {
+		expect_only(call, ERR(ESRCH));
+	} else if (e->size == HEADER) {
+		expect_only(call, !reached ? ERR(EFAULT) :
+			    is_zero(call->areas[1].at, HEADER) ? 0 : ERR(EINVAL));
+	} else {
+		expect_only(call, ERR(EINVAL));
+		/* A machine with little state does not even look at so much. */
+		if (!reachable(call, handle_value(&e->buffer), e->size) && e->size > HEADER &&
+		    e->size < TOO_LARGE)
+			expect_also(call, ERR(EFAULT));
+	}
+}
+
+static struct xen_domctl_vcpu_msrs *registers(const struct call *call)
+{
+	return &domctl_of(call)->u.vcpu_msrs;
+}
+
+static void generate_set_msrs(struct call *call)
+{
+	struct xen_domctl_vcpu_msrs *m = registers(call);
+	struct area *area;
+	xen_domctl_vcpu_msr_t first;
+
+	memset(m, 0, sizeof(*m));
+	m->vcpu = draw_mostly(call, 85, 5);
+	m->msr_count = chance(call, 85) ? (uint32_t)draw(call, FEW_REGISTERS + 1) :
+		MANY_REGISTERS + (uint32_t)draw_interesting(call, 31);
+	area = buffer_take(call, &m->msrs, FEW_REGISTERS * sizeof(first), false, false);
+	memcpy(&first, area->at, sizeof(first));
+	first.index = NO_REGISTER;
+	first.reserved = chance(call, 50) ? 0 : first.reserved;
+	memcpy(area->at, &first, sizeof(first));
+}
+
+/* The first of them is none that could be set. */
+static void expect_set_msrs(struct call *call)
+{
+	const struct xen_domctl_vcpu_msrs *m = registers(call);
+
+	if (!vcpu_exists(call, m->vcpu))
+		expect_only(call, ERR(ESRCH));
+	else if (call->domain->hvm || m->msr_count > FEW_REGISTERS)
+		expect_only(call, ERR(EINVAL));
+	else if (!m->msr_count)
+		expect_only(call, 0);
+	else
+		expect_only(call, reachable(call, handle_value(&m->msrs),
+					    sizeof(xen_domctl_vcpu_msr_t)) ?
+			    ERR(EINVAL) : ERR(EFAULT));
+}
+
+static const struct field get_fields[] = {
+	DOMCTL_FIELD(vcpuextstate.vcpu, FLOW_IN),
+	DOMCTL_FIELD(vcpuextstate.xfeature_mask, FLOW_INOUT),
+	DOMCTL_FIELD(vcpuextstate.size, FLOW_INOUT),
+	FIELDS_END,
+};
+
+static const struct field set_fields[] = {
+	DOMCTL_FIELD(vcpuextstate.vcpu, FLOW_IN),
+	DOMCTL_FIELD(vcpuextstate.size, FLOW_IN),
+	FIELDS_END,
+};
+
+static const struct field msr_fields[] = {
+	DOMCTL_FIELD(vcpu_msrs.vcpu, FLOW_IN),
+	DOMCTL_FIELD(vcpu_msrs.msr_count, FLOW_INOUT),
+	FIELDS_END,
+};
+
+#define REGISTERS(command_name, traits_of, field_list, generator, expectation, follow) \
+	{ .name = #command_name, .command = DOMCTL(command_name), .danger = DANGER_OWN, \
+	  .weight = 6, .traits = traits_of, .fields = field_list, .generate = generator, \
+	  .expect = expectation, .after = follow }
+
+const struct operation domctl_registers[] = {
+	REGISTERS(getvcpuextstate, TRAIT_WRITES_ON_ERROR, get_fields, generate_get, expect_get,
+		  after_get),
+	REGISTERS(setvcpuextstate, 0, set_fields, generate_set, expect_set, NULL),
+	REGISTERS(set_vcpu_msrs, TRAIT_WRITES_ON_ERROR, msr_fields, generate_set_msrs,
+		  expect_set_msrs, NULL),
+};
+const size_t domctl_registers_count = COUNT(domctl_registers);
