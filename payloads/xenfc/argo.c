@@ -13,6 +13,7 @@
 #define HEADER ((uint32_t)sizeof(struct xen_argo_ring_message_header))
 #define RING_BYTES ((uint32_t)(DOOR_PAGE - sizeof(xen_argo_ring_t)))
 #define LEAST_RING 48u
+#define MOST_ROOM (RING_BYTES - HEADER - SLOT)	/* one slot of a ring stays free */
 #define MESSAGES 3u
 #define OUR_PORT 77u
 
@@ -234,18 +235,54 @@ static void send(struct call *call)
 		call_wrong(call, "a message of %u bytes is not in the ring as it was sent", size);
 }
 
-static void ask_for_room(struct call *call)
+static void ask_for_room(struct call *call, uint32_t wanted, uint32_t flags)
 {
 	xen_argo_ring_data_t *d = aside_structure(call, sizeof(*d) + sizeof(d->data[0]));
 
 	d->nent = 1;
 	d->data[0].ring.domain_id = call->run->machine.domid;
 	d->data[0].ring.aport = OUR_PORT;
-	d->data[0].space_required = 1;
+	d->data[0].space_required = wanted;
 	must(call, "asking about", argo_aside(call, XEN_ARGO_OP_notify, 0, 0, 0), 0);
-	if (!(d->data[0].flags & XEN_ARGO_RING_EXISTS) ||
-	    !(d->data[0].flags & XEN_ARGO_RING_SUFFICIENT))
-		call_wrong(call, "a ring of ours has flags %u", d->data[0].flags);
+	if (d->data[0].flags != (XEN_ARGO_RING_EXISTS | flags) ||
+	    d->data[0].max_message_size != MOST_ROOM)
+		call_wrong(call, "asked for %u bytes, a ring of ours has flags %u, room for %u",
+			   wanted, d->data[0].flags, d->data[0].max_message_size);
+}
+
+/* What it holds is never looked at. */
+static void refuse(struct call *call, uint32_t size, long error)
+{
+	xen_argo_send_addr_t *s = aside_structure(call, sizeof(*s) + sizeof(xen_argo_iov_t));
+	xen_argo_iov_t *vector = (void *)(s + 1);
+	uint32_t before = ring_of(call)->tx_ptr;
+	long result;
+
+	s->src.domain_id = s->dst.domain_id = call->run->machine.domid;
+	s->dst.aport = OUR_PORT;
+	vector->iov_len = size;
+	set_xen_guest_handle(vector->iov_hnd, (uint8_t *)(vector + 1));
+	result = argo_aside(call, XEN_ARGO_OP_sendv, (uintptr_t)vector, 1, 0);
+	/* See expect_connection_refused(). */
+	if (result != (long)(uint32_t)error)
+		must(call, "sending too much to", result, error);
+	if (ring_of(call)->tx_ptr != before)
+		call_wrong(call, "a message of %u bytes was refused, and is in the ring", size);
+}
+
+/* Who finds too little room waits for more, until the messages are taken out. */
+static void run_out_of_room(struct call *call)
+{
+	ask_for_room(call, MOST_ROOM + 1, XEN_ARGO_RING_EMSGSIZE);
+	ask_for_room(call, 1, XEN_ARGO_RING_SUFFICIENT);
+	if (chance(call, 50))
+		ask_for_room(call, MOST_ROOM, 0);
+	refuse(call, RING_BYTES, ERR(EMSGSIZE));
+	refuse(call, MOST_ROOM, ERR(EAGAIN));
+	if (chance(call, 50))
+		return;
+	ring_of(call)->rx_ptr = ring_of(call)->tx_ptr;
+	ask_for_room(call, 1, XEN_ARGO_RING_SUFFICIENT | XEN_ARGO_RING_EMPTY);
 }
 
 static void end_life(struct call *call)
@@ -272,7 +309,7 @@ static void after_life(struct call *call)
 					      XEN_ARGO_REGISTER_FLAG_FAIL_EXIST), ERR(EEXIST));
 	for (unsigned int i = 0; i < MESSAGES; i++)
 		send(call);
-	ask_for_room(call);
+	run_out_of_room(call);
 	end_life(call);
 }
 
