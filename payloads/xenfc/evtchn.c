@@ -208,7 +208,8 @@ static void after_virq(struct call *call)
 	const struct evtchn_bind_virq *b = (void *)structure(call);
 
 	if (!call->result)
-		port_close(call, b->port);
+		port_check_bound(call, b->port, EVTCHNSTAT_virq,
+				 virq_is_global(b->virq) ? 0 : ERR(EINVAL), ERR(EINVAL));
 }
 
 static void generate_ipi(struct call *call)
@@ -230,7 +231,7 @@ static void after_ipi(struct call *call)
 	const struct evtchn_bind_ipi *b = (void *)structure(call);
 
 	if (!call->result)
-		port_close(call, b->port);
+		port_check_bound(call, b->port, EVTCHNSTAT_ipi, ERR(EINVAL), 0);
 }
 
 /* Ports of the caller that cannot be there: its real ones are its kernel's. */
@@ -290,6 +291,12 @@ static void after_reset(struct call *call)
 		return;
 	for (unsigned int i = 1; i < MODEL_PORTS; i++)
 		call->domain->ports[i] = (struct port_model){ .state = PORT_FREE };
+}
+
+/* A kernel of ours never asked for the newer kind of ports. */
+static void expect_no_array(struct call *call)
+{
+	expect_only(call, ERR(EOPNOTSUPP));
 }
 
 static void generate_control(struct call *call)
@@ -357,6 +364,11 @@ static const struct field reset_fields[] = {
 	FIELDS_END,
 };
 
+static const struct field array_fields[] = {
+	FIELD(struct evtchn_expand_array, array_gfn, FLOW_IN),
+	FIELDS_END,
+};
+
 static const struct field control_fields[] = {
 	FIELD(struct evtchn_init_control, control_gfn, FLOW_IN),
 	FIELD(struct evtchn_init_control, offset, FLOW_IN),
@@ -392,6 +404,10 @@ static const struct operation operations[] = {
 	       NULL),
 	EVTCHN(reset, DANGER_OWN, evtchn_reset, reset_fields, generate_reset, expect_reset,
 	       after_reset),
+	{ .name = "expand_array", .command = EVTCHNOP_expand_array, .danger = DANGER_SAFE,
+	  .traits = TRAIT_KERNEL, .weight = 3,
+	  .structure_size = sizeof(struct evtchn_expand_array), .fields = array_fields,
+	  .expect = expect_no_array },
 	EVTCHN(init_control, DANGER_SAFE, evtchn_init_control, control_fields, generate_control,
 	       expect_control, NULL),
 };

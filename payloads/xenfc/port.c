@@ -100,6 +100,15 @@ static void bind_to_itself(struct call *call, uint32_t port)
 	check_waits_for(call, port, call->run->machine.domid);
 }
 
+void port_check_bound(struct call *call, uint32_t port, uint32_t status, long moving,
+		      long sending)
+{
+	check_status(call, port, status);
+	move_to(call, port, 0, moving);
+	send(call, port, sending);
+	port_close(call, port);
+}
+
 void port_live(struct call *call, uint32_t port, uint16_t remote)
 {
 	uint16_t self = call->run->machine.domid;

@@ -8,6 +8,13 @@
 void port_close(struct call *call, uint32_t port);
 
 /*
+ * A port that the call has just bound to something else than a port: what it is, whether it can
+ * be moved to our first processor and be sent to; then it is closed.
+ */
+void port_check_bound(struct call *call, uint32_t port, uint32_t status, long moving,
+		      long sending);
+
+/*
  * The life of a port that waits for domain `remote`: asked about, moved, sent to, bound to
  * another of our own when it waits for us, closed.  Each step has its answer.
  */
