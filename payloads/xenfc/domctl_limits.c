@@ -157,14 +157,21 @@ static void expect_target(struct call *call)
 	expect_only(call, d->u.set_target.target == d->domain ? ERR(EINVAL) : ERR(ESRCH));
 }
 
+/* One that Xen never sends; or one of each processor's own; or none. */
 static void generate_virq_handler(struct call *call)
 {
-	domctl_of(call)->u.set_virq_handler.virq = 24 + (uint32_t)draw_interesting(call, 31);
+	uint32_t *virq = &domctl_of(call)->u.set_virq_handler.virq;
+
+	*virq = chance(call, 40) ? VIRQ_ARCH_7 :
+		NR_VIRQS + (uint32_t)draw_interesting(call, 31);
+	if (chance(call, 20))
+		*virq = chance(call, 50) ? VIRQ_TIMER : VIRQ_DEBUG;
 }
 
-static void expect_invalid(struct call *call)
+static void expect_virq_handler(struct call *call)
 {
-	expect_only(call, ERR(EINVAL));
+	expect_only(call, domctl_of(call)->u.set_virq_handler.virq == VIRQ_ARCH_7 ?
+		    0 : ERR(EINVAL));
 }
 
 static void expect_address_size(struct call *call)
@@ -322,7 +329,8 @@ const struct operation domctl_limits[] = {
 	OWN(set_target, 0, target_fields, generate_target, expect_target, NULL),
 	OWN(settimeoffset, 0, time_fields, NULL, expect_success, NULL),
 	OWN(subscribe, 0, subscribe_fields, NULL, expect_success, NULL),
-	OWN(set_virq_handler, 0, virq_fields, generate_virq_handler, expect_invalid, NULL),
+	OWN(set_virq_handler, 0, virq_fields, generate_virq_handler,
+	    expect_virq_handler, NULL),
 	OWN(set_address_size, 0, set_size_fields, generate_address_size, expect_address_size,
 	    after_address_size),
 	OWN(get_address_size, TRAIT_READS, get_size_fields, NULL, expect_get_size, after_get_size),
