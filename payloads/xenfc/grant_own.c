@@ -270,6 +270,28 @@ static void live_in_version_2(struct call *call)
 	}
 }
 
+static uint32_t draw_ref_2(struct call *call)
+{
+	return FIRST_REF + (uint32_t)draw(call, REFS_2 - FIRST_REF);
+}
+
+static void swap_in_version_2(struct call *call)
+{
+	struct gnttab_swap_grant_ref *s = (void *)(call->run->door->arena + ARENA_ASIDE);
+	const grant_entry_v2_t *entries = window_page(WINDOW_TABLE);
+	uint32_t first = draw_ref_2(call), second = draw_ref_2(call);
+	long result;
+
+	own_entry_write(2, first, GTF_permit_access, 1, first);
+	own_entry_write(2, second, GTF_permit_access, 1, second);
+	*s = (struct gnttab_swap_grant_ref){ .ref_a = first, .ref_b = second };
+	result = own_aside(call, GNTTABOP_swap_grant_ref, s);
+	if (result || s->status || entries[first].full_page.frame != second ||
+	    entries[second].full_page.frame != first)
+		call_wrong(call, "swapping by a table of version 2 gave %ld, status %d, or nothing",
+			   result, s->status);
+}
+
 static void after_version(struct call *call)
 {
 	struct gnttab_set_version *s = (void *)(call->run->door->arena + ARENA_ASIDE);
@@ -278,6 +300,7 @@ static void after_version(struct call *call)
 	if (call->result || ((struct gnttab_set_version *)(void *)call->structure->at)->version == 1)
 		return;
 	live_in_version_2(call);
+	swap_in_version_2(call);
 	s->version = 1;
 	result = own_aside(call, GNTTABOP_set_version, s);
 	if (result || s->version != 1)
