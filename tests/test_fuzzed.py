@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
-from xentest import fuzzed, reproduce
+from xentest import fuzzed, reproduce, results
 from xentest.verdict import console
 
 # A console as a crash under seed 1 would leave it.
@@ -80,8 +79,8 @@ def run(tmp_path):
     def make(status: str, reason: str, test: str = "xenfc") -> Path:
         folder = tmp_path / "run/domains/dom0/6-xenfc"
         folder.mkdir(parents=True, exist_ok=True)
-        facts = {"status": status, "reason": reason, "test": test}
-        (folder / "result.json").write_text(json.dumps(facts))
+        result = results.Result("dom0", test, 6, results.Status(status), reason)
+        results.write(folder / "result.json", result)
         (tmp_path / "xen").write_bytes(b"hypervisor")
         return folder
 
@@ -95,7 +94,8 @@ def stub(tmp_path: Path, does: str) -> Path:
     return path
 
 
-FOUND = """echo '{"seed": 1, "what": "the hypervisor crashed", "words": "calls=3,7", "boots": 5}'"""
+FOUND = """echo '{"what": "the hypervisor crashed", "words": "seed=1 calls=3,7", "boots": 5}'"""
+ONLY_AS_GUEST = f"""case "$*" in *" 1 guest"*) {FOUND} ;; *) exit 1 ;; esac"""
 
 
 def words(tmp_path: Path, *more: str) -> list[str]:
@@ -106,21 +106,34 @@ def words(tmp_path: Path, *more: str) -> list[str]:
 @pytest.mark.parametrize(
     "status, reason, until",
     [
-        ("crash", fuzzed.explained("died: Xen panic", CRASH), "to=8191"),
-        ("fail", "hypercalls: seed 1 call 43 domctl.pausedomain: errno=0, unexpected", "to=43"),
-        ("fail", "seed 1 up to call 8191: a destroyed domain is still there", "to=8191"),
-        ("fail", "seed 1 twist 9 call 43 domctl.x: errno=0, unexpected", "to=43 twist=9"),
+        ("crash", fuzzed.explained("died: Xen panic", CRASH), "to=8191 1"),
+        ("fail", "hypercalls: seed 1 call 43 domctl.pausedomain: errno=0, unexpected", "to=43 1"),
+        ("fail", "seed 1 up to call 8191: a destroyed domain is still there", "to=8191 1"),
+        ("fail", "seed 1 twist 9 call 43 domctl.x: errno=0, unexpected", "to=43 1 twist=9"),
     ],
 )
-def test_reproducer_is_written_beside_the_result(tmp_path, run, status, reason, until):
+def test_reproducer_is_written_beside_the_result_and_into_its_reason(
+    tmp_path, run, status, reason, until
+):
     folder = run(status, reason)
     stub(tmp_path, FOUND)
     assert reproduce.main(words(tmp_path)) == 0
-    assert (tmp_path / "asked").read_text() == f"1 --json --xen {tmp_path}/xen --until {until}\n"
+    assert (tmp_path / "asked").read_text() == f"--json --xen {tmp_path}/xen --until {until}\n"
     said = (folder / "reproducer.txt").read_text()
-    assert said.startswith("boot seed=1 ") and "calls=3,7\nthe hypervisor crashed\n" in said
+    assert said == "boot seed=1 calls=3,7\nthe hypervisor crashed\nfound after 5 boots\n"
+    result = results.parse((folder / "result.json").read_text())
+    assert result.reason == f"boot seed=1 calls=3,7 does it again; {reason}"
+    assert result.status.value == status and result.number == 6
     assert reproduce.main(words(tmp_path)) == 0  # it is there: nothing is booted again
     assert len((tmp_path / "asked").read_text().splitlines()) == 1
+
+
+def test_what_only_a_guest_does_is_found_in_a_guest(tmp_path, run):
+    folder = run("fail", "seed 1 call 43 domctl.x")
+    stub(tmp_path, ONLY_AS_GUEST)
+    assert reproduce.main(words(tmp_path)) == 0
+    assert len((tmp_path / "asked").read_text().splitlines()) == 2
+    assert (folder / "reproducer.txt").exists()
 
 
 @pytest.mark.parametrize(

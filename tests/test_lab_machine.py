@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Iterator
 
@@ -59,7 +58,6 @@ while True:
 SWITCH_ON = """
 import signal, sys
 sys.path[:0] = [{source!r}, {tests!r}]
-from dataclasses import replace
 from pathlib import Path
 import test_lab_machine as ours
 from xentest.lab import machine
@@ -98,14 +96,6 @@ def running(folder: Path) -> Iterator[machine.Running]:
     found = machine.switch_on(a_machine(folder))
     yield found
     found.switch_off()
-
-
-def test_what_runs_machines_of_its_own_is_emulated_by_one_thread(tmp_path: Path) -> None:
-    plain = a_machine(tmp_path)
-    nesting = replace(plain, nests=True)
-    assert "tcg,thread=multi" in machine.command_line(plain)
-    assert "tcg,thread=single" in machine.command_line(nesting)
-    assert "kvm" in machine.command_line(replace(nesting, accelerator="kvm"))
 
 
 def settle(running: machine.Running, resets: int) -> None:

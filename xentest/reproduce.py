@@ -1,8 +1,8 @@
 """Shrinks what a night's fuzzer failed or crashed with to the fewest calls that still do it.
 
-Run as `python3 -m xentest.reproduce RUN --xen HYPERVISOR`, outside of the machine under test: each
-try is a fresh boot of an emulated machine with the same hypervisor.  What was found is written
-beside the result, as `reproducer.txt`.
+Run as `python3 -m xentest.reproduce RUN --xen HYPERVISOR`, outside of the machine under test (xenlab
+does it at the end of its nights): each try is a fresh boot of an emulated machine with the same
+hypervisor.  What was found is written into the result's reason, and beside it as `reproducer.txt`.
 Exit status: 0 all that failed was shrunk, 1 some of it does not happen again, 3 it could not
 be tried.
 """
@@ -16,11 +16,12 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterator, Optional, Sequence
 
-from xentest import durable
+from xentest import durable, results
 from xentest.errors import BrokenError, guarded_main
 from xentest.progress import Progress
 
@@ -33,6 +34,7 @@ TELLS = re.compile(
 )
 BAD = ("fail", "crash")
 GONE = 1  # minimise: it does not fail any more
+ROLES: tuple[tuple[str, ...], ...] = ((), ("guest",))  # in the control domain's place; a guest
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,19 @@ class Failure:
     @property
     def words(self) -> list[str]:
         return [f"twist={self.twist}"] if self.twist else []
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A failure, and the words that do it again; None when nothing did."""
+
+    failure: Failure
+    words: Optional[str]
+
+    def __str__(self) -> str:
+        seed, last = self.failure.seed, self.failure.last
+        told = self.words or f"seed {seed} up to call {last} does not do it again"
+        return f"{self.failure.folder.parent.name} {self.failure.folder.name}: {told}"
 
 
 def failures(run: Path) -> Iterator[Failure]:
@@ -66,19 +81,30 @@ def failures(run: Path) -> Iterator[Failure]:
 
 def shrink(failure: Failure, xen: Path, budget: float, minimise: Path = MINIMISE) -> Optional[str]:
     """Write and give back the words that do it again; None when it does not happen again."""
-    command = [str(minimise), failure.seed, "--json", "--xen", str(xen)]
-    command += ["--until", f"to={failure.last}", *failure.words]
-    said, wrong, status = _run(command, budget)
-    if status == GONE:
-        return None
-    try:
-        facts = json.loads(said)
-        words = " ".join(["boot", f"seed={facts['seed']}", *failure.words, facts["words"]])
-        text = f"{words}\n{facts['what']}\nfound after {facts['boots']} boots\n"
-    except (ValueError, KeyError, TypeError):
-        raise BrokenError(f"{minimise.name} failed: {wrong.strip()[-500:]}") from None
-    durable.write_text(failure.folder / NAME, text)
-    return words
+    end = time.monotonic() + budget
+    for role in ROLES:
+        command = [str(minimise), "--json", "--xen", str(xen), "--until", f"to={failure.last}"]
+        command += [failure.seed, *role, *failure.words]
+        said, wrong, status = _run(command, end - time.monotonic())
+        if status == GONE:
+            continue
+        try:
+            facts = json.loads(said)
+            words = f"boot {facts['words']}"
+            text = f"{words}\n{facts['what']}\nfound after {facts['boots']} boots\n"
+        except (ValueError, KeyError, TypeError):
+            raise BrokenError(f"{minimise.name} failed: {wrong.strip()[-500:]}") from None
+        durable.write_text(failure.folder / NAME, text)
+        _add_to_reason(failure.folder / "result.json", words)
+        return words
+    return None
+
+
+def _add_to_reason(path: Path, words: str) -> None:
+    """The words come first: the reason may be cut short."""
+    result = results.parse(path.read_text(encoding="utf-8"))
+    result.reason = f"{words} does it again; {result.reason}"[: results.MAX_REASON]
+    results.write(path, result)
 
 
 def _run(command: Sequence[str], budget: float) -> tuple[str, str, int]:
@@ -100,17 +126,11 @@ def _run(command: Sequence[str], budget: float) -> tuple[str, str, int]:
     return said, wrong, process.returncode
 
 
-def reproduce(run: Path, xen: Path, budget: float, minimise: Path, progress: Progress) -> int:
-    """Shrink all failures of a run; how many do not happen again."""
-    gone = 0
+def reproduce(run: Path, xen: Path, budget: float, minimise: Path = MINIMISE) -> Iterator[Tried]:
+    """Shrink all failures of a run, but for those that were shrunk before."""
     for failure in failures(run):
-        if (failure.folder / NAME).exists():
-            continue
-        words = shrink(failure, xen, budget, minimise)
-        gone += words is None
-        told = words or f"seed {failure.seed} up to call {failure.last} does not do it again"
-        progress.say(f"{failure.folder.parent.name} {failure.folder.name}: {told}")
-    return gone
+        if not (failure.folder / NAME).exists():
+            yield Tried(failure, shrink(failure, xen, budget, minimise))
 
 
 def main(words: Sequence[str]) -> int:
@@ -125,7 +145,11 @@ def main(words: Sequence[str]) -> int:
     for path in (asked.run / "domains", asked.xen):
         if not path.exists():
             parser.error(f"there is no {path}")
-    return 1 if reproduce(asked.run, asked.xen, asked.budget, asked.minimise, Progress()) else 0
+    status = 0
+    for tried in reproduce(asked.run, asked.xen, asked.budget, asked.minimise):
+        Progress().say(str(tried))
+        status = status if tried.words else 1
+    return status
 
 
 if __name__ == "__main__":

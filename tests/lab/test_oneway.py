@@ -10,12 +10,12 @@ import pytest
 
 pytestmark = pytest.mark.lab
 SOURCE = nights.SOURCE / "payloads/oneway"
-COMPARE = "./oneway compare -n 3000 --rounds 3 --json"
+COMPARE = "./oneway compare -n 1000 --rounds 3 --json"
 
 
 def execute(on: str, script: str) -> subprocess.CompletedProcess[str]:
     subprocess.run(["make", "-s", "-C", str(SOURCE)], check=True)
-    words = ["--on", on, "--timeout", "100", "--file", str(SOURCE / "build/oneway")]
+    words = ["--on", on, "--timeout", "300", "--file", str(SOURCE / "build/oneway")]
     return nights.execute(*words, "--", "sh", "-c", script)
 
 

@@ -131,6 +131,12 @@ def test_minimise_finds_the_needed_calls(needed):
     assert set(calls) == needed
 
 
+def test_minimise_names_the_guest_first_whatever_else_is_said():
+    minimise = load(RING0 / "minimise")
+    asked = minimise.parse(["--json", "--until", "to=9", "7", "twist=2", "guest"])
+    assert minimise.sequence(asked) == ["guest", "seed=7", "twist=2"]
+
+
 def test_minimise_writes_lists_as_the_kernel_reads_them():
     ranges = load(RING0 / "minimise").ranges
     assert ranges([3, 7, 8, 9, 20]) == "3,7-9,20"

@@ -20,6 +20,9 @@ KEPT = "kept"  # this file in a machine's folder says that somebody wants to loo
 # With SMAP a control domain dies in its first page fault under TCG.  With XSAVE, registers get
 # lost when Xen switches between domains: programs crash, texts change (seen with QEMU 7.2).
 EMULATED_CPU = "max,-smap,-smep,-xsave,-avx,-avx2"
+CPUS = 2
+# A KVM host emulated with two processors loses its guests: they stop, and nothing wakes them.
+CPUS_OF_KVM_HOST = 1
 
 
 @dataclass(frozen=True)
@@ -36,9 +39,8 @@ class Machine:
     shares: tuple[tuple[str, Path, bool], ...] = ()  # tag, folder, read only
     agent: bool = False
     memory_mib: int = 2560
-    cpus: int = 2
+    cpus: int = CPUS
     accelerator: str = "tcg"
-    nests: bool = False  # it runs machines of its own, by SVM
     snapshot: str = ""  # continue from it instead of booting
 
 
@@ -209,10 +211,7 @@ def command_line(machine: Machine) -> list[str]:
 
 
 def _accelerator(machine: Machine) -> str:
-    if machine.accelerator != "tcg":
-        return machine.accelerator
-    # Two threads that emulate SVM at once end in processors that never come back to their kernel.
-    return "tcg,thread=single" if machine.nests else "tcg,thread=multi"
+    return "tcg,thread=multi" if machine.accelerator == "tcg" else machine.accelerator
 
 
 def _connect(path: Path, process: "subprocess.Popen[bytes]") -> socket.socket:

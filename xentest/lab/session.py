@@ -94,7 +94,7 @@ def _machine(order: Order, folder: Path, progress: Progress, more: str = "") -> 
     return machine.Machine(
         folder=folder, disk=folder / "disk.qcow2", base=made.disk, install=install,
         console=folder / "console.log", direct=direct, agent=True,
-        nests=order.kind == "kvm",
+        cpus=machine.CPUS if order.kind == "xen" else machine.CPUS_OF_KVM_HOST,
     )  # fmt: skip
 
 
