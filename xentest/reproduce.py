@@ -1,8 +1,9 @@
 """Shrinks what a night's fuzzer failed or crashed with to the fewest calls that still do it.
 
-Run as `python3 -m xentest.reproduce RUN --xen HYPERVISOR`, outside of the machine under test (xenlab
-does it at the end of its nights): each try is a fresh boot of an emulated machine with the same
-hypervisor.  What was found is written into the result's reason, and beside it as `reproducer.txt`.
+Run as `python3 -m xentest.reproduce RUN --xen HYPERVISOR`, outside of the machine under test
+(xenlab does it at the end of its nights): each try is a fresh boot of an emulated machine with
+the same hypervisor.  What was found is written into the result's reason, and beside it as
+`reproducer.txt`.
 Exit status: 0 all that failed was shrunk, 1 some of it does not happen again, 3 it could not
 be tried.
 """
