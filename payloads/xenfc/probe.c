@@ -160,26 +160,28 @@ static bool has_argo(struct run *run)
 	return run->door->hypercall(run->door, __HYPERVISOR_argo_op, arguments) == ERR(EINVAL);
 }
 
+/* Never from what is allowed: to a Xen that refuses nothing every guest would be one of control. */
 static int find_role(struct run *run)
 {
 	struct machine *m = &run->machine;
 	uint32_t map = features(run);
+	bool allowed = read_physinfo(run);
 
 	m->hardware = map >> XENFEAT_dom0 & 1;
 	m->pv = !(map >> XENFEAT_auto_translated_physmap & 1);
-	m->control = read_physinfo(run);
+	m->control = run->plan.role == ROLE_ASK ? m->hardware : run->plan.role == ROLE_CONTROL;
 	m->vcpus = count_processors(run);
 	m->pirqs = count_interrupts(run);
 	m->argo = has_argo(run);
 	if (!find_number(run))
 		return refuse(run, EXIT_ERROR, "an event channel of our own cannot be made, or not "
 			      "be asked about: our number is not known");
-	if (run->plan.role == ROLE_CONTROL && !m->control)
-		return refuse(run, EXIT_FAIL, "sysctl was refused, although this is said to be "
-			      "the control domain");
-	if (run->plan.role == ROLE_GUEST && m->control)
-		return refuse(run, EXIT_FAIL, "sysctl was allowed, although this is said to be "
-			      "an unprivileged guest");
+	if (m->control && !allowed)
+		return refuse(run, EXIT_FAIL, "sysctl was refused, although this is the control "
+			      "domain");
+	if (!m->control && allowed)
+		return refuse(run, EXIT_FAIL, "sysctl was allowed, although this is an "
+			      "unprivileged guest");
 	return EXIT_PASS;
 }
 
