@@ -45,8 +45,12 @@ static void expect_alloc(struct call *call)
 	const struct evtchn_alloc_unbound *a = (void *)structure(call);
 	uint32_t port;
 
-	if (!who_allows(call, a->dom, LOOKUP_ANY, RIGHT_TARGET))
+	if (!who_allows(call, a->dom, LOOKUP_ANY, RIGHT_TARGET)) {
+		/* A port is looked for before the right; a domain that is dying has none. */
+		if (who_is(call, a->dom, LOOKUP_ANY) == WHO_UNSURE)
+			expect_also(call, ERR(EINVAL));
 		return;
+	}
 	expect_only(call, 0);
 	if (!call->domain)
 		return;
