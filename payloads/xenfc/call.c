@@ -52,6 +52,14 @@ static void draw_field(struct call *call, uint8_t *at, size_t size)
 	memcpy(at, &value, size);
 }
 
+uint32_t draw_last_interrupt(struct call *call)
+{
+	uint32_t end = call->run->machine.pirqs;
+
+	return chance(call, 60) ? end - (uint32_t)draw(call, 2) :
+		end + (uint32_t)draw_interesting(call, 30);
+}
+
 void draw_fields(struct call *call)
 {
 	const struct field *field = call->operation && call->structure ?

@@ -171,6 +171,8 @@ static inline bool chance(struct call *call, unsigned int percent)
 uint64_t draw_interesting(struct call *call, unsigned int bits);	/* edges, mostly */
 /* `percent` times in a hundred below `bound`, else any edge of 32 bits. */
 uint32_t draw_mostly(struct call *call, unsigned int percent, uint64_t bound);
+/* The caller's last physical interrupt, the first that it does not have, or one far beyond. */
+uint32_t draw_last_interrupt(struct call *call);
 void draw_fields(struct call *call);	/* all input fields of the operation */
 
 /* Memory in the arena, at most 4.9 pages; zeroes, or random bytes. */

@@ -161,6 +161,7 @@ static const struct part domctl_parts[] = {
 	{ domctl_state, &domctl_state_count },
 	{ domctl_vnuma, &domctl_vnuma_count },
 	{ domctl_registers, &domctl_registers_count },
+	{ domctl_affinity, &domctl_affinity_count },
 	{ domctl_devices, &domctl_devices_count },
 	{ domctl_hvm, &domctl_hvm_count },
 };

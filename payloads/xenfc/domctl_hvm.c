@@ -86,6 +86,25 @@ static void generate_monitor(struct call *call)
 	m->event = draw_mostly(call, 90, MONITOR_EVENTS + 2);
 }
 
+/* What is on is not switched on again, nor off what is off: of what the machine has at all. */
+static void expect_switch(struct call *call, const struct xen_domctl_monitor_op *m)
+{
+	bool on = call->domain->watched >> m->event & 1;
+
+	expect_only(call, ERR(EEXIST));
+	if (on && m->op == XEN_DOMCTL_MONITOR_OP_ENABLE)
+		return;
+	expect_also(call, ERR(EOPNOTSUPP));
+	if (!on && m->op == XEN_DOMCTL_MONITOR_OP_DISABLE)
+		return;
+	expect_only(call, 0);
+	if (on)
+		return;
+	expect_also(call, ERR(EOPNOTSUPP));
+	/* Nobody has the list of watched registers made. */
+	expect_also(call, ERR(ENXIO));
+}
+
 static void expect_monitor(struct call *call)
 {
 	const struct xen_domctl_monitor_op *m = &domctl_of(call)->u.monitor_op;
@@ -107,12 +126,19 @@ static void expect_monitor(struct call *call)
 		expect_only(call, ERR(EOPNOTSUPP));
 	if (!switches || m->event > 31 || !hvm(call) || is_self(call))
 		return;
-	/* Most need somebody who listens, who is never there. */
-	expect_also(call, 0);
-	expect_also(call, ERR(EEXIST));
-	expect_also(call, ERR(EINVAL));
-	/* Nobody has the list of watched registers made. */
-	expect_also(call, ERR(ENXIO));
+	expect_switch(call, m);
+}
+
+static void after_monitor(struct call *call)
+{
+	const struct xen_domctl_monitor_op *m = &domctl_of(call)->u.monitor_op;
+
+	if (call->result || !call->domain || m->event > 31)
+		return;
+	if (m->op == XEN_DOMCTL_MONITOR_OP_ENABLE)
+		call->domain->watched |= 1u << m->event;
+	else if (m->op == XEN_DOMCTL_MONITOR_OP_DISABLE)
+		call->domain->watched &= ~(1u << m->event);
 }
 
 static void generate_listener(struct call *call)
@@ -312,7 +338,7 @@ const struct operation domctl_hvm[] = {
 	HELPED(shadow_op, TRAIT_REFUSES_SELF | TRAIT_WRITES_ON_ERROR, paging_fields,
 		generate_paging, expect_paging, NULL),
 	HELPED(monitor_op, TRAIT_REFUSES_SELF, monitor_fields, generate_monitor, expect_monitor,
-		NULL),
+		after_monitor),
 	HELPED(vm_event_op, TRAIT_REFUSES_SELF, listener_fields, generate_listener,
 		expect_listener, NULL),
 	HELPED(set_access_required, TRAIT_REFUSES_SELF, required_fields, NULL, expect_required,

@@ -60,6 +60,27 @@ static void expect_frames(struct call *call)
 			    0 : ERR(EFAULT));
 }
 
+/* The page that Xen shares with a domain is told to be no frame of it; asking keeps nothing. */
+static void after_frames(struct call *call)
+{
+	const struct xen_domctl_getdomaininfo *info;
+	struct xen_domctl *d = domctl_aside_structure(call->run);
+	uint64_t *frame = (void *)(d + 1);
+
+	if (call->result || !call->domain || call->domain->hvm)
+		return;
+	info = domain_read(call->run, call->domain->id);
+	if (!info)
+		return;
+	*frame = info->shared_info_frame;
+	memset(d, 0, sizeof(*d));
+	d->u.getpageframeinfo3.num = 1;
+	memcpy(&d->u.getpageframeinfo3.array, &frame, sizeof(frame));
+	if (domctl_aside(call->run, DOMCTL(getpageframeinfo3), call->domain->id) ||
+	    *frame != XEN_DOMCTL_PFINFO_XTAB)
+		call_wrong(call, "the page that Xen shares with a domain is of type %lx", *frame);
+}
+
 /*
  * Only the question how large it is, and buffers that are too small for any: saving a
  * domain whose processors were not made yet is a page fault in Xen 4.17.
@@ -338,7 +359,7 @@ const struct operation domctl_state[] = {
 	      NULL),
 	/* It may fail after it was interrupted, and says how far it came. */
 	STATE(getpageframeinfo3, TRAIT_WRITES_ON_ERROR, frame_fields, generate_frames,
-	      expect_frames, NULL),
+	      expect_frames, after_frames),
 	STATE(gethvmcontext, TRAIT_WRITES_ON_ERROR, hvm_fields, generate_hvm_context,
 	      expect_hvm_context, NULL),
 	STATE(vmtrace_op, 0, trace_fields, NULL, expect_invalid, NULL),

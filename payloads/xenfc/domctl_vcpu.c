@@ -3,6 +3,7 @@
 
 #define MSRS 16u
 #define NO_SUCH_ASSISTANCE (1ul << 63)
+#define CANONICAL_HALF (1ull << 47)
 
 /* Which processor most of these structures name in their first word. */
 static uint32_t *vcpu_word(const struct call *call)
@@ -153,26 +154,74 @@ static void expect_vcpu_or_esrch(struct call *call)
 	expect_only(call, vcpu_exists(call, *vcpu_word(call)) ? 0 : ERR(ESRCH));
 }
 
+static uint64_t draw_entry(struct call *call)
+{
+	uint64_t address = chance(call, 50) ? 0 : draw_interesting(call, 47);
+
+	return chance(call, 25) ? draw_interesting(call, 64) : address;
+}
+
 static void generate_set_extended(struct call *call)
 {
 	struct xen_domctl_ext_vcpucontext *e = &domctl_of(call)->u.ext_vcpucontext;
 
 	generate_vcpu(call);
 	e->size = (uint32_t)draw(call, 128);
+	e->sysenter_callback_eip = draw_entry(call);
+	e->syscall32_callback_eip = draw_entry(call);
+	if (chance(call, 50))
+		e->sysenter_callback_cs = e->syscall32_callback_cs = 0;
 	if (chance(call, 70))
-		e->syscall32_callback_eip = e->sysenter_callback_eip = 0;
+		e->vmce.caps = 0;
+}
+
+static bool is_canonical(uint64_t address)
+{
+	return address + CANONICAL_HALF < 2 * CANONICAL_HALF;
+}
+
+/* An HVM processor has no such entries: it is told about none, but for a selector's privilege. */
+static bool entries_sane(const struct xen_domctl_ext_vcpucontext *e, bool hvm)
+{
+	if (hvm)
+		return !e->sysenter_callback_eip && !e->syscall32_callback_eip &&
+		       !((e->sysenter_callback_cs | e->syscall32_callback_cs) & ~3);
+	return is_canonical(e->sysenter_callback_eip) && is_canonical(e->syscall32_callback_eip);
 }
 
 static void expect_set_extended(struct call *call)
 {
-	expect_only(call, ERR(ESRCH));
-	if (!vcpu_exists(call, *vcpu_word(call)))
+	const struct xen_domctl_ext_vcpucontext *e = &domctl_of(call)->u.ext_vcpucontext;
+	const size_t capabilities = offsetof(struct xen_domctl_ext_vcpucontext, vmce);
+
+	if (!vcpu_exists(call, e->vcpu)) {
+		expect_only(call, ERR(ESRCH));
+	} else if (e->size < capabilities || !entries_sane(e, call->domain->hvm)) {
+		expect_only(call, ERR(EINVAL));
+	} else {
+		expect_only(call, 0);
+		/* Which capabilities there are depends on the machine. */
+		if (e->size >= capabilities + sizeof(e->vmce.caps) && e->vmce.caps)
+			expect_also(call, ERR(EINVAL));
+	}
+}
+
+/* Entries are taken before the capabilities are looked at. */
+static void after_set_extended(struct call *call)
+{
+	const struct xen_domctl_ext_vcpucontext *set = &domctl_of(call)->u.ext_vcpucontext, *now;
+	long result;
+
+	if (call->result || call->domain->hvm)
 		return;
-	expect_only(call, ERR(EINVAL));
-	expect_also(call, ERR(EPERM));
-	if (domctl_of(call)->u.ext_vcpucontext.size >=
-	    offsetof(struct xen_domctl_ext_vcpucontext, vmce))
-		expect_also(call, 0);
+	domctl_aside_structure(call->run)->u.ext_vcpucontext.vcpu = set->vcpu;
+	result = domctl_aside(call->run, DOMCTL(get_ext_vcpucontext), call->domain->id);
+	now = &domctl_aside_structure(call->run)->u.ext_vcpucontext;
+	if (result || now->sysenter_callback_eip != set->sysenter_callback_eip ||
+	    now->syscall32_callback_eip != set->syscall32_callback_eip ||
+	    (now->sysenter_callback_cs | 3) != (set->sysenter_callback_cs | 3) ||
+	    (now->syscall32_callback_cs | 3) != (set->syscall32_callback_cs | 3))
+		call_wrong(call, "a processor's entries are others afterwards, or %ld", result);
 }
 
 static void generate_msrs(struct call *call)
@@ -301,7 +350,7 @@ const struct operation domctl_vcpu[] = {
 	OWN(get_ext_vcpucontext, TRAIT_READS, extended_out_fields, generate_vcpu,
 	    expect_vcpu_or_esrch, NULL),
 	OWN(set_ext_vcpucontext, 0, extended_in_fields, generate_set_extended, expect_set_extended,
-	    NULL),
+	    after_set_extended),
 	OWN(get_vcpu_msrs, TRAIT_READS | TRAIT_WRITES_ON_ERROR, msr_fields, generate_msrs,
 	    expect_get_msrs, NULL),
 	OWN(sendtrigger, 0, trigger_fields, generate_trigger, expect_trigger, NULL),

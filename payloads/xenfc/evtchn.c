@@ -1,4 +1,5 @@
 /* event_channel_op: ports of domains of ours, and what the caller's own refuse. */
+#include "fifo.h"
 #include "interrupt.h"
 #include "port.h"
 #include "run.h"
@@ -419,6 +420,7 @@ static const size_t operation_count = COUNT(operations);
 static const struct part parts[] = {
 	{ operations, &operation_count },
 	{ evtchn_interrupt, &evtchn_interrupt_count },
+	{ evtchn_fifo, &evtchn_fifo_count },
 };
 
 static bool exists(uint32_t command)

@@ -34,6 +34,20 @@ static void unmap_and_replace(struct call *call, grant_handle_t handle)
 	window_close(call->run, WINDOW_FIRST);
 }
 
+/* What is in use is not turned into the other kind of table; some guests have no other. */
+static void keep_version(struct call *call)
+{
+	struct gnttab_set_version *s = (void *)(call->run->door->arena + ARENA_ASIDE);
+	long result;
+
+	s->version = 2;
+	result = own_aside(call, GNTTABOP_set_version, s);
+	if (s->version != 1 || (result != ERR(EBUSY) &&
+				(call->run->machine.control || result != ERR(ENOSYS))))
+		call_wrong(call, "with a grant in use the version %u was set, with result %ld",
+			   s->version, result);
+}
+
 /* A mapping that succeeded: the page is there, wrong ways out are refused, the right one works. */
 static void undo_map(struct call *call, const struct gnttab_map_grant_ref *m)
 {
@@ -44,6 +58,8 @@ static void undo_map(struct call *call, const struct gnttab_map_grant_ref *m)
 		call_wrong(call, "a mapped grant is another page");
 	if (m->dev_bus_addr != own_frame(call, SOURCE) * DOOR_PAGE)
 		call_wrong(call, "a mapped grant has another bus address");
+	if (chance(call, 20))
+		keep_version(call);
 	if (host && !device && chance(call, 30)) {
 		unmap_and_replace(call, m->handle);
 		return;

@@ -1,5 +1,6 @@
 /* hvm_op: parameters of HVM domains, ours. */
 #include "domctl.h"
+#include "hvm.h"
 #include "who.h"
 
 static struct xen_hvm_param *param_of(const struct call *call)
@@ -45,23 +46,51 @@ static void expect_get_param(struct call *call)
 	expect_also(call, ERR(EINVAL));
 }
 
-/* Only parameters that nothing in Xen acts on. */
+/* Parameters that nothing in Xen acts on as long as the domain does not run. */
+static const struct {
+	uint32_t index;
+	uint64_t least, most;
+	bool once;	/* never changed again when it is not zero */
+} plain[] = {
+	{ HVM_PARAM_STORE_PFN, 0, UINT64_MAX, false },
+	{ HVM_PARAM_STORE_EVTCHN, 0, UINT64_MAX, false },
+	{ HVM_PARAM_CONSOLE_PFN, 0, UINT64_MAX, false },
+	{ HVM_PARAM_CONSOLE_EVTCHN, 0, UINT64_MAX, false },
+	{ HVM_PARAM_VM_GENERATION_ID_ADDR, 0, UINT64_MAX, false },
+	{ HVM_PARAM_TIMER_MODE, 0, HVMPTM_one_missed_tick_pending, false },
+	{ HVM_PARAM_TRIPLE_FAULT_REASON, 0, SHUTDOWN_MAX, false },
+	{ HVM_PARAM_NR_IOREQ_SERVER_PAGES, 1, 64, true },
+	/* Not any more. */
+	{ HVM_PARAM_PAE_ENABLED, 1, 0, false },
+	{ HVM_PARAM_NESTEDHVM, 1, 0, false },
+	{ HVM_PARAM_MEMORY_EVENT_CR0, 1, 0, false },
+	{ HVM_PARAM_BUFIOREQ_EVTCHN, 1, 0, false },
+};
+
 static void generate_set_param(struct call *call)
 {
-	static const uint32_t plain[] = {
-		HVM_PARAM_STORE_PFN, HVM_PARAM_STORE_EVTCHN, HVM_PARAM_CONSOLE_PFN,
-		HVM_PARAM_CONSOLE_EVTCHN, HVM_PARAM_VM_GENERATION_ID_ADDR,
-	};
-
 	generate_param(call);
-	if (param_of(call)->index < HVM_NR_PARAMS)
-		param_of(call)->index = plain[draw(call, COUNT(plain))];
+	if (param_of(call)->index >= HVM_NR_PARAMS)
+		return;
+	call->note = (long)draw(call, COUNT(plain));
+	param_of(call)->index = plain[call->note].index;
+	if (chance(call, 40))
+		param_of(call)->value = plain[call->note].least - 1 + draw(call, 3);
+	else if (chance(call, 50))
+		param_of(call)->value = plain[call->note].most - 1 + draw(call, 3);
 }
 
 static void expect_set_param(struct call *call)
 {
-	if (!param_expected(call))
-		expect_only(call, 0);
+	uint64_t value = param_of(call)->value;
+
+	if (param_expected(call))
+		return;
+	if (plain[call->note].once && call->domain->set_once && value != call->domain->set_once)
+		expect_only(call, ERR(EEXIST));
+	else
+		expect_only(call, value >= plain[call->note].least &&
+			    value <= plain[call->note].most ? 0 : ERR(EINVAL));
 }
 
 static void after_set_param(struct call *call)
@@ -72,6 +101,8 @@ static void after_set_param(struct call *call)
 
 	if (call->result || !call->domain)
 		return;
+	if (plain[call->note].once)
+		call->domain->set_once = set->value;
 	*p = (struct xen_hvm_param){ .domid = set->domid, .index = set->index };
 	result = aside(call->run, __HYPERVISOR_hvm_op, HVMOP_get_param, (uintptr_t)p, 0);
 	if (result || p->value != set->value)
@@ -101,7 +132,10 @@ static const struct operation hvm_operations[] = {
 	  .generate = generate_set_param, .expect = expect_set_param, .after = after_set_param },
 };
 static const size_t hvm_count = COUNT(hvm_operations);
-static const struct part hvm_parts[] = { { hvm_operations, &hvm_count } };
+static const struct part hvm_parts[] = {
+	{ hvm_operations, &hvm_count },
+	{ hvm_caller, &hvm_caller_count },
+};
 
 static bool hvm_exists(uint32_t command)
 {

@@ -15,17 +15,18 @@ static struct evtchn_bind_pirq *beyond(const struct call *call)
 	return (struct evtchn_bind_pirq *)(void *)call->structure->at;
 }
 
-/* The others are the kernel's. */
+/* Most others are the kernel's; of the last one a guest has not the right. */
 static void generate_beyond(struct call *call)
 {
 	draw_fields(call);
-	beyond(call)->pirq = call->run->machine.pirqs +
-		(chance(call, 50) ? 0 : (uint32_t)draw_interesting(call, 31));
+	beyond(call)->pirq = draw_last_interrupt(call);
+	if (call->run->machine.control && beyond(call)->pirq < call->run->machine.pirqs)
+		beyond(call)->pirq++;
 }
 
 static void expect_beyond(struct call *call)
 {
-	expect_only(call, ERR(EINVAL));
+	expect_only(call, beyond(call)->pirq < call->run->machine.pirqs ? ERR(EPERM) : ERR(EINVAL));
 }
 
 static void *structure(struct call *call, size_t size)

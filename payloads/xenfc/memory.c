@@ -4,6 +4,7 @@
 #include "who.h"
 
 #define MOST_EXTENTS 16u
+#define PLACES 4096u	/* in the memory maps of HVM domains */
 #define EXTENT_SHIFT 6	/* the command's upper bits say where a continuation goes on */
 
 static uint8_t *structure(const struct call *call)
@@ -21,7 +22,7 @@ static void generate_reservation(struct call *call)
 	r->extent_order = chance(call, 85) ? 0 : 20 + (unsigned int)draw_interesting(call, 31);
 	list = buffer_take(call, &r->extent_start, MOST_EXTENTS * sizeof(xen_pfn_t), true, false);
 	for (unsigned int i = 0; i < MOST_EXTENTS; i++) {
-		xen_pfn_t frame = (xen_pfn_t)draw(call, 4096);
+		xen_pfn_t frame = (xen_pfn_t)draw(call, PLACES);
 
 		memcpy(list->at + i * sizeof(frame), &frame, sizeof(frame));
 	}
@@ -266,11 +267,30 @@ static void expect_frames(struct call *call)
 	expect_range(call, 1, INT64_MAX);
 }
 
-/* add_to_physmap and remove_from_physmap of PV domains: they have no such map. */
-static void generate_physmap(struct call *call)
+/* Mostly where HVM domains were given memory; PV ones have no such map. */
+static void generate_remove(struct call *call)
 {
-	draw_fields(call);
-	*(domid_t *)(void *)structure(call) = draw_who(call, true);
+	struct xen_remove_from_physmap *r = (void *)structure(call);
+
+	r->domid = draw_who(call, true);
+	r->gpfn = chance(call, 80) ? draw(call, PLACES) : draw_interesting(call, 64);
+}
+
+/* Where a page was taken away there is none. */
+static void after_remove(struct call *call)
+{
+	const struct xen_remove_from_physmap *removed = (void *)structure(call);
+	struct xen_remove_from_physmap *r = (void *)(call->run->door->arena + ARENA_ASIDE);
+	long result;
+
+	if (call->result)
+		return;
+	*r = *removed;
+	result = aside(call->run, __HYPERVISOR_memory_op, XENMEM_remove_from_physmap, (uintptr_t)r,
+		       0);
+	if (result != ERR(ENOENT))
+		call_wrong(call, "removing a page twice gave %ld, expected %ld", result,
+			   ERR(ENOENT));
 }
 
 static void expect_remove(struct call *call)
@@ -331,7 +351,7 @@ static const struct operation operations[] = {
 	MEMORY(maximum_gpfn, DANGER_SAFE, xen_memory_domain, domain_fields, generate_told,
 	       expect_told, NULL),
 	MEMORY(remove_from_physmap, DANGER_OWN, xen_remove_from_physmap, remove_fields,
-	       generate_physmap, expect_remove, NULL),
+	       generate_remove, expect_remove, after_remove),
 	{ .name = "maximum_ram_page", .command = XENMEM_maximum_ram_page, .danger = DANGER_SAFE,
 	  .weight = 3, .expect = expect_frames },
 };

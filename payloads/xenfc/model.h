@@ -35,6 +35,7 @@ struct machine {
 	uint16_t domid;		/* our own */
 	uint32_t vcpus;		/* our own processors, as many as there may be */
 	uint32_t pirqs;		/* our own physical interrupts, likewise */
+	bool has_ports;		/* our kernel uses some of our event channels */
 };
 
 enum port_state { PORT_FREE, PORT_RESERVED, PORT_UNBOUND, PORT_UNKNOWN };
@@ -55,6 +56,7 @@ struct domain_model {
 	bool finished;		/* was unpaused once: creation is over */
 	bool debugged;
 	uint32_t vcpu_paused[8];	/* by a debugger */
+	uint64_t vcpu_hard[8];	/* where it may run; 0: anywhere */
 	bool compat;		/* switched to 32 bits */
 	bool unsure;		/* a call left it in a state that is not modelled */
 	uint64_t max_pages;
@@ -70,6 +72,8 @@ struct domain_model {
 	bool shut;
 	uint32_t shut_code;
 	uint64_t time_offset;
+	uint64_t set_once;	/* the parameter that is never changed again; 0: not set */
+	uint32_t watched;	/* events that are reported: a bit each */
 };
 
 struct model {

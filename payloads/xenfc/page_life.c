@@ -8,6 +8,7 @@
 #define WRITABLE_ENTRY 0x67ull
 #define LEVELS 4u
 #define SOME_PAGE 26u
+#define NO_FRAME (1ull << 50)	/* no machine has memory there */
 #define NEW_NUMBER (1ull << 20)	/* what a page is to us that we do not count */
 
 /* The life of a page that is ours and nowhere mapped. */
@@ -112,6 +113,34 @@ static void copy_and_clear(const struct life *life)
 	window_close(run, WINDOW_SECOND);
 }
 
+/* Two pages for one of twice the size, but the second is in use: the first comes back. */
+static void exchange_half(const struct life *life)
+{
+	struct run *run = life->call->run;
+	struct xen_memory_exchange *e = (void *)(run->door->arena + ARENA_ASIDE);
+	uint64_t *frames = (void *)(e + 1);
+	const uint64_t lists[] = { (uintptr_t)&frames[0], (uintptr_t)&frames[2] };
+
+	memset(e, 0, sizeof(*e));
+	frames[0] = life->frame;
+	frames[1] = chance(life->call, 50) ? arena_frame(life, SOME_PAGE) : NO_FRAME;
+	frames[2] = NEW_NUMBER;
+	e->in.domid = e->out.domid = DOMID_SELF;
+	e->in.nr_extents = 2;
+	e->out.nr_extents = 1;
+	e->out.extent_order = 1;
+	memcpy(&e->in.extent_start, &lists[0], sizeof(lists[0]));
+	memcpy(&e->out.extent_start, &lists[1], sizeof(lists[1]));
+	must(life, "exchanging, and one of another's,", aside(run, __HYPERVISOR_memory_op,
+							     XENMEM_exchange, (uintptr_t)e, 0),
+	     ERR(EINVAL));
+	if (e->nr_exchanged)
+		call_wrong(life->call, "an exchange that failed told %lu pages",
+			   (uint64_t)e->nr_exchanged);
+	must(life, "clearing after a failed exchange",
+	     mmuext(life, MMUEXT_CLEAR_PAGE, life->frame, 0), 0);
+}
+
 /* For another one, which is ours from then on; the first is not. */
 static void exchange(struct life *life)
 {
@@ -180,6 +209,7 @@ static void after_life(struct call *call)
 		return;
 	memcpy(&life.frame, call->areas[1].at, sizeof(life.frame));
 	copy_and_clear(&life);
+	exchange_half(&life);
 	exchange(&life);
 	for (unsigned int level = 0; level < LEVELS; level++) {
 		be_table(&life, level);

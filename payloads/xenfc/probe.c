@@ -4,6 +4,7 @@
 
 #define VERSIONS 256u
 #define MOST_VCPUS 8192u
+#define MOST_PORTS (1u << 17)
 #define MOST_INTERRUPTS (1u << 16)
 
 static long try_version(struct run *run, unsigned int hypercall, uint32_t version)
@@ -122,6 +123,23 @@ static bool find_number(struct run *run)
 	return !aside(run, hypercall, EVTCHNOP_close, (uintptr_t)port, 0) && !result;
 }
 
+static bool uses_ports(struct run *run)
+{
+	struct evtchn_status *s = (void *)(run->door->arena + ARENA_ASIDE);
+	long result;
+
+	for (uint32_t port = 1; port < MOST_PORTS; port++) {
+		*s = (struct evtchn_status){ .dom = DOMID_SELF, .port = port };
+		result = aside(run, __HYPERVISOR_event_channel_op, EVTCHNOP_status,
+			       (uintptr_t)s, 0);
+		if (result == ERR(EINVAL))
+			return false;
+		if (result || s->status != EVTCHNSTAT_closed)
+			return true;
+	}
+	return false;
+}
+
 static uint32_t count_processors(struct run *run)
 {
 	uint32_t count = 0;
@@ -179,6 +197,7 @@ static int find_role(struct run *run)
 	if (m->control && !allowed)
 		return refuse(run, EXIT_FAIL, "sysctl was refused, although this is the control "
 			      "domain");
+	m->has_ports = uses_ports(run);
 	if (!m->control && allowed)
 		return refuse(run, EXIT_FAIL, "sysctl was allowed, although this is an "
 			      "unprivileged guest");

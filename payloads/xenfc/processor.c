@@ -1,30 +1,17 @@
 /*
- * What a PV kernel asks for its own processor: debug registers, segments, descriptors,
- * exceptions, callbacks.  Nearly all of it needs a kernel of our own, which uses none of it.
+ * What a PV kernel asks for its own processor: debug registers, segments, exceptions, callbacks.
+ * Nearly all of it needs a kernel of our own, which uses none of it.
  */
-#include "run.h"
-
-#define FAMILY(variable, label, number, list, unknown, generator, expectation) \
-	static const size_t variable##_count = COUNT(list); \
-	static const struct part variable##_parts[] = { { list, &variable##_count } }; \
-	const struct family family_##variable = { \
-		.name = label, .hypercall = number, .unknown_command = unknown, \
-		.parts = variable##_parts, .n_parts = 1, .generate = generator, \
-		.expect = expectation, \
-	}
+#include "processor.h"
 
 #define XEN_SPACE_START 0xffff800000000000ull	/* a PV kernel may not watch Xen's addresses */
 #define XEN_SPACE_END 0xffff880000000000ull
 #define LOW_END 0x0000800000000000ull
 #define ACTIVE_BREAKPOINTS 0xffull
 #define GENERAL_DETECT 0x2000ull
-#define MOST_DESCRIPTORS (FIRST_RESERVED_GDT_PAGE * 512u)
-#define PRESENT 0x800000000000ull	/* bit 47 of a descriptor */
-#define ASIDE_PAGE 25u
-#define PAGE_BITS 12
 #define UNUSED_VECTOR 0xee
 
-static bool always(struct call *call)
+bool processor_expect(struct call *call)
 {
 	(void)call;
 	return true;
@@ -37,7 +24,7 @@ static const void *seen_at(uint64_t address)
 }
 
 /* The operations' own generators do all. */
-static void generate_nothing(struct call *call)
+void processor_generate(struct call *call)
 {
 	(void)call;
 }
@@ -108,7 +95,7 @@ static const struct operation set_debug_list[] = {
 	  .generate = generate_set_debug, .expect = expect_set_debug, .after = after_set_debug },
 };
 
-FAMILY(set_debug, "processor", __HYPERVISOR_set_debugreg, set_debug_list, 0, generate_nothing, always);
+FAMILY(set_debug, "processor", __HYPERVISOR_set_debugreg, set_debug_list);
 
 static void generate_get_debug(struct call *call)
 {
@@ -131,7 +118,7 @@ static const struct operation get_debug_list[] = {
 	  .weight = 2, .generate = generate_get_debug, .expect = expect_get_debug },
 };
 
-FAMILY(get_debug, "processor", __HYPERVISOR_get_debugreg, get_debug_list, 0, generate_nothing, always);
+FAMILY(get_debug, "processor", __HYPERVISOR_get_debugreg, get_debug_list);
 
 /* set_segment_base(which, base): we use neither. */
 
@@ -156,7 +143,7 @@ static const struct operation segment_list[] = {
 	  .generate = generate_segment, .expect = expect_segment },
 };
 
-FAMILY(segment, "processor", __HYPERVISOR_set_segment_base, segment_list, 0, generate_nothing, always);
+FAMILY(segment, "processor", __HYPERVISOR_set_segment_base, segment_list);
 
 /* fpu_taskswitch(set), stack_switch(segment, pointer): for a user space, which we have not. */
 
@@ -171,14 +158,14 @@ static const struct operation float_list[] = {
 	  .generate = generate_switch, .expect = expect_success },
 };
 
-FAMILY(float, "processor", __HYPERVISOR_fpu_taskswitch, float_list, 0, generate_nothing, always);
+FAMILY(float, "processor", __HYPERVISOR_fpu_taskswitch, float_list);
 
 static const struct operation stack_list[] = {
 	{ .name = "stack_switch", .danger = DANGER_OWN, .traits = TRAIT_KERNEL, .weight = 2,
 	  .generate = generate_switch, .expect = expect_success },
 };
 
-FAMILY(stack, "processor", __HYPERVISOR_stack_switch, stack_list, 0, generate_nothing, always);
+FAMILY(stack, "processor", __HYPERVISOR_stack_switch, stack_list);
 
 /* set_trap_table(list): the list ends with an address of zero; no list at all takes ours away. */
 
@@ -213,7 +200,7 @@ static const struct operation traps_list[] = {
 	  .generate = generate_traps, .expect = expect_traps },
 };
 
-FAMILY(traps, "processor", __HYPERVISOR_set_trap_table, traps_list, 0, generate_nothing, always);
+FAMILY(traps, "processor", __HYPERVISOR_set_trap_table, traps_list);
 
 /* callback_op(command, structure): those that only a user space would need. */
 
@@ -277,8 +264,8 @@ static void generate_command(struct call *call)
 	call->arguments[0] = call->command;
 }
 
-FAMILY(callback, "callback", __HYPERVISOR_callback_op, callback_list, ERR(ENOSYS),
-       generate_command, always);
+COMMAND_FAMILY(callback, "callback", __HYPERVISOR_callback_op, callback_list, ERR(ENOSYS),
+	       generate_command);
 
 /* nmi_op(command, structure): of the first processor only, so no other door's. */
 
@@ -310,81 +297,4 @@ static const struct operation nmi_list[] = {
 	  .danger = DANGER_OWN, .traits = TRAIT_KERNEL, .weight = 2, .expect = expect_success },
 };
 
-FAMILY(nmi, "nmi", __HYPERVISOR_nmi_op, nmi_list, ERR(ENOSYS), generate_command, always);
-
-/* set_gdt(frames, entries): none at all, or of pages that can be no table. */
-
-static void generate_table(struct call *call)
-{
-	struct area *list = area_take(call, FIRST_RESERVED_GDT_PAGE * sizeof(uint64_t), false);
-	uint64_t frame = 1ull << 40 | draw(call, 1u << 20);
-
-	memcpy(list->at, &frame, sizeof(frame));
-	call->arguments[0] = area_address(call, list);
-	call->arguments[1] = chance(call, 70) ? draw(call, MOST_DESCRIPTORS + 2) :
-		draw_interesting(call, 31);
-	if (chance(call, 20))
-		call->arguments[1] = 0;
-}
-
-static void expect_table(struct call *call)
-{
-	uint64_t pages = (call->arguments[1] + 511) / 512;
-
-	if (call->arguments[1] > MOST_DESCRIPTORS)
-		expect_only(call, ERR(EINVAL));
-	else if (pages && !reachable(call, call->arguments[0], pages * sizeof(uint64_t)))
-		expect_only(call, ERR(EFAULT));
-	else
-		expect_only(call, pages ? ERR(EINVAL) : 0);
-}
-
-static const struct operation table_list[] = {
-	{ .name = "set_gdt", .danger = DANGER_OWN, .traits = TRAIT_KERNEL, .weight = 3,
-	  .generate = generate_table, .expect = expect_table },
-};
-
-FAMILY(table, "processor", __HYPERVISOR_set_gdt, table_list, 0, generate_nothing, always);
-
-/* update_descriptor(address, descriptor): in a page of ours, or in one that is nobody's. */
-
-static void generate_descriptor(struct call *call)
-{
-	const uint64_t *frames = call->run->door->arena_frames;
-	uint64_t frame = frames && !call->run->plan.dry_run ? frames[ASIDE_PAGE] : 0;
-
-	call->arguments[0] = frame << PAGE_BITS | draw(call, DOOR_PAGE / 8) * 8;
-	if (chance(call, 30))
-		call->arguments[0] |= 1ull << 50;
-	else if (chance(call, 20))
-		call->arguments[0] |= 1 + draw(call, 7);
-	call->arguments[1] = random_u64(&call->random) & ~PRESENT;
-}
-
-static void expect_descriptor(struct call *call)
-{
-	bool misplaced = call->arguments[0] & (1ull << 50 | 7);
-
-	expect_only(call, misplaced || !call->run->door->arena_frames ? ERR(EINVAL) : 0);
-}
-
-static void after_descriptor(struct call *call)
-{
-	const uint8_t *page = call->run->door->arena + ASIDE_PAGE * (size_t)DOOR_PAGE;
-	uint64_t now;
-
-	if (call->result)
-		return;
-	memcpy(&now, page + call->arguments[0] % DOOR_PAGE, sizeof(now));
-	if (now != call->arguments[1])
-		call_wrong(call, "the descriptor is %lx afterwards", now);
-}
-
-static const struct operation descriptor_list[] = {
-	{ .name = "update_descriptor", .danger = DANGER_OWN, .traits = TRAIT_KERNEL, .weight = 3,
-	  .generate = generate_descriptor, .expect = expect_descriptor,
-	  .after = after_descriptor },
-};
-
-FAMILY(descriptor, "processor", __HYPERVISOR_update_descriptor, descriptor_list, 0,
-       generate_nothing, always);
+COMMAND_FAMILY(nmi, "nmi", __HYPERVISOR_nmi_op, nmi_list, ERR(ENOSYS), generate_command);

@@ -3,12 +3,16 @@
  * must not shrink with every time.  The first calls of each kind are tried, then one in many, so
  * that rare ones have their turn too.
  */
+#include "repeat.h"
+
 #include "run.h"
 
 #define FIRST_CALLS 8u	/* of a kind that are tried */
 #define TIMES 4u
 #define TIMES_AGAIN 32u	/* when the first few took pages */
 #define ROUNDS 3u
+#define LIVES 128u	/* what they leak is small */
+#define LIVES_PAGES 8u
 #define PATIENCE_NS 1000000000ull	/* memory of what failed may be given back a little later */
 
 /* An operation that ended in the same way; that Xen saw no arguments at all is another one. */
@@ -67,6 +71,26 @@ static bool takes_pages(struct run *run, const struct call *call)
 		    cost(run, NULL, TIMES_AGAIN) >= TIMES_AGAIN)
 			return false;
 	return true;
+}
+
+static uint64_t cost_of_lives(struct call *call, void (*live)(struct call *call))
+{
+	uint64_t before = free_pages_read(call->run), after;
+
+	for (unsigned int i = 0; i < LIVES; i++)
+		live(call);
+	after = free_pages_read(call->run);
+	return after < before ? before - after : 0;
+}
+
+void check_lives_take_nothing(struct call *call, void (*live)(struct call *call))
+{
+	for (unsigned int i = 0; i < ROUNDS; i++)
+		if (call->wrong[0] || cost_of_lives(call, live) < LIVES_PAGES ||
+		    cost(call->run, NULL, TIMES_AGAIN) >= LIVES_PAGES)
+			return;
+	call_wrong(call, "each %u times that it was made and taken back Xen lost %u pages or more",
+		   LIVES, LIVES_PAGES);
 }
 
 void check_memory_kept(struct run *run, struct call *call)

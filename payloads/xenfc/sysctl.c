@@ -6,6 +6,17 @@ struct xen_sysctl *sysctl_of(const struct call *call)
 	return (struct xen_sysctl *)(void *)call->structure->at;
 }
 
+uint32_t sysctl_draw_count(struct call *call, uint32_t limit)
+{
+	return draw_mostly(call, 80, limit + 2);
+}
+
+void sysctl_expect_filled(struct call *call, const void *handle, uint64_t count, uint32_t size)
+{
+	expect_only(call, !count || reachable(call, handle_value(handle), count * size) ?
+		    0 : ERR(EFAULT));
+}
+
 static void sysctl_generate(struct call *call)
 {
 	struct xen_sysctl *s;
@@ -48,6 +59,8 @@ static const struct field sysctl_head[] = {
 static const struct part sysctl_parts[] = {
 	{ sysctl_information, &sysctl_information_count },
 	{ sysctl_control, &sysctl_control_count },
+	{ sysctl_pool, &sysctl_pool_count },
+	{ sysctl_topology, &sysctl_topology_count },
 };
 
 const struct family family_sysctl = {

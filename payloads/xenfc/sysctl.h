@@ -7,9 +7,27 @@
 #define SYSCTL_FIELD(member, flow) FIELD(struct xen_sysctl, u.member, flow)
 #define SYSCTL(name) XEN_SYSCTL_##name
 
-extern const struct operation sysctl_information[], sysctl_control[];
-extern const size_t sysctl_information_count, sysctl_control_count;
+extern const struct operation sysctl_information[], sysctl_control[], sysctl_pool[],
+	sysctl_topology[];
+extern const size_t sysctl_information_count, sysctl_control_count, sysctl_pool_count,
+	sysctl_topology_count;
 
 struct xen_sysctl *sysctl_of(const struct call *call);
+
+static inline uint32_t smaller(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+/* A count near a limit, or any. */
+uint32_t sysctl_draw_count(struct call *call, uint32_t limit);
+
+/* EFAULT if a buffer for `count` entries that Xen would fill is out of reach. */
+void sysctl_expect_filled(struct call *call, const void *handle, uint64_t count, uint32_t size);
+
+#define SYSCTL_READS(command_name, field_list, generator, expectation, follow) \
+	{ .name = #command_name, .command = SYSCTL(command_name), .danger = DANGER_SAFE, \
+	  .traits = TRAIT_READS, .fields = field_list, .generate = generator, \
+	  .expect = expectation, .after = follow }
 
 #endif

@@ -2,25 +2,7 @@
 #include "domctl.h"
 #include "sysctl.h"
 
-static uint32_t smaller(uint32_t a, uint32_t b)
-{
-	return a < b ? a : b;
-}
-
 #define MOST_LEAVES 300u
-
-/* A count near a limit, or any. */
-static uint32_t draw_count(struct call *call, uint32_t limit)
-{
-	return draw_mostly(call, 80, limit + 2);
-}
-
-/* EFAULT if a buffer for `count` entries that Xen would fill is out of reach. */
-static void expect_filled(struct call *call, const void *handle, uint64_t count, uint32_t size)
-{
-	expect_only(call, !count || reachable(call, handle_value(handle), count * size) ?
-		    0 : ERR(EFAULT));
-}
 
 static void generate_list(struct call *call)
 {
@@ -48,7 +30,8 @@ static void expect_list(struct call *call)
 	uint32_t count = smaller(domains_from(call, l->first_domain), l->max_domains);
 
 	if (l->first_domain >= DOMID_NOBODY_FIRST) {
-		expect_filled(call, &l->buffer, count, sizeof(struct xen_domctl_getdomaininfo));
+		sysctl_expect_filled(call, &l->buffer, count,
+				     sizeof(struct xen_domctl_getdomaininfo));
 		return;
 	}
 	/* There are other domains, nobody knows how many. */
@@ -83,99 +66,6 @@ static void after_list(struct call *call)
 	}
 }
 
-static void generate_cpuinfo(struct call *call)
-{
-	struct xen_sysctl_getcpuinfo *c = &sysctl_of(call)->u.getcpuinfo;
-	uint32_t processors = call->run->machine.processors;
-
-	c->max_cpus = draw_count(call, processors);
-	buffer_take(call, &c->info, smaller(processors, 512) * sizeof(xen_sysctl_cpuinfo_t), true,
-		    false);
-}
-
-static void expect_cpuinfo(struct call *call)
-{
-	const struct xen_sysctl_getcpuinfo *c = &sysctl_of(call)->u.getcpuinfo;
-
-	expect_filled(call, &c->info, smaller(c->max_cpus, call->run->machine.processors),
-		      sizeof(xen_sysctl_cpuinfo_t));
-}
-
-static void generate_topology(struct call *call)
-{
-	struct xen_sysctl_cputopoinfo *t = &sysctl_of(call)->u.cputopoinfo;
-	uint32_t processors = call->run->machine.processors;
-
-	t->num_cpus = draw_count(call, processors);
-	buffer_take(call, &t->cputopo, smaller(processors, 512) * sizeof(struct xen_sysctl_cputopo),
-		    true, true);
-}
-
-static void expect_topology(struct call *call)
-{
-	const struct xen_sysctl_cputopoinfo *t = &sysctl_of(call)->u.cputopoinfo;
-
-	if (!handle_value(&t->cputopo))
-		expect_only(call, 0);
-	else
-		expect_filled(call, &t->cputopo,
-			      smaller(t->num_cpus, call->run->machine.processors),
-			      sizeof(struct xen_sysctl_cputopo));
-}
-
-static void generate_numa(struct call *call)
-{
-	struct xen_sysctl_numainfo *n = &sysctl_of(call)->u.numainfo;
-	uint32_t nodes = smaller(call->run->machine.nodes, 32);
-
-	n->num_nodes = draw_count(call, nodes);
-	buffer_take(call, &n->meminfo, nodes * sizeof(struct xen_sysctl_meminfo), true, false);
-	buffer_take(call, &n->distance, nodes * nodes * sizeof(uint32_t), true, true);
-}
-
-static void expect_numa(struct call *call)
-{
-	const struct xen_sysctl_numainfo *n = &sysctl_of(call)->u.numainfo;
-	uint32_t nodes = smaller(n->num_nodes, call->run->machine.nodes);
-	uint64_t memory = handle_value(&n->meminfo), distance = handle_value(&n->distance);
-	bool fine = (!memory || reachable(call, memory, nodes * sizeof(struct xen_sysctl_meminfo)))
-		&& (!distance || reachable(call, distance, nodes * nodes * sizeof(uint32_t)));
-
-	expect_only(call, fine || !nodes ? 0 : ERR(EFAULT));
-}
-
-static void generate_pci(struct call *call)
-{
-	struct xen_sysctl_pcitopoinfo *t = &sysctl_of(call)->u.pcitopoinfo;
-	uint32_t devices = 1 + (uint32_t)draw(call, 40);
-	struct area *in = buffer_take(call, &t->devs, devices * sizeof(physdev_pci_device_t), false,
-				      false);
-
-	/* Mostly the first bus, where something is. */
-	for (uint32_t i = 0; i < devices && chance(call, 90); i++) {
-		physdev_pci_device_t device = { .devfn = (uint8_t)draw(call, 256) };
-
-		memcpy(in->at + i * sizeof(device), &device, sizeof(device));
-	}
-	t->num_devs = devices;
-	buffer_take(call, &t->nodes, devices * sizeof(uint32_t), true, true);
-}
-
-static void expect_pci(struct call *call)
-{
-	const struct xen_sysctl_pcitopoinfo *t = &sysctl_of(call)->u.pcitopoinfo;
-	uint64_t devices = handle_value(&t->devs), nodes = handle_value(&t->nodes);
-
-	if (!devices || !nodes)
-		expect_only(call, ERR(EINVAL));
-	else if (t->num_devs &&
-		 (!reachable(call, devices, t->num_devs * sizeof(physdev_pci_device_t)) ||
-		  !reachable(call, nodes, t->num_devs * sizeof(uint32_t))))
-		expect_only(call, ERR(EFAULT));
-	else
-		expect_only(call, 0);
-}
-
 static void generate_console(struct call *call)
 {
 	struct xen_sysctl_readconsole *r = &sysctl_of(call)->u.readconsole;
@@ -201,7 +91,8 @@ static void generate_features(struct call *call)
 	struct xen_sysctl_cpu_featureset *f = &sysctl_of(call)->u.cpu_featureset;
 
 	f->index = draw_mostly(call, 90, 7);
-	f->nr_features = draw_count(call, 24);
+	f->nr_features = sysctl_draw_count(call, 24);
+	call->note = (long)f->nr_features;
 	buffer_take(call, &f->features, 64 * sizeof(uint32_t), true, true);
 }
 
@@ -228,6 +119,25 @@ static void expect_features(struct call *call)
 		expect_also(call, ERR(ENOBUFS));
 	if (!reachable(call, address, smaller(f->nr_features, 64) * sizeof(uint32_t)))
 		expect_also(call, ERR(EFAULT));
+}
+
+/* Those that were told are as many as there are, which is told when nothing else is asked. */
+static void after_features(struct call *call)
+{
+	const struct xen_sysctl_cpu_featureset *told = &sysctl_of(call)->u.cpu_featureset;
+	struct xen_sysctl *s = (void *)(call->run->door->arena + ARENA_ASIDE);
+	uint32_t all;
+
+	if (call->result)
+		return;
+	memset(s, 0, sizeof(*s));
+	s->cmd = SYSCTL(get_cpu_featureset);
+	s->interface_version = call->run->machine.sysctl_version;
+	aside(call->run, __HYPERVISOR_sysctl, (uintptr_t)s, 0, 0);
+	all = s->u.cpu_featureset.nr_features;
+	if (told->nr_features != all)
+		call_wrong(call, "of %ld words asked for %u are told, there are %u", call->note,
+			   told->nr_features, all);
 }
 
 static void generate_policy(struct call *call)
@@ -277,27 +187,6 @@ static const struct field list_fields[] = {
 	SYSCTL_FIELD(getdomaininfolist.first_domain, FLOW_IN),
 	SYSCTL_FIELD(getdomaininfolist.max_domains, FLOW_IN),
 	SYSCTL_FIELD(getdomaininfolist.num_domains, FLOW_OUT),
-	FIELDS_END,
-};
-
-static const struct field cpuinfo_fields[] = {
-	SYSCTL_FIELD(getcpuinfo.max_cpus, FLOW_IN),
-	SYSCTL_FIELD(getcpuinfo.nr_cpus, FLOW_OUT),
-	FIELDS_END,
-};
-
-static const struct field topology_fields[] = {
-	SYSCTL_FIELD(cputopoinfo.num_cpus, FLOW_INOUT),
-	FIELDS_END,
-};
-
-static const struct field numa_fields[] = {
-	SYSCTL_FIELD(numainfo.num_nodes, FLOW_INOUT),
-	FIELDS_END,
-};
-
-static const struct field pci_fields[] = {
-	SYSCTL_FIELD(pcitopoinfo.num_devs, FLOW_INOUT),
 	FIELDS_END,
 };
 
@@ -361,25 +250,17 @@ static const struct field physinfo_fields[] = {
 	FIELDS_END,
 };
 
-#define READS(command_name, field_list, generator, expectation, follow) \
-	{ .name = #command_name, .command = SYSCTL(command_name), .danger = DANGER_SAFE, \
-	  .traits = TRAIT_READS, .fields = field_list, .generate = generator, \
-	  .expect = expectation, .after = follow }
-
 const struct operation sysctl_information[] = {
-	READS(getdomaininfolist, list_fields, generate_list, expect_list, after_list),
-	READS(getcpuinfo, cpuinfo_fields, generate_cpuinfo, expect_cpuinfo, NULL),
-	READS(cputopoinfo, topology_fields, generate_topology, expect_topology, NULL),
-	READS(numainfo, numa_fields, generate_numa, expect_numa, NULL),
-	READS(pcitopoinfo, pci_fields, generate_pci, expect_pci, NULL),
-	READS(readconsole, console_fields, generate_console, expect_console, NULL),
-	READS(get_cpu_featureset, feature_fields, generate_features, expect_features, NULL),
+	SYSCTL_READS(getdomaininfolist, list_fields, generate_list, expect_list, after_list),
+	SYSCTL_READS(readconsole, console_fields, generate_console, expect_console, NULL),
+	SYSCTL_READS(get_cpu_featureset, feature_fields, generate_features, expect_features,
+	      after_features),
 	{ .name = "get_cpu_policy", .command = SYSCTL(get_cpu_policy), .danger = DANGER_SAFE,
 	  .traits = TRAIT_READS | TRAIT_WRITES_ON_ERROR, .fields = policy_fields,
 	  .generate = generate_policy, .expect = expect_policy },
-	READS(sched_id, sched_id_fields, NULL, expect_success, NULL),
-	READS(get_cpu_levelling_caps, levelling_fields, NULL, expect_success, NULL),
-	READS(availheap, heap_fields, NULL, expect_success, NULL),
-	READS(physinfo, physinfo_fields, NULL, expect_success, after_physinfo),
+	SYSCTL_READS(sched_id, sched_id_fields, NULL, expect_success, NULL),
+	SYSCTL_READS(get_cpu_levelling_caps, levelling_fields, NULL, expect_success, NULL),
+	SYSCTL_READS(availheap, heap_fields, NULL, expect_success, NULL),
+	SYSCTL_READS(physinfo, physinfo_fields, NULL, expect_success, after_physinfo),
 };
 const size_t sysctl_information_count = COUNT(sysctl_information);

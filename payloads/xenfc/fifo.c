@@ -1,0 +1,169 @@
+/*
+ * The newer kind of event channels: a domain gives Xen pages for them, sees its events there, and
+ * goes back to the older kind.  Going back closes all ports, so only where none is in use.
+ */
+#include "fifo.h"
+
+#include <xen/event_channel.h>
+
+#include "grant_own.h"
+
+#define CONTROL_PAGE DEST
+#define ARRAY_PAGE (DEST + 1)
+#define LAST_OFFSET (DOOR_PAGE - sizeof(struct evtchn_fifo_control_block))
+
+static void *structure(struct call *call, size_t size)
+{
+	return memset(call->run->door->arena + ARENA_ASIDE, 0, size);
+}
+
+static void must(struct call *call, unsigned int command, const char *what, long expected)
+{
+	long result = aside(call->run, __HYPERVISOR_event_channel_op, command,
+			    (uintptr_t)(call->run->door->arena + ARENA_ASIDE), 0);
+
+	if (result != expected)
+		call_wrong(call, "%s of the newer kind gave %ld, expected %ld", what, result,
+			   expected);
+}
+
+static void expand(struct call *call, uint64_t frame, const char *what, long expected)
+{
+	struct evtchn_expand_array *array = structure(call, sizeof(*array));
+
+	array->array_gfn = frame;
+	must(call, EVTCHNOP_expand_array, what, expected);
+}
+
+static void start_again(struct call *call, const struct evtchn_init_control *with)
+{
+	struct evtchn_init_control *c = structure(call, sizeof(*c));
+
+	*c = *with;
+	must(call, EVTCHNOP_init_control, "starting ports twice", ERR(EINVAL));
+}
+
+static void set_priority(struct call *call, uint32_t port, uint32_t priority)
+{
+	struct evtchn_set_priority *s = structure(call, sizeof(*s));
+
+	s->port = port;
+	s->priority = priority;
+	must(call, EVTCHNOP_set_priority, "a priority",
+	     priority > EVTCHN_FIFO_PRIORITY_MIN ? ERR(EINVAL) : 0);
+}
+
+/* A port of ours that is bound to another of ours; neither is closed. */
+static uint32_t bind_two(struct call *call)
+{
+	struct evtchn_alloc_unbound *alloc = structure(call, sizeof(*alloc));
+	struct evtchn_bind_interdomain *bind;
+	uint32_t first;
+
+	alloc->dom = alloc->remote_dom = DOMID_SELF;
+	must(call, EVTCHNOP_alloc_unbound, "a port", 0);
+	first = alloc->port;
+	bind = structure(call, sizeof(*bind));
+	bind->remote_dom = DOMID_SELF;
+	bind->remote_port = first;
+	must(call, EVTCHNOP_bind_interdomain, "binding a port", 0);
+	return first;
+}
+
+static void check_event(struct call *call, uint32_t port)
+{
+	const uint32_t *events = (const void *)own_page(call, ARRAY_PAGE);
+	struct evtchn_bind_interdomain *bound = (void *)(call->run->door->arena + ARENA_ASIDE);
+	struct evtchn_send *s;
+	uint32_t other = bound->local_port;
+
+	s = structure(call, sizeof(*s));
+	s->port = other;
+	must(call, EVTCHNOP_send, "sending to a port", 0);
+	if (port < DOOR_PAGE / sizeof(*events) && !(events[port] & 1u << EVTCHN_FIFO_PENDING))
+		call_wrong(call, "an event was sent to port %u, whose word is %x", port,
+			   events[port]);
+}
+
+static void check_closed(struct call *call, uint32_t port)
+{
+	struct evtchn_status *s = structure(call, sizeof(*s));
+
+	s->dom = DOMID_SELF;
+	s->port = port;
+	must(call, EVTCHNOP_status, "asking about a port", 0);
+	if (s->status != EVTCHNSTAT_closed)
+		call_wrong(call, "after all ports were closed one has status %u", s->status);
+}
+
+static void go_back(struct call *call)
+{
+	struct evtchn_reset *r = structure(call, sizeof(*r));
+
+	r->dom = DOMID_SELF;
+	must(call, EVTCHNOP_reset, "closing all ports", 0);
+	expand(call, own_frame(call, ARRAY_PAGE), "room for ports, after those", ERR(EOPNOTSUPP));
+}
+
+/* Most of the time the domain's first processor, a place for it that fits, and a page of ours. */
+static void generate_fifo(struct call *call)
+{
+	struct evtchn_init_control *c = (void *)call->structure->at;
+
+	c->vcpu = chance(call, 90) && !call->run->machine.has_ports ? 0 :
+		call->run->machine.vcpus;
+	c->offset = (uint32_t)draw(call, DOOR_PAGE / 8 + 1) * 8;
+	if (chance(call, 20))
+		c->offset = (uint32_t)draw_interesting(call, chance(call, 50) ? 12 : 32);
+	c->control_gfn = own_frame(call, CONTROL_PAGE);
+	if (chance(call, 10))
+		c->control_gfn = 1ull << 50 | draw_interesting(call, 50);
+	memset(own_page(call, CONTROL_PAGE), 0, 2 * (size_t)DOOR_PAGE);
+}
+
+static void expect_fifo(struct call *call)
+{
+	const struct evtchn_init_control *c = (void *)call->structure->at;
+	bool fits = c->offset <= LAST_OFFSET && !(c->offset % 8);
+
+	if (c->vcpu)
+		expect_only(call, ERR(ENOENT));
+	else
+		expect_only(call, fits && c->control_gfn == own_frame(call, CONTROL_PAGE) ? 0 :
+			    ERR(EINVAL));
+}
+
+static void after_fifo(struct call *call)
+{
+	struct evtchn_init_control *c = (void *)call->structure->at;
+	uint32_t port;
+
+	if (call->result)
+		return;
+	if (c->link_bits != EVTCHN_FIFO_LINK_BITS)
+		call_wrong(call, "a link has %u bits", c->link_bits);
+	start_again(call, c);
+	expand(call, 1ull << 50, "room for ports in a page that is not there", ERR(EINVAL));
+	expand(call, own_frame(call, ARRAY_PAGE), "room for ports", 0);
+	port = bind_two(call);
+	check_event(call, port);
+	set_priority(call, port, (uint32_t)draw(call, 2 * EVTCHN_FIFO_PRIORITY_MIN));
+	go_back(call);
+	check_closed(call, port);
+}
+
+static const struct field fifo_fields[] = {
+	FIELD(struct evtchn_init_control, control_gfn, FLOW_IN),
+	FIELD(struct evtchn_init_control, offset, FLOW_IN),
+	FIELD(struct evtchn_init_control, vcpu, FLOW_IN),
+	FIELD(struct evtchn_init_control, link_bits, FLOW_OUT),
+	FIELDS_END,
+};
+
+const struct operation evtchn_fifo[] = {
+	{ .name = "ports_of_the_newer_kind", .command = EVTCHNOP_init_control,
+	  .danger = DANGER_OWN, .traits = TRAIT_KERNEL | TRAIT_ALONE, .weight = 3,
+	  .structure_size = sizeof(struct evtchn_init_control), .fields = fifo_fields,
+	  .generate = generate_fifo, .expect = expect_fifo, .after = after_fifo },
+};
+const size_t evtchn_fifo_count = COUNT(evtchn_fifo);

@@ -1,0 +1,167 @@
+/* sysctl: a pool of processors that has none: made, asked about, refused what is wrong, destroyed. */
+#include "repeat.h"
+#include "sysctl.h"
+
+#define FIRST_NUMBER 30000u	/* the toolstack counts up from 1 */
+#define NUMBERS 1000u
+#define NO_PROCESSOR 0x7fffffffu
+#define NO_COMMAND 77u
+#define SCHEDULERS (XEN_SCHEDULER_NULL + 2u)
+
+static struct xen_sysctl_cpupool_op *pool_of(const struct call *call)
+{
+	return &sysctl_of(call)->u.cpupool_op;
+}
+
+static struct xen_sysctl *begin(struct call *call, uint32_t command)
+{
+	struct xen_sysctl *s = memset(call->run->door->arena + ARENA_ASIDE, 0, sizeof(*s));
+
+	s->cmd = command;
+	s->interface_version = call->run->machine.sysctl_version;
+	return s;
+}
+
+static long ask(struct call *call, const struct xen_sysctl *s)
+{
+	return aside(call->run, __HYPERVISOR_sysctl, (uintptr_t)s, 0, 0);
+}
+
+static void must(struct call *call, const char *what, long result, long expected)
+{
+	if (result != expected)
+		call_wrong(call, "%s a pool of ours gave %ld, expected %ld", what, result, expected);
+}
+
+static struct xen_sysctl *begin_pool(struct call *call, uint32_t command)
+{
+	struct xen_sysctl *s = begin(call, XEN_SYSCTL_cpupool_op);
+
+	s->u.cpupool_op.op = command;
+	s->u.cpupool_op.cpupool_id = (uint32_t)call->note;
+	return s;
+}
+
+static void check_told(struct call *call)
+{
+	struct xen_sysctl *s = begin_pool(call, XEN_SYSCTL_CPUPOOL_OP_INFO);
+	const struct xen_sysctl_cpupool_op *p = &s->u.cpupool_op;
+
+	must(call, "asking about", ask(call, s), 0);
+	if (p->cpupool_id != (uint32_t)call->note || p->sched_id != pool_of(call)->sched_id ||
+	    p->n_dom)
+		call_wrong(call, "pool %ld is told as %u, with scheduler %u and %u domains",
+			   call->note, p->cpupool_id, p->sched_id, p->n_dom);
+}
+
+static long schedule(struct call *call, uint32_t scheduler, uint32_t command)
+{
+	struct xen_sysctl *s = begin(call, XEN_SYSCTL_scheduler_op);
+
+	s->u.scheduler_op.cpupool_id = (uint32_t)call->note;
+	s->u.scheduler_op.sched_id = scheduler;
+	s->u.scheduler_op.cmd = command;
+	return ask(call, s);
+}
+
+static void refuse_scheduling(struct call *call)
+{
+	uint32_t scheduler = pool_of(call)->sched_id;
+
+	must(call, "another scheduler for", schedule(call, scheduler + 1,
+						      XEN_SYSCTL_SCHEDOP_getinfo), ERR(EINVAL));
+	must(call, "an unknown parameter of", schedule(call, scheduler, NO_COMMAND), ERR(EINVAL));
+}
+
+static void refuse_members(struct call *call)
+{
+	struct xen_sysctl *s = begin_pool(call, XEN_SYSCTL_CPUPOOL_OP_ADDCPU);
+
+	s->u.cpupool_op.cpu = NO_PROCESSOR;
+	must(call, "a processor that is not there for", ask(call, s), ERR(EINVAL));
+	s = begin_pool(call, XEN_SYSCTL_CPUPOOL_OP_RMCPU);
+	s->u.cpupool_op.cpu = NO_PROCESSOR;
+	must(call, "taking such a processor from", ask(call, s), ERR(EINVAL));
+	s = begin_pool(call, XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN);
+	s->u.cpupool_op.domid = DOMID_NOBODY_FIRST;
+	must(call, "a domain that is not there for", ask(call, s), ERR(ESRCH));
+}
+
+static void generate_pool(struct call *call)
+{
+	struct xen_sysctl_cpupool_op *p = pool_of(call);
+
+	memset(p, 0, sizeof(*p));
+	p->op = XEN_SYSCTL_CPUPOOL_OP_CREATE;
+	p->cpupool_id = chance(call, 70) ? FIRST_NUMBER + (uint32_t)draw(call, NUMBERS) :
+		XEN_SYSCTL_CPUPOOL_PAR_ANY;
+	p->sched_id = chance(call, 70) ? XEN_SCHEDULER_CREDIT2 : draw_mostly(call, 90, SCHEDULERS);
+}
+
+/* Xen may lack most schedulers, and others may have made as many pools as there may be. */
+static void expect_pool(struct call *call)
+{
+	uint32_t scheduler = pool_of(call)->sched_id;
+
+	expect_only(call, ERR(ENOENT));
+	expect_also(call, ERR(ENOSPC));
+	if (scheduler >= XEN_SCHEDULER_CREDIT && scheduler <= XEN_SCHEDULER_NULL)
+		expect_also(call, 0);
+}
+
+static long make(struct call *call)
+{
+	struct xen_sysctl *s = begin_pool(call, XEN_SYSCTL_CPUPOOL_OP_CREATE);
+
+	s->u.cpupool_op.sched_id = pool_of(call)->sched_id;
+	return ask(call, s);
+}
+
+static void destroy(struct call *call)
+{
+	struct xen_sysctl *s = begin_pool(call, XEN_SYSCTL_CPUPOOL_OP_DESTROY);
+
+	must(call, "destroying", ask(call, s), 0);
+	must(call, "destroying twice", ask(call, s), ERR(ENOENT));
+}
+
+static void live(struct call *call)
+{
+	must(call, "making again", make(call), 0);
+	refuse_scheduling(call);
+	refuse_members(call);
+	destroy(call);
+}
+
+static void after_pool(struct call *call)
+{
+	long again;
+
+	if (call->result)
+		return;
+	call->note = pool_of(call)->cpupool_id;
+	check_told(call);
+	again = make(call);
+	if (again != ERR(ENOSPC))
+		must(call, "making twice", again, ERR(EEXIST));
+	destroy(call);
+	if (chance(call, 5))
+		check_lives_take_nothing(call, live);
+	else
+		live(call);
+}
+
+static const struct field pool_fields[] = {
+	SYSCTL_FIELD(cpupool_op.op, FLOW_IN),
+	SYSCTL_FIELD(cpupool_op.cpupool_id, FLOW_INOUT),
+	SYSCTL_FIELD(cpupool_op.sched_id, FLOW_IN),
+	FIELDS_END,
+};
+
+/* As a row of sysctl, which is how it comes and goes. */
+const struct operation sysctl_pool[] = {
+	{ .name = "pool_of_our_own", .command = SYSCTL(cpupool_op), .danger = DANGER_OWN,
+	  .traits = TRAIT_ALONE, .weight = 4, .fields = pool_fields, .generate = generate_pool,
+	  .expect = expect_pool, .after = after_pool },
+};
+const size_t sysctl_pool_count = COUNT(sysctl_pool);

@@ -1,0 +1,201 @@
+/* What a refused call must leave as it was: beside a stand-in that forgets half of it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "domctl.h"
+
+#define CALLS 20000u
+#define ARENA_SIZE (DOOR_ARENA_PAGES * (size_t)DOOR_PAGE)
+#define PROCESSORS 3u
+#define ALL_PROCESSORS 7ull
+#define VCPUS 2u
+
+static struct run run;
+static struct door door;
+static uint8_t *arena;
+static uint64_t hard[VCPUS];	/* what the stand-in keeps */
+static uint32_t reported;
+static bool careless;	/* keeps what it changed before it failed; switches on what is on */
+
+static bool reach(const struct xenctl_bitmap *map)
+{
+	uint64_t address = handle_value(&map->bitmap);
+
+	return address >= (uintptr_t)arena && address < (uintptr_t)arena + ARENA_SIZE;
+}
+
+static long take_hard(const struct xen_domctl_vcpuaffinity *a)
+{
+	uint64_t wanted = 0;
+
+	if (!reach(&a->cpumap_hard))
+		return ERR(EFAULT);
+	memcpy(&wanted, (void *)(uintptr_t)handle_value(&a->cpumap_hard.bitmap),
+	       (a->cpumap_hard.nr_bits + 7) / 8);
+	if (a->cpumap_hard.nr_bits < PROCESSORS)
+		wanted &= (1ull << a->cpumap_hard.nr_bits) - 1;
+	if (!(wanted & ALL_PROCESSORS))
+		return ERR(EINVAL);
+	hard[a->vcpu] = wanted & ALL_PROCESSORS;
+	return 0;
+}
+
+static long set(const struct xen_domctl_vcpuaffinity *a)
+{
+	bool with_hard = a->flags & XEN_VCPUAFFINITY_HARD, soft = a->flags & XEN_VCPUAFFINITY_SOFT;
+	uint64_t before;
+	long result = 0;
+
+	if (a->vcpu >= VCPUS || !a->flags || (with_hard && !handle_value(&a->cpumap_hard.bitmap)) ||
+	    (soft && !handle_value(&a->cpumap_soft.bitmap)))
+		return ERR(EINVAL);
+	before = hard[a->vcpu];
+	if (with_hard)
+		result = take_hard(a);
+	if (result || !soft || reach(&a->cpumap_soft))
+		return result;
+	if (!careless)
+		hard[a->vcpu] = before;
+	return ERR(EFAULT);
+}
+
+static long report(const struct xen_domctl_monitor_op *m)
+{
+	uint32_t bit = 1u << m->event;
+	bool on = m->op == XEN_DOMCTL_MONITOR_OP_ENABLE;
+
+	if (!(reported & bit) == !on && !(careless && on))
+		return ERR(EEXIST);
+	reported ^= bit;
+	return 0;
+}
+
+/* Asked beside the sequence: where a processor may run. */
+static long hypercall(struct door *from, unsigned int number, const uint64_t arguments[5])
+{
+	const struct xen_domctl *d = (void *)(uintptr_t)arguments[0];
+	const struct xen_domctl_vcpuaffinity *a = &d->u.vcpuaffinity;
+
+	(void)from;
+	assert_int_equal(number, __HYPERVISOR_domctl);
+	assert_int_equal(d->cmd, XEN_DOMCTL_getvcpuaffinity);
+	memcpy((void *)(uintptr_t)handle_value(&a->cpumap_hard.bitmap), &hard[a->vcpu],
+	       sizeof(hard[0]));
+	return 0;
+}
+
+static int begin(void **state)
+{
+	(void)state;
+	memset(&run, 0, sizeof(run));
+	for (unsigned int i = 0; i < VCPUS; i++)
+		hard[i] = ALL_PROCESSORS;
+	reported = 0;
+	careless = false;
+	if (!arena)
+		arena = aligned_alloc(DOOR_PAGE, ARENA_SIZE);
+	door = (struct door){ .hypercall = hypercall, .arena = arena, .unmapped = 1ull << 40 };
+	run.door = &door;
+	run.machine.control = true;
+	run.machine.online = run.machine.processors = PROCESSORS;
+	run.model.own[1] = (struct domain_model){
+		.exists = true, .id = DOMID_OWN_FIRST + 1, .max_vcpus = VCPUS, .has_vcpus = true,
+		.hvm = true,
+	};
+	return 0;
+}
+
+static const struct operation *row(const struct operation *list, const char *name)
+{
+	while (strcmp(list->name, name))
+		list++;
+	return list;
+}
+
+/* False: of another domain, or a structure that the family refuses. */
+static bool make(struct call *call, const struct operation *operation, uint64_t number)
+{
+	extern const struct family family_domctl;
+
+	memset(arena, ARENA_BACKGROUND, ARENA_SIZE);
+	call_begin(call, &run, number);
+	call->family = &family_domctl;
+	call->operation = operation;
+	call->hypercall = __HYPERVISOR_domctl;
+	call->command = operation->command;
+	family_domctl.generate(call);
+	operation->generate(call);
+	call->domain = &run.model.own[1];
+	return domctl_of(call)->domain == DOMID_OWN_FIRST + 1;
+}
+
+static unsigned int failures_of_affinity(void)
+{
+	const struct operation *operation = row(domctl_affinity, "setvcpuaffinity");
+	unsigned int failed = 0;
+	struct call call;
+
+	for (uint64_t number = 0; number < CALLS; number++) {
+		if (!make(&call, operation, number))
+			continue;
+		operation->expect(&call);
+		call.result = set(&domctl_of(&call)->u.vcpuaffinity);
+		assert_true(expect_holds(&call));
+		operation->after(&call);
+		failed += call.wrong[0] != '\0';
+	}
+	return failed;
+}
+
+static void affinity_is_the_old_one_when_half_of_it_failed(void **state)
+{
+	(void)state;
+	assert_int_equal(failures_of_affinity(), 0);
+	careless = true;
+	assert_true(failures_of_affinity() > 10);
+}
+
+static unsigned int failures_of_reports(void)
+{
+	const struct operation *operation = row(domctl_hvm, "monitor_op");
+	unsigned int failed = 0;
+	struct call call;
+
+	for (uint64_t number = 0; number < CALLS; number++) {
+		const struct xen_domctl_monitor_op *m;
+
+		if (!make(&call, operation, number))
+			continue;
+		m = &domctl_of(&call)->u.monitor_op;
+		if (m->op > XEN_DOMCTL_MONITOR_OP_DISABLE || m->event > 31)
+			continue;
+		operation->expect(&call);
+		call.result = report(m);
+		failed += !expect_holds(&call);
+		operation->after(&call);
+	}
+	return failed;
+}
+
+static void what_is_on_is_not_switched_on(void **state)
+{
+	(void)state;
+	assert_int_equal(failures_of_reports(), 0);
+	careless = true;
+	assert_true(failures_of_reports() > 10);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(affinity_is_the_old_one_when_half_of_it_failed, begin),
+		cmocka_unit_test_setup(what_is_on_is_not_switched_on, begin),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
