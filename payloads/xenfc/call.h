@@ -78,6 +78,7 @@ struct call {
 
 	const struct family *family;	/* NULL: a hypercall that does not exist */
 	const struct operation *operation;	/* NULL: a command that does not exist */
+	unsigned int kind;	/* below MAX_KINDS: what all calls of this sort have in common */
 	unsigned int hypercall;
 	uint32_t command;
 	uint64_t arguments[5];

@@ -109,6 +109,7 @@ static void draw_unknown_hypercall(struct call *call)
 	unsigned int bits = call->run->plan.allow & DANGER_HOST ? TRACED_BITS : 31;
 
 	call->family = NULL;
+	call->kind = MAX_CHOICES + MAX_FAMILIES;
 	call->hypercall = FIRST_FREE_HYPERCALL + (chance(call, 70) ? (unsigned int)draw(call, 72) :
 		(unsigned int)draw_interesting(call, bits));
 	expect_only(call, ERR(ENOSYS));
@@ -134,9 +135,11 @@ void choose(struct call *call)
 	call->hypercall = choice->family->hypercall;
 	call->operation = choice->operation;
 	call->command = choice->operation->command;
+	call->kind = (unsigned int)(choice - call->run->choices);
 	if (!unknown)
 		return;
 	call->operation = NULL;
+	call->kind = MAX_CHOICES + choice->known;
 	if (call->family->unknown_command && !chance(call, 10))
 		draw_unknown_command(call, &call->run->known[choice->known]);
 	else

@@ -341,9 +341,10 @@ const struct operation domctl_life[] = {
 	{ .name = "createdomain", .command = DOMCTL(createdomain), .danger = DANGER_OWN,
 	  .traits = TRAIT_ONCE, .weight = 30, .fields = create_fields, .generate = generate_create,
 	  .expect = expect_create, .after = after_create },
+	/* Rare: most other calls need a domain that lives, with processors. */
 	{ .name = "destroydomain", .command = DOMCTL(destroydomain), .danger = DANGER_OWN,
 	  .traits = TRAIT_REFUSES_SELF, .expect = expect_unless_self, .after = after_destroy,
-	  .weight = 3 },
+	  .weight = 1 },
 	{ .name = "pausedomain", .command = DOMCTL(pausedomain), .danger = DANGER_OWN,
 	  .traits = TRAIT_REFUSES_SELF, .expect = expect_unless_self, .after = after_pause },
 	{ .name = "unpausedomain", .command = DOMCTL(unpausedomain), .danger = DANGER_OWN,

@@ -15,15 +15,14 @@
 #define LIVES_PAGES 8u
 #define PATIENCE_NS 1000000000ull	/* memory of what failed may be given back a little later */
 
-/* An operation that ended in the same way; that Xen saw no arguments at all is another one. */
-static unsigned int kind_of(const struct call *call)
+/* Calls of one kind that ended in the same way; that Xen saw no arguments at all is another one. */
+static uint8_t *times_before(struct run *run, const struct call *call)
 {
 	bool seen = call->structure &&
 		reachable(call, call->arguments[call->pointer], call->structure->size);
-	uint64_t hash = (uintptr_t)call->operation / 8 * 62 + seen * 31u + (uint64_t)call->result;
+	uint64_t result = call->result < 0 ? 0 - (uint64_t)call->result : 0;
 
-	hash = (hash * 31 + call->hypercall) * 0x9e3779b97f4a7c15ull;
-	return (unsigned int)(hash >> 32) % REPEATED_KINDS;
+	return &run->repeated[call->kind][seen][result < MAX_RESULTS ? result : 0];
 }
 
 /* What it returned says that it did nothing; what is written anyway would be another call. */
@@ -37,7 +36,7 @@ static bool may_be_repeated(const struct call *call)
 
 static bool is_its_turn(struct run *run, struct call *call)
 {
-	uint8_t *times = &run->repeated[kind_of(call)];
+	uint8_t *times = times_before(run, call);
 
 	if (*times >= FIRST_CALLS)
 		return call->number % 256 == 0;

@@ -10,7 +10,9 @@
 #define MAX_CHOICES 512u
 #define MAX_FAMILIES 48u
 #define SMALL_COMMANDS 256u
-#define REPEATED_KINDS 4096u
+/* What a call may be: a row of the table, an unknown command of a family, an unknown hypercall. */
+#define MAX_KINDS (MAX_CHOICES + MAX_FAMILIES + 1)
+#define MAX_RESULTS 128u	/* 0 and the errors of the public header */
 
 /* Which of a family's small commands exist: looked up many times for each that does not. */
 struct known_commands {
@@ -37,7 +39,8 @@ struct run {
 	uint8_t shadow[ARENA_BYTES];	/* what the arena must hold */
 	uint64_t free_at_start, claimed_at_start;	/* 0: not known yet */
 	uint64_t others_at_start;	/* which domains of others there were */
-	uint8_t repeated[REPEATED_KINDS];	/* how often each kind of call was */
+	/* How often each kind of call had each result: without, and with a structure Xen can read. */
+	uint8_t repeated[MAX_KINDS][2][MAX_RESULTS];
 	uint8_t first_output[5 * DOOR_PAGE];
 };
 

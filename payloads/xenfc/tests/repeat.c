@@ -113,6 +113,30 @@ static void what_succeeded_is_not_made_again(void **state)
 	assert_int_equal(times, 0);
 }
 
+static bool is_tried(unsigned int kind, long result)
+{
+	run.call.kind = kind;
+	run.call.result = result;
+	times = 0;
+	run.call.wrong[0] = 0;
+	check_memory_kept(&run, &run.call);
+	return times > 0;
+}
+
+/* However often all the others were made: a rare leak must not lose its turn to them. */
+static void each_kind_and_result_has_its_turn(void **state)
+{
+	const unsigned int rare = 7;
+
+	(void)state;
+	for (unsigned int kind = 0; kind < MAX_KINDS; kind++)
+		for (long error = 1; error < MAX_RESULTS; error++)
+			for (int i = 0; i < 9 && (kind != rare || error != XEN_EFAULT); i++)
+				is_tried(kind, -error);
+	assert_false(is_tried(rare, -XEN_EINVAL));
+	assert_true(is_tried(rare, -XEN_EFAULT));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -122,6 +146,7 @@ int main(void)
 		cmocka_unit_test_setup(pages_lent_are_no_leak, begin),
 		cmocka_unit_test_setup(pages_that_others_take_are_no_leak, begin),
 		cmocka_unit_test_setup(what_succeeded_is_not_made_again, begin),
+		cmocka_unit_test_setup(each_kind_and_result_has_its_turn, begin),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
