@@ -51,17 +51,18 @@ FAMILY(table, "processor", __HYPERVISOR_set_gdt, table_list);
 
 static uint64_t draw_descriptor(struct call *call)
 {
-	uint64_t descriptor = random_u64(&call->random);
+	uint64_t descriptor = random_u64(&call->random), gate;
 
+	gate = (descriptor & ~(SEGMENT | SYSTEM_TYPE)) | PRESENT | CALL_GATE;
 	switch (draw(call, 4)) {
 	case 0:
 		return descriptor & ~PRESENT;
 	case 1:
 		return descriptor | PRESENT;
 	case 2:
-		return (descriptor & ~(SEGMENT | SYSTEM_TYPE)) | PRESENT | CALL_GATE;
+		return gate;
 	default:
-		return (descriptor & ~(SEGMENT | SYSTEM_TYPE | GATE_RESERVED)) | PRESENT | CALL_GATE;
+		return gate & ~GATE_RESERVED;
 	}
 }
 

@@ -112,8 +112,8 @@ static void after_set(struct call *call)
 	const struct xen_domctl_vcpuaffinity *a = affinity(call);
 	uint64_t there = processors(call->run), *hard;
 
-	if (!there || !call->domain || !call->domain->has_vcpus || a->vcpu >= call->domain->max_vcpus ||
-	    a->vcpu >= COUNT(call->domain->vcpu_hard))
+	if (!there || !call->domain || !call->domain->has_vcpus ||
+	    a->vcpu >= call->domain->max_vcpus || a->vcpu >= COUNT(call->domain->vcpu_hard))
 		return;
 	hard = &call->domain->vcpu_hard[a->vcpu];
 	if (!call->result && a->flags & XEN_VCPUAFFINITY_HARD)

@@ -40,4 +40,7 @@ bool own_is_untouched(const uint8_t *at, size_t size);
 /* Whether Xen took back what it marked in the table. */
 void own_check_released(struct call *call);
 
+/* Map a page by a grant to ourselves, and unmap it: afterwards it is as free as before. */
+void own_lend(struct call *call, uint64_t frame);
+
 #endif

@@ -75,6 +75,33 @@ static void undo_map(struct call *call, const struct gnttab_map_grant_ref *m)
 	unmap(call, right, GNTST_bad_handle);
 }
 
+void own_lend(struct call *call, uint64_t frame)
+{
+	struct gnttab_map_grant_ref map = {
+		.flags = GNTMAP_host_map | (chance(call, 30) ? GNTMAP_device_map : 0) |
+			 (chance(call, 30) ? GNTMAP_readonly : 0),
+		.host_addr = (uintptr_t)window_page(WINDOW_FIRST),
+		.ref = FIRST_REF + (uint32_t)draw(call, REFS_1 - FIRST_REF),
+		.dom = call->run->machine.domid,
+	};
+	struct gnttab_map_grant_ref *m = (void *)(call->run->door->arena + ARENA_ASIDE);
+	long result;
+
+	own_table_see(call);
+	own_entry_write(1, map.ref, GTF_permit_access, map.dom, frame);
+	*m = map;
+	result = own_aside(call, GNTTABOP_map_grant_ref, m);
+	if (result || m->status)
+		call_wrong(call, "mapping a page of ours by a grant gave %ld, status %d", result,
+			   m->status);
+	else
+		unmap(call, (struct gnttab_unmap_grant_ref){
+			.host_addr = map.host_addr, .handle = m->handle,
+			.dev_bus_addr = map.flags & GNTMAP_device_map ? m->dev_bus_addr : 0,
+		}, GNTST_okay);
+	own_entry_write(1, map.ref, GTF_invalid, 0, 0);
+}
+
 /* What must not come before the grant is looked at, and what comes after it. */
 static int16_t map_status(struct call *call, struct gnttab_map_grant_ref *m)
 {

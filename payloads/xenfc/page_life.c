@@ -1,4 +1,5 @@
 /* A page beside the kernel's own that is copied to, cleared, and a page table of each level. */
+#include "grant_own.h"
 #include "memory.h"
 #include "page_transfer.h"
 #include "window.h"
@@ -8,7 +9,6 @@
 #define WRITABLE_ENTRY 0x67ull
 #define LEVELS 4u
 #define SOME_PAGE 26u
-#define NO_FRAME (1ull << 50)	/* no machine has memory there */
 #define NEW_NUMBER (1ull << 20)	/* what a page is to us that we do not count */
 
 /* The life of a page that is ours and nowhere mapped. */
@@ -211,6 +211,7 @@ static void after_life(struct call *call)
 	copy_and_clear(&life);
 	exchange_half(&life);
 	exchange(&life);
+	own_lend(call, life.frame);
 	for (unsigned int level = 0; level < LEVELS; level++) {
 		be_table(&life, level);
 		must(&life, "clearing", mmuext(&life, MMUEXT_CLEAR_PAGE, life.frame, 0), 0);

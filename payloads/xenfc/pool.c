@@ -1,4 +1,4 @@
-/* sysctl: a pool of processors that has none: made, asked about, refused what is wrong, destroyed. */
+/* sysctl: a pool that has no processors: made, asked about, refused what is wrong, destroyed. */
 #include "repeat.h"
 #include "sysctl.h"
 
@@ -30,7 +30,8 @@ static long ask(struct call *call, const struct xen_sysctl *s)
 static void must(struct call *call, const char *what, long result, long expected)
 {
 	if (result != expected)
-		call_wrong(call, "%s a pool of ours gave %ld, expected %ld", what, result, expected);
+		call_wrong(call, "%s a pool of ours gave %ld, expected %ld", what, result,
+			   expected);
 }
 
 static struct xen_sysctl *begin_pool(struct call *call, uint32_t command)

@@ -78,6 +78,16 @@ static void expect_commandline(struct call *call)
 	expect_only(call, reachable(call, call->arguments[1], size) ? 0 : ERR(EFAULT));
 }
 
+static void after_commandline(struct call *call)
+{
+	const struct area *area = &call->areas[0];
+
+	if (!call->result && !call->run->machine.control &&
+	    call->arguments[1] == area_sure(area) &&
+	    memcmp(area->at, "<denied>", sizeof("<denied>")))
+		call_wrong(call, "a guest was told Xen's command line");
+}
+
 static void expect_version(struct call *call)
 {
 	expect_only(call, (long)call->run->machine.reported);
@@ -117,19 +127,19 @@ static void expect_build_id(struct call *call)
 {
 	uint32_t room;
 
+	if (!call->run->machine.control) {
+		expect_only(call, ERR(EPERM));
+		return;
+	}
 	memcpy(&room, call->areas[0].at, sizeof(room));
 	expect_range(call, 1, 64);
 	expect_also(call, ERR(ENODATA));
-	if (!call->run->machine.control)
-		expect_also(call, ERR(EPERM));
 	if (!call->arguments[1])
 		return;
 	if (!room)
 		expect_only(call, ERR(EINVAL));
 	else if (room < 64)
 		expect_also(call, ERR(ENOBUFS));
-	if (!call->run->machine.control)
-		expect_also(call, ERR(EPERM));
 	expect_also(call, ERR(ENODATA));
 }
 
@@ -156,7 +166,7 @@ static const struct operation operations[] = {
 	  .fields = feature_fields, .generate = generate_features, .expect = expect_features },
 	READS(pagesize, NULL, expect_page_size, NULL),
 	READS(guest_handle, generate_handle, expect_text, NULL),
-	READS(commandline, generate_commandline, expect_commandline, NULL),
+	READS(commandline, generate_commandline, expect_commandline, after_commandline),
 	{ .name = "build_id", .command = XENVER_build_id, .danger = DANGER_SAFE, .weight = 4,
 	  .generate = generate_build_id, .expect = expect_build_id },
 };
