@@ -6,7 +6,6 @@
 #define NUMBERS 1000u
 #define NO_PROCESSOR 0x7fffffffu
 #define NO_COMMAND 77u
-#define SCHEDULERS (XEN_SCHEDULER_NULL + 2u)
 
 static struct xen_sysctl_cpupool_op *pool_of(const struct call *call)
 {
@@ -96,7 +95,10 @@ static void generate_pool(struct call *call)
 	p->op = XEN_SYSCTL_CPUPOOL_OP_CREATE;
 	p->cpupool_id = chance(call, 70) ? FIRST_NUMBER + (uint32_t)draw(call, NUMBERS) :
 		XEN_SYSCTL_CPUPOOL_PAR_ANY;
-	p->sched_id = chance(call, 70) ? XEN_SCHEDULER_CREDIT2 : draw_mostly(call, 90, SCHEDULERS);
+	/* Most others say on the console that they begin. */
+	p->sched_id = chance(call, 80) ? XEN_SCHEDULER_CREDIT :
+		chance(call, 98) ? XEN_SCHEDULER_NULL + 1 + (uint32_t)draw(call, 5) :
+		draw_mostly(call, 90, XEN_SCHEDULER_NULL + 1);
 }
 
 /* Xen may lack most schedulers, and others may have made as many pools as there may be. */
@@ -146,7 +148,7 @@ static void after_pool(struct call *call)
 	if (again != ERR(ENOSPC))
 		must(call, "making twice", again, ERR(EEXIST));
 	destroy(call);
-	if (chance(call, 5))
+	if (chance(call, 5) && pool_of(call)->sched_id == XEN_SCHEDULER_CREDIT)
 		check_lives_take_nothing(call, live);
 	else
 		live(call);
