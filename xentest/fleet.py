@@ -63,7 +63,8 @@ class Fleet:
     _listed: dict[str, DomainInfo] = field(default_factory=dict)
     _list_next: float = 0.0
     _ended: int = 0
-    _begun: dict[str, float] = field(default_factory=dict)  # creation of guests without a test yet
+    # Guests without a test yet: when they were created, and which test will be their first.
+    _begun: dict[str, tuple[float, int, str]] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
@@ -120,9 +121,12 @@ class Fleet:
         ]
 
     def _glance(self, domain: Domain) -> shared.Glance:
+        return shared.glance(self.folder, domain.name, self._left(domain))
+
+    def _left(self, domain: Domain) -> list[tuple[int, str]]:
+        """Its tests that have no result yet."""
         plan = [(number, test.name) for number, test in self.control.plan(domain)]
-        left = [item for item in plan if not collect.was_stored(self.run, domain.name, *item)]
-        return shared.glance(self.folder, domain.name, left)
+        return [item for item in plan if not collect.was_stored(self.run, domain.name, *item)]
 
     def _start_own(self) -> None:
         if self.own is not None and self.own in self._waiting:
@@ -138,7 +142,8 @@ class Fleet:
         watch = self._watch(domain)
         if domain.start != "boot":
             return True  # something else starts it; it is only watched
-        self._begun[domain.name] = time.monotonic()
+        for number, test in self._left(domain)[:1]:
+            self._begun[domain.name] = time.monotonic(), number, test
         try:
             if self.guests is None:
                 raise XentestError("there is no toolstack to start it with (hypervisor is not xen)")
@@ -171,7 +176,7 @@ class Fleet:
             if watch is None:
                 continue
             glance = self._glance(domain)
-            self._note_first_test(domain, glance)
+            self._note_first_test(domain, glance.running is not None)
             if self._finished(domain, glance):
                 self._close(domain)
                 continue
@@ -192,11 +197,22 @@ class Fleet:
             self._list_next = now + min(max(LIST_EVERY, LIST_SHARE * (now - begun)), LIST_SELDOM)
         return self._listed
 
-    def _note_first_test(self, domain: Domain, glance: shared.Glance) -> None:
-        """How long it took from the creation of a guest to its first test."""
-        if domain.name in self._begun and glance.running is not None:
-            seconds = time.monotonic() - self._begun.pop(domain.name)
-            self.run.add_phase(f"{domain.name}: created to first test", seconds)
+    def _note_first_test(self, domain: Domain, runs: bool) -> None:
+        """How long it took from the creation of a guest to its first test.
+
+        A test that `runs` began just now; one that was over between two looks left a result.
+        """
+        if domain.name not in self._begun:
+            return
+        begun, number, test = self._begun[domain.name]
+        seconds = time.monotonic() - begun
+        if not runs:
+            first = collect.load(self.run, domain.name, number, test)
+            if first is None:
+                return
+            seconds = max(seconds - first.duration, 0.0)
+        del self._begun[domain.name]
+        self.run.add_phase(f"{domain.name}: created to first test", seconds)
 
     @property
     def _own_name(self) -> str:
@@ -211,6 +227,7 @@ class Fleet:
 
     def _close(self, domain: Domain) -> None:
         del self._watched[domain.name]
+        self._note_first_test(domain, runs=False)
         self._tell_missing(domain)
 
     def _tell_missing(self, domain: Domain) -> None:
