@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -162,9 +163,30 @@ def test_what_does_not_happen_again_is_said(tmp_path, run, capsys):
 @pytest.mark.parametrize(
     "does, more", [("exit 99", []), ("exec sleep 60", ["--budget", "0.2"]), ("echo '{}'", [])]
 )
-def test_tries_that_fail_are_no_result(tmp_path, run, does, more):
+def test_tries_that_fail_are_no_result(tmp_path, run, does, more, capsys):
     folder = run("crash", "xenfc was at seed 1 call 0 to 4095")
     stub(tmp_path, does)
-    with pytest.raises(reproduce.BrokenError):
-        reproduce.main(words(tmp_path, *more))
+    assert reproduce.main(words(tmp_path, *more)) == 3
+    assert "6-xenfc: not shrunk: minimise" in "".join(capsys.readouterr())
     assert not (folder / "reproducer.txt").exists()
+
+
+def test_trouble_with_one_failure_does_not_keep_the_next_from_being_tried(tmp_path, run, capsys):
+    run("fail", "seed 1 call 43 domctl.x")
+    other = tmp_path / "run/domains/dom0/7-xenfc"
+    other.mkdir()
+    result = results.Result("dom0", "xenfc", 7, results.Status.FAIL, "seed 2 call 43 domctl.x")
+    results.write(other / "result.json", result)
+    stub(tmp_path, f"""case "$*" in *" 1") exit 99 ;; *) {FOUND} ;; esac""")
+    assert reproduce.main(words(tmp_path)) == 3
+    assert (other / "reproducer.txt").exists()
+    assert "not shrunk" in "".join(capsys.readouterr())
+
+
+def test_damaged_result_is_said(tmp_path, run, capsys):
+    folder = run("fail", "seed 1 call 43 domctl.x")
+    facts = {"status": "fail", "test": "xenfc", "reason": "seed 1 call 43 domctl.x"}
+    (folder / "result.json").write_text(json.dumps(facts))
+    stub(tmp_path, FOUND)
+    assert reproduce.main(words(tmp_path)) == 3
+    assert "result.json is damaged" in "".join(capsys.readouterr())

@@ -200,17 +200,17 @@ class Fleet:
     def _note_first_test(self, domain: Domain, runs: bool) -> None:
         """How long it took from the creation of a guest to its first test.
 
-        A test that `runs` began just now; one that was over between two looks left a result.
+        One that `runs` began just now; one that was over between two looks left a result.
         """
         if domain.name not in self._begun:
             return
         begun, number, test = self._begun[domain.name]
         seconds = time.monotonic() - begun
-        if not runs:
-            first = collect.load(self.run, domain.name, number, test)
-            if first is None:
-                return
+        first = collect.load(self.run, domain.name, number, test)
+        if first is not None:
             seconds = max(seconds - first.duration, 0.0)
+        elif not runs:
+            return
         del self._begun[domain.name]
         self.run.add_phase(f"{domain.name}: created to first test", seconds)
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Iterator, Optional, Sequence
 
 from xentest import durable, results
-from xentest.errors import BrokenError, guarded_main
+from xentest.errors import EXIT_BROKEN, BrokenError, guarded_main
 from xentest.progress import Progress
 
 MINIMISE = Path(__file__).resolve().parents[1] / "payloads/xenfc/ring0/minimise"
@@ -54,14 +54,16 @@ class Failure:
 
 @dataclass(frozen=True)
 class Tried:
-    """A failure, and the words that do it again; None when nothing did."""
+    """A failure, and the words that do it again; None when nothing did, or it could not be tried."""
 
     failure: Failure
     words: Optional[str]
+    trouble: str = ""
 
     def __str__(self) -> str:
         seed, last = self.failure.seed, self.failure.last
-        told = self.words or f"seed {seed} up to call {last} does not do it again"
+        gone = f"seed {seed} up to call {last} does not do it again"
+        told = self.words or (f"not shrunk: {self.trouble}" if self.trouble else gone)
         return f"{self.failure.folder.parent.name} {self.failure.folder.name}: {told}"
 
 
@@ -103,7 +105,12 @@ def shrink(failure: Failure, xen: Path, budget: float, minimise: Path = MINIMISE
 
 def _add_to_reason(path: Path, words: str) -> None:
     """The words come first: the reason may be cut short."""
-    result = results.parse(path.read_text(encoding="utf-8"))
+    try:
+        result = results.parse(path.read_text(encoding="utf-8"))
+    except results.MalformedResult as error:
+        raise BrokenError(
+            f"{path} is damaged: {error}", "The disk may be full or failing."
+        ) from None
     result.reason = f"{words} does it again; {result.reason}"[: results.MAX_REASON]
     results.write(path, result)
 
@@ -130,8 +137,12 @@ def _run(command: Sequence[str], budget: float) -> tuple[str, str, int]:
 def reproduce(run: Path, xen: Path, budget: float, minimise: Path = MINIMISE) -> Iterator[Tried]:
     """Shrink all failures of a run, but for those that were shrunk before."""
     for failure in failures(run):
-        if not (failure.folder / NAME).exists():
+        if (failure.folder / NAME).exists():
+            continue
+        try:
             yield Tried(failure, shrink(failure, xen, budget, minimise))
+        except (BrokenError, OSError) as error:
+            yield Tried(failure, None, str(error))
 
 
 def main(words: Sequence[str]) -> int:
@@ -146,11 +157,13 @@ def main(words: Sequence[str]) -> int:
     for path in (asked.run / "domains", asked.xen):
         if not path.exists():
             parser.error(f"there is no {path}")
-    status = 0
+    tries = []
     for tried in reproduce(asked.run, asked.xen, asked.budget, asked.minimise):
         Progress().say(str(tried))
-        status = status if tried.words else 1
-    return status
+        tries.append(tried)
+    if any(tried.trouble for tried in tries):
+        return EXIT_BROKEN
+    return 0 if all(tried.words for tried in tries) else 1
 
 
 if __name__ == "__main__":
