@@ -6,7 +6,7 @@ import io
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Iterator
 
 import pytest
 
@@ -361,6 +361,52 @@ def test_the_verdict_is_the_exit_status(
     assert console.read_text() == "what the machine said\n"
     assert "xenlab, all in all" in (whole.run.folder / "lab-phases.txt").read_text()
     assert os.listdir(whole.root / "cache/machines") == []
+
+
+@pytest.mark.parametrize("status, shrunk", [("pass", False), ("fail", True), ("crash", True)])
+def test_what_failed_is_shrunk_with_the_hypervisor_of_the_night(
+    whole: Lab, status: str, shrunk: bool
+) -> None:
+    def watch(self: night.Night) -> dict[str, Any]:
+        whole.begins()
+        (self.made.folder / "in" / supplies.HYPERVISOR).write_bytes(b"xen")
+        whole.becomes(state="finished", status=status)()
+        assert whole.run is not None
+        return whole.run.facts
+
+    def stub(run: Path, xen: Path, budget: float) -> Iterator[str]:
+        assert whole.run is not None and run == whole.run.folder and xen.read_bytes() == b"xen"
+        yield "dom0 6-xenfc: boot seed=1 calls=3,7"
+
+    whole.patch.setattr(night.Night, "watch", watch)
+    whole.patch.setattr(night.reproduce, "reproduce", stub)
+    assert night.run(whole.order(), Progress(whole.said)) == (1 if shrunk else 0)
+    assert ("calls=3,7" in whole.said.getvalue()) == shrunk
+
+
+@pytest.mark.parametrize(
+    "hypervisor, accelerated, processors",
+    [("xen", False, "2"), ("kvm", False, "1"), ("none", False, "1"), ("kvm", True, "2")],
+)
+def test_an_emulated_host_of_kvm_has_one_processor(
+    whole: Lab, hypervisor: str, accelerated: bool, processors: str
+) -> None:
+    seen = []
+
+    def watch(self: night.Night) -> dict[str, Any]:
+        words = machine.command_line(self.made)
+        seen.append(words[words.index("-smp") + 1])
+        whole.begins()
+        whole.becomes(**FINISHED)()
+        assert whole.run is not None
+        return whole.run.facts
+
+    whole.patch.setattr(night.Night, "watch", watch)
+    chosen = "kvm" if accelerated else "tcg"
+    whole.patch.setattr(night, "choose_accelerator", lambda wanted, progress: chosen)
+    more = "" if hypervisor == "xen" else f"hypervisor={hypervisor}"
+    night.run(whole.order(more), Progress(whole.said))
+    assert seen == [processors]
 
 
 @pytest.mark.parametrize("facts", [{}, {"status": None}, {"status": "wonderful"}])

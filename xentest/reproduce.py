@@ -54,7 +54,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Tried:
-    """A failure, and the words that do it again; None when nothing did, or it could not be tried."""
+    """A failure, and the words that do it again; None: nothing did, or it could not be tried."""
 
     failure: Failure
     words: Optional[str]
