@@ -14,6 +14,7 @@
 
 #define PAGE 4096u
 #define FILL_LIMIT_MS 60000
+#define HOLD_LIMIT_MS 45000	/* longer than a move takes; shorter than anybody's patience */
 #define ORDER_CHURN 'c'
 #define ORDER_END 'e'
 
@@ -71,9 +72,15 @@ static void be_first_victim(void)
 	close(fd);
 }
 
-_Noreturn static void hold(const struct pages *pages, int orders, int answers)
+/*
+ * Linux may look for memory for ever without killing anybody (seen in a small guest, which opened
+ * a file of sysfs).  We need none to let go.
+ */
+_Noreturn static void hold(const struct pages *pages, int orders, int answers, int limit_ms)
 {
+	struct pollfd ready = { .fd = orders, .events = POLLIN };
 	bool churning = false;
+	int came;
 	char order = 0;
 
 	be_first_victim();
@@ -81,20 +88,22 @@ _Noreturn static void hold(const struct pages *pages, int orders, int answers)
 	if (write(answers, "f", 1) != 1)
 		_exit(LOAD_FAILED);
 	while (order != ORDER_END) {
-		struct pollfd ready = { .fd = orders, .events = POLLIN };
-
 		if (churning && !churn(pages))
 			_exit(LOAD_CORRUPT);
-		if (poll(&ready, 1, churning ? 0 : -1) > 0) {
+		came = poll(&ready, 1, churning ? 0 : limit_ms);
+		if (came > 0) {
 			if (read(orders, &order, 1) != 1)
 				_exit(LOAD_FAILED);
 			churning = order == ORDER_CHURN;
+		} else if (!came && !churning) {
+			_exit(intact(pages) ? LOAD_LET_GO : LOAD_CORRUPT);
 		}
 	}
 	_exit(intact(pages) ? LOAD_GOOD : LOAD_CORRUPT);
 }
 
-static int start_child(struct load *load, const struct pages *pages, struct why *why)
+static int start_child(struct load *load, const struct pages *pages, int limit_ms,
+		       struct why *why)
 {
 	int orders[2], answers[2];
 	pid_t parent = getpid();
@@ -110,7 +119,7 @@ static int start_child(struct load *load, const struct pages *pages, struct why 
 		close(orders[1]);
 		close(answers[0]);
 		if (getppid() == parent)
-			hold(pages, orders[0], answers[1]);
+			hold(pages, orders[0], answers[1], limit_ms);
 		_exit(LOAD_FAILED);
 	}
 	close(orders[0]);
@@ -123,7 +132,7 @@ static int start_child(struct load *load, const struct pages *pages, struct why 
 	return -1;
 }
 
-int load_begin(struct load *load, uint64_t kb, struct why *why)
+int load_begin_for(struct load *load, uint64_t kb, int limit_ms, struct why *why)
 {
 	struct pages pages = { .count = kb / 4 };
 	char answer;
@@ -136,7 +145,7 @@ int load_begin(struct load *load, uint64_t kb, struct why *why)
 		why_errno(why, errno, "cannot map %llu kB", (unsigned long long)kb);
 		return -1;
 	}
-	status = start_child(load, &pages, why);
+	status = start_child(load, &pages, limit_ms, why);
 	munmap((void *)pages.first, pages.count * PAGE);
 	if (status)
 		return -1;
@@ -145,6 +154,11 @@ int load_begin(struct load *load, uint64_t kb, struct why *why)
 	kill(load->child, SIGKILL);
 	waitpid(load->child, NULL, 0);
 	return -1;
+}
+
+int load_begin(struct load *load, uint64_t kb, struct why *why)
+{
+	return load_begin_for(load, kb, HOLD_LIMIT_MS, why);
 }
 
 static void order(struct load *load, char what)
@@ -190,6 +204,8 @@ const char *load_end_words(enum load_end end)
 		[LOAD_KILLED] = "the kernel's OOM killer took the load, its pattern unseen",
 		[LOAD_CRASHED] = "the load crashed: a page was taken away under it",
 		[LOAD_FAILED] = "the load did not answer",
+		[LOAD_LET_GO] = "the kernel neither found memory for anybody else nor killed the load, "
+				"which let go by itself; every page had held its pattern",
 	};
 
 	return words[end];

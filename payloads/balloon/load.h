@@ -21,10 +21,14 @@ enum load_end {
 	LOAD_KILLED,	/* SIGKILL: by the OOM killer, for nobody else would */
 	LOAD_CRASHED,	/* another signal: a page was taken away under it */
 	LOAD_FAILED,	/* could not allocate, or no answer in time */
+	LOAD_LET_GO,	/* ended by itself: nobody told it anything for too long */
 };
 
 /* Allocate and fill `kb`; returns when that is done.  0, or -1 with `why`. */
 int load_begin(struct load *load, uint64_t kb, struct why *why);
+
+/* The same; it lets go when it is told nothing for so long.  load_begin(): longer than a move. */
+int load_begin_for(struct load *load, uint64_t kb, int limit_ms, struct why *why);
 
 /*
  * Look at every page; it goes on holding them (and, with `churn`, gives back and takes

@@ -15,7 +15,7 @@ static struct verdict judge_load(enum load_end end, const char *done)
 {
 	if (end == LOAD_GOOD)
 		return verdict_pass("%s; %s", done, load_end_words(end));
-	if (end == LOAD_FAILED || end == LOAD_KILLED)
+	if (end == LOAD_FAILED || end == LOAD_KILLED || end == LOAD_LET_GO)
 		return verdict_error("%s; %s", done, load_end_words(end));
 	return verdict_fail("%s; %s", done, load_end_words(end));
 }
@@ -38,7 +38,7 @@ static int load_all_but(struct trial *trial, struct load *load, uint64_t margin,
 /* Where memory is to run out, that the kernel takes it back from the load is its right. */
 static struct verdict judge_doomed_load(enum load_end end, const char *done)
 {
-	if (end == LOAD_KILLED)
+	if (end == LOAD_KILLED || end == LOAD_LET_GO)
 		return verdict_pass("%s; %s", done, load_end_words(end));
 	return judge_load(end, done);
 }

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -61,6 +63,20 @@ static void test_crashed_load(void **state)
 	assert_int_equal(load_end(&load), LOAD_CRASHED);
 }
 
+static void test_forgotten_load_lets_go(void **state)
+{
+	struct load load;
+	struct why why;
+	siginfo_t ended;
+
+	(void)state;
+	assert_int_equal(load_begin_for(&load, 8192, 10, &why), 0);
+	alarm(30);	/* one that never lets go ends the test */
+	assert_int_equal(waitid(P_PID, (id_t)load.child, &ended, WEXITED | WNOWAIT), 0);
+	alarm(0);
+	assert_int_equal(load_end(&load), LOAD_LET_GO);
+}
+
 static void test_too_much(void **state)
 {
 	struct load load;
@@ -78,6 +94,7 @@ int main(void)
 		cmocka_unit_test(test_churned_pages_are_intact),
 		cmocka_unit_test(test_killed_load),
 		cmocka_unit_test(test_crashed_load),
+		cmocka_unit_test(test_forgotten_load_lets_go),
 		cmocka_unit_test(test_too_much),
 	};
 
