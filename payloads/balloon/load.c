@@ -204,8 +204,8 @@ const char *load_end_words(enum load_end end)
 		[LOAD_KILLED] = "the kernel's OOM killer took the load, its pattern unseen",
 		[LOAD_CRASHED] = "the load crashed: a page was taken away under it",
 		[LOAD_FAILED] = "the load did not answer",
-		[LOAD_LET_GO] = "the kernel neither found memory for anybody else nor killed the load, "
-				"which let go by itself; every page had held its pattern",
+		[LOAD_LET_GO] = ("the kernel neither found memory for anybody else nor killed the "
+				"load, which let go by itself; every page had held its pattern"),
 	};
 
 	return words[end];
