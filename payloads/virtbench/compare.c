@@ -119,15 +119,28 @@ static int say_missing(const struct sample_file *in, const struct sample_file *o
 	return missing;
 }
 
-static void write_svg(const struct comparison *all, size_t n)
+static FILE *open_svg(void)
 {
-	FILE *out = fopen(given.svg, "we");
+	FILE *out = given.svg ? fopen(given.svg, "we") : NULL;
 
-	if (out)
-		svg_write_comparisons(out, all, n);
-	if (!out || fclose(out) == EOF)
-		fprintf(stderr, "virtbench compare: no picture %s: %s\n", given.svg,
-			strerror(errno));
+	if (given.svg && !out)
+		options_error(&program, "cannot write %s: %s", given.svg, strerror(errno));
+	return out;
+}
+
+/* `status`, or that what was found out could not be written. */
+static int finish(FILE *svg, int status)
+{
+	bool drawn = !svg || fclose(svg) == 0;
+
+	if (!drawn)
+		fprintf(stderr, "virtbench compare: the picture %s could not be written: %s\n",
+			given.svg, strerror(errno));
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return drawn ? status : EXIT_ERROR;
+	fprintf(stderr, "virtbench compare: the table could not be written: %s\n",
+		strerror(errno));
+	return EXIT_ERROR;
 }
 
 /* Those that both files have; how many. */
@@ -207,6 +220,7 @@ int compare_main(int argc, char **argv)
 	int first = options_parse(&program, argc, argv), missing, status;
 	struct sample_file a, b;
 	struct comparison *all;
+	FILE *svg;
 	size_t n;
 
 	if (argc - first != 2)
@@ -218,14 +232,16 @@ int compare_main(int argc, char **argv)
 	if (!n)
 		options_error(&program, "%s and %s have no benchmark in common", argv[first],
 			      argv[first + 1]);
+	svg = open_svg();
 	if (given.json)
 		environment_write(stdout, "virtbench", argv);
 	missing = say_missing(&a, &b, argv[first]) + say_missing(&b, &a, argv[first + 1]);
 	write_all(all, n);
 	say_too_few(all, n);
 	status = judge(all, n, missing);
-	if (given.svg)
-		write_svg(all, n);
+	if (svg)
+		svg_write_comparisons(svg, all, n);
+	status = finish(svg, status);
 	free(all);
 	samples_free(&b);
 	samples_free(&a);

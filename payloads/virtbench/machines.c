@@ -1,10 +1,8 @@
 #include "machines.h"
 
-#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,12 +11,11 @@
 
 #include "console.h"
 #include "exits.h"
+#include "newcomers.h"
 #include "options.h"
 #include "script.h"
-#include "wire.h"
 
 #define STOP_LIMIT_MS 180000
-#define HELLO_LIMIT_MS 30000
 #define NAMES_MAX 64
 
 static const char *const script_names[] = { "start", "start_machine", "stop_machine", "stop" };
@@ -147,52 +144,6 @@ static int start_machine(struct backend *b, int id, const char *address, int por
 	return status;
 }
 
-static void refuse(int fd, const struct address *peer, const char *reason)
-{
-	struct why ignored;
-	char from[128];
-
-	fprintf(stderr, "virtbench: a client at %s was refused: %s\n",
-		address_format(peer, from, sizeof(from)), reason);
-	wire_send(fd, WIRE_REFUSED, reason, strlen(reason), deadline_in_ms(HELLO_LIMIT_MS),
-		  &ignored);
-	close(fd);
-}
-
-/* What is wrong with a newcomer, or NULL and its number. */
-static const char *greet(struct fleet *fleet, int fd, uint32_t *id, struct why *why)
-{
-	struct wire_message hello;
-
-	if (wire_receive(fd, &hello, deadline_in_ms(HELLO_LIMIT_MS), why) < 0)
-		return why->text;
-	if (hello.type != WIRE_HELLO || !wire_number(&hello, id))
-		why_set(why, "it did not begin with its number");
-	else if (*id >= (uint32_t)fleet->n)
-		why_set(why, "it says it is machine %u, and there are only 0 to %d", *id,
-			fleet->n - 1);
-	else if (fleet->machines[*id].fd >= 0)
-		why_set(why, "machine %u is connected already", *id);
-	else if (wire_send(fd, WIRE_WELCOME, NULL, 0, deadline_in_ms(HELLO_LIMIT_MS), why) == 0)
-		return NULL;
-	return why->text;
-}
-
-static void note_addresses(struct connected *machine, int fd)
-{
-	struct sockaddr_in here = { 0 }, there = { 0 };
-	socklen_t size = sizeof(here);
-	int one = 1;
-
-	getsockname(fd, (struct sockaddr *)&here, &size);
-	size = sizeof(there);
-	getpeername(fd, (struct sockaddr *)&there, &size);
-	inet_ntop(AF_INET, &there.sin_addr, machine->address, sizeof(machine->address));
-	machine->is_here = here.sin_addr.s_addr == there.sin_addr.s_addr;
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	machine->fd = fd;
-}
-
 /* Which machine is missing, and what each that is said last. */
 static void explain_missing(const struct fleet *fleet, int missing, uint64_t limit_ms,
 			    struct why *why)
@@ -211,38 +162,12 @@ static void explain_missing(const struct fleet *fleet, int missing, uint64_t lim
 		fleet->n);
 }
 
-static int wait_for_clients(struct fleet *fleet, int listener, uint64_t limit_ms,
-			    struct why *why)
-{
-	deadline_t deadline = deadline_in_ms(limit_ms);
-	int missing = fleet->n;
-
-	while (missing) {
-		struct address peer;
-		const char *wrong;
-		uint32_t id;
-		int fd = transport_accept(listener, &peer, deadline, why);
-
-		if (fd < 0) {
-			explain_missing(fleet, missing, limit_ms, why);
-			return -1;
-		}
-		wrong = greet(fleet, fd, &id, why);
-		if (wrong) {
-			refuse(fd, &peer, wrong);
-			continue;
-		}
-		note_addresses(&fleet->machines[id], fd);
-		missing--;
-	}
-	return 0;
-}
-
 int fleet_start(struct fleet *fleet, struct backend *b, int n, int listener, const char *address,
 		struct why *why)
 {
 	struct sockaddr_in bound;
 	socklen_t size = sizeof(bound);
+	int missing;
 
 	fleet->n = n;
 	for (int i = 0; i < n; i++)
@@ -258,7 +183,10 @@ int fleet_start(struct fleet *fleet, struct backend *b, int n, int listener, con
 			return status;
 		fputc('.', stderr);
 	}
-	return wait_for_clients(fleet, listener, b->limit_ms, why) < 0 ? EXIT_ERROR : EXIT_PASS;
+	missing = newcomers_admit(fleet, listener, deadline_in_ms(b->limit_ms));
+	if (missing)
+		explain_missing(fleet, missing, b->limit_ms, why);
+	return missing ? EXIT_ERROR : EXIT_PASS;
 }
 
 int backend_stop(struct backend *b)

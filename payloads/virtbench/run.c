@@ -11,6 +11,9 @@
 #include "exits.h"
 #include "settings.h"
 
+/* Machines and strangers that call while the last machines are started. */
+#define CALLERS_MAX 1024
+
 struct tally {
 	int measured, disabled, failed;
 	int unwritten;
@@ -47,7 +50,7 @@ static int listen_at(const char *address, struct why *why)
 	snprintf(text, sizeof(text), "inet:%s:0", address);
 	if (address_parse(&a, text, why) < 0)
 		return -1;
-	return transport_listen(&a, SOCK_STREAM, MACHINES_MAX, why);
+	return transport_listen(&a, SOCK_STREAM, CALLERS_MAX, why);
 }
 
 static int bring_up(struct settings *settings, struct fleet *fleet, struct partner *partner,

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,33 +41,63 @@ static int start_error(int report)
 	return error;
 }
 
-static void keep_first_line(int fd, char *answer, size_t size)
-{
-	ssize_t n = read(fd, answer, size - 1);
+/* What a script prints: its first line is kept. */
+struct answer {
+	int fd;
+	char *text;
+	size_t size, used;
+};
 
-	answer[n > 0 ? n : 0] = 0;
-	answer[strcspn(answer, "\r\n")] = 0;
+/* What is there now; false when no more will come. */
+static bool take(struct answer *a)
+{
+	char piece[4096];
+	ssize_t n = read(a->fd, piece, sizeof(piece));
+	size_t room = a->size - a->used, kept = n > 0 ? (size_t)n : 0;
+
+	kept = kept < room ? kept : room;
+	memcpy(a->text + a->used, piece, kept);
+	a->used += kept;
+	return n > 0 || (n < 0 && errno == EAGAIN);
 }
 
-static int wait_for_end(pid_t script, const char *path, uint64_t limit_ms, struct why *why)
+/* False when the line is longer than there is room for. */
+static bool keep_first_line(struct answer *a)
 {
-	struct pollfd end = { .fd = (int)syscall(SYS_pidfd_open, script, 0), .events = POLLIN };
+	size_t length = 0;
+
+	while (length < a->used && !strchr("\r\n", a->text[length]))
+		length++;
+	a->text[length < a->size ? length : 0] = 0;
+	return length < a->size;
+}
+
+static int wait_for_end(pid_t script, struct answer *answer, const char *path, uint64_t limit_ms,
+			struct why *why)
+{
+	struct pollfd fds[2] = {
+		{ .fd = (int)syscall(SYS_pidfd_open, script, 0), .events = POLLIN },
+		{ .fd = answer->fd, .events = POLLIN },
+	};
 	deadline_t deadline = deadline_in_ms(limit_ms);
 	int status;
 
-	while (poll(&end, 1, deadline_poll_ms(deadline)) <= 0) {
-		if (!deadline_passed(deadline))
-			continue;
+	while (!fds[0].revents && !deadline_passed(deadline))
+		if (poll(fds, 2, deadline_poll_ms(deadline)) > 0 && fds[1].revents && !take(answer))
+			fds[1].fd = -1;
+	if (!fds[0].revents) {
 		kill(-script, SIGKILL);
 		waitpid(script, &status, 0);
-		close(end.fd);
+		close(fds[0].fd);
 		why_set(why, "%s did not end within %llu s; it was killed", path,
 			(unsigned long long)limit_ms / 1000);
 		return -1;
 	}
-	close(end.fd);
+	close(fds[0].fd);
 	while (waitpid(script, &status, 0) < 0 && errno == EINTR)
 		;
+	/* A daemon may hold the other end: what is there, no end is waited for. */
+	take(answer);
 	if (WIFEXITED(status))
 		return WEXITSTATUS(status);
 	why_set(why, "%s was ended by signal %d", path, WTERMSIG(status));
@@ -76,6 +107,7 @@ static int wait_for_end(pid_t script, const char *path, uint64_t limit_ms, struc
 int script_run(const char *folder, char *const argv[], uint64_t limit_ms, char *answer,
 	       size_t size, struct why *why)
 {
+	struct answer line = { .text = answer, .size = size };
 	int out[2], report[2], error, status;
 	pid_t script;
 
@@ -98,10 +130,14 @@ int script_run(const char *folder, char *const argv[], uint64_t limit_ms, char *
 			waitpid(script, NULL, 0);
 		status = -1;
 	} else {
-		status = wait_for_end(script, argv[0], limit_ms, why);
-		/* A daemon may hold the other end: take what is there, wait for no end. */
-		fcntl(out[0], F_SETFL, O_NONBLOCK);
-		keep_first_line(out[0], answer, size);
+		line.fd = out[0];
+		fcntl(line.fd, F_SETFL, O_NONBLOCK);
+		status = wait_for_end(script, &line, argv[0], limit_ms, why);
+		if (!keep_first_line(&line) && status == 0) {
+			why_set(why, "%s printed a line of more than %zu characters", argv[0],
+				size - 1);
+			status = -1;
+		}
 	}
 	close(out[0]);
 	close(report[0]);

@@ -9,8 +9,8 @@
 
 /*
  * In `folder`, with standard error passed through.  The exit status, or -1 when it
- * could not be started or did not end in time (then its whole process group is
- * killed).  `answer` gets the first line.  What the script leaves running in the
+ * could not be started, did not end in time (then its whole process group is
+ * killed) or printed a first line that does not fit into `answer`, which gets it.  What the script leaves running in the
  * background lives on.
  */
 int script_run(const char *folder, char *const argv[], uint64_t limit_ms, char *answer,

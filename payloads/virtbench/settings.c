@@ -1,10 +1,12 @@
 #include "settings.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "options.h"
@@ -130,17 +132,50 @@ static void find_backend(struct settings *settings, const char *name)
 	setenv("VIRTBENCH_BACKENDS", backends, 1);
 }
 
+/* As a run leaves it when the disk becomes full. */
+static bool ends_in_mid_line(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	off_t size = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
+	char last = '\n';
+
+	if (size > 0 && pread(fd, &last, 1, size - 1) < 1)
+		last = '\n';
+	if (fd >= 0)
+		close(fd);
+	return last != '\n';
+}
+
+static FILE *open_csv(const char *path)
+{
+	FILE *csv = fopen(path, "ae");
+
+	if (!csv)
+		options_error(&program, "cannot write %s: %s; nothing was started", path,
+			      strerror(errno));
+	if (ends_in_mid_line(path))
+		fputc('\n', csv);
+	return csv;
+}
+
+static void check_folder(const char *path)
+{
+	struct stat status;
+
+	if (access(path, W_OK) < 0 || stat(path, &status) < 0)
+		options_error(&program, "cannot write to the folder %s: %s; nothing was started",
+			      path, strerror(errno));
+	if (!S_ISDIR(status.st_mode))
+		options_error(&program, "%s is no folder, and --svg draws several pictures; nothing "
+			      "was started", path);
+}
+
 static void open_outputs(struct settings *settings)
 {
-	if (given.csv) {
-		settings->form.csv = fopen(given.csv, "ae");
-		if (!settings->form.csv)
-			options_error(&program, "cannot write %s: %s; nothing was started",
-				      given.csv, strerror(errno));
-	}
-	if (given.svg && access(given.svg, W_OK) < 0)
-		options_error(&program, "cannot write to the folder %s: %s; nothing was started",
-			      given.svg, strerror(errno));
+	if (given.csv)
+		settings->form.csv = open_csv(given.csv);
+	if (given.svg)
+		check_folder(given.svg);
 	settings->form.svg_folder = given.svg;
 	if (given.profile && access("/proc/profile", R_OK) < 0)
 		options_error(&program, "--profile needs /proc/profile: %s; boot the kernel with "

@@ -53,6 +53,16 @@ int wire_send_setup(int fd, const struct setup *setup, deadline_t deadline, stru
 	return wire_send(fd, WIRE_SETUP, &form, sizeof(form), deadline, why);
 }
 
+bool wire_is_part_of_hello(const uint8_t *bytes, size_t n)
+{
+	const struct header hello = { htonl(WIRE_MAGIC), htonl(WIRE_VERSION), htonl(WIRE_HELLO),
+				      htonl(WIRE_HELLO_SIZE - sizeof(hello)) };
+	size_t known = n < sizeof(hello.magic) ? n : n < sizeof(hello) ? sizeof(hello.magic) :
+							sizeof(hello);
+
+	return n < WIRE_HELLO_SIZE && !memcmp(bytes, &hello, known);
+}
+
 int wire_receive(int fd, struct wire_message *m, deadline_t deadline, struct why *why)
 {
 	struct header header;

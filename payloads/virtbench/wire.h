@@ -14,6 +14,7 @@
 #define WIRE_MAGIC 0x56624348	/* "VbCH" */
 #define WIRE_VERSION 1
 #define WIRE_BODY_MAX 1024
+#define WIRE_HELLO_SIZE 20	/* of a client's first message: the header and its number */
 
 /* What a machine may take to set up, and to run: it ends and reports what takes longer. */
 #define SETUP_LIMIT_MS 60000
@@ -56,6 +57,9 @@ int wire_send(int fd, enum wire_type type, const void *body, size_t size, deadli
 int wire_send_number(int fd, enum wire_type type, uint32_t number, deadline_t deadline,
 		     struct why *why);
 int wire_send_setup(int fd, const struct setup *setup, deadline_t deadline, struct why *why);
+
+/* Whether these may be the first bytes of a client's first message, and some are missing. */
+bool wire_is_part_of_hello(const uint8_t *bytes, size_t n);
 
 int wire_receive(int fd, struct wire_message *m, deadline_t deadline, struct why *why);
 

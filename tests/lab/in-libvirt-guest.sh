@@ -5,19 +5,7 @@
 #   in-libvirt-guest.sh SECONDS COMMAND HOST-COMMAND
 . ./guest-console.sh
 limit=$1 command=$2 host_command=$3
-tar -C / --zstd --skip-old-files -xf libvirt.tar.zst
-echo "libvirt-qemu:x:64055:64055::/var/lib/libvirt:/bin/false" >> /etc/passwd
-echo "libvirt-qemu:x:64055:" >> /etc/group
-mkdir -p /etc/libvirt /run/libvirt /var/lib/libvirt/qemu /var/cache/libvirt /var/log/libvirt/qemu
-printf '%s\n' 'auth_unix_rw = "none"' 'unix_sock_group = "root"' > /etc/libvirt/libvirtd.conf
-printf '%s\n' 'user = "root"' 'group = "root"' 'security_driver = "none"' 'namespaces = []' \
-	'cgroup_controllers = []' 'remember_owner = 0' 'stdio_handler = "file"' > /etc/libvirt/qemu.conf
-libvirtd > /tmp/libvirtd.log 2>&1 &
-end=$(($(date +%s) + 60))
-until virsh version > /dev/null 2>&1; do
-	[ "$(date +%s)" -lt "$end" ] || { cat /tmp/libvirtd.log; exit 99; }
-	busybox usleep 300000
-done
+. ./libvirtd.sh
 sh ramdisk.sh /tmp/guest.initrd "virtio_pci virtio_balloon" "$command"
 for name in other small; do
 	cat > "/tmp/$name.xml" <<END

@@ -8,7 +8,14 @@ from pathlib import Path
 import nights
 
 HERE = Path(__file__).parent
-GUESTS = [HERE / "ramdisk.sh", HERE / "guest-console.sh", *HERE.glob("in-*-guest.sh")]
+SOURCED = [HERE / name for name in ("ramdisk.sh", "guest-console.sh", "libvirtd.sh")]
+GUESTS = [*SOURCED, *HERE.glob("in-*-guest.sh")]
+# What libvirtd.sh needs of this machine's libvirt.
+LIBVIRT = [
+    "/usr/sbin/libvirtd", "/usr/bin/virsh", "/usr/lib/libvirt/libvirt_iohelper",
+    "/usr/lib/x86_64-linux-gnu/libvirt/connection-driver/libvirt_driver_qemu.so",
+    "/usr/share/libvirt/cpu_map",
+]  # fmt: skip
 WORDS = ("passed", "FAILED", "skipped", "ERROR")
 
 

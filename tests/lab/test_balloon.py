@@ -111,16 +111,9 @@ def test_kvm_guest_through_the_monitor(program):
         assert f"\n{name}: passed" in said.stdout, said
 
 
-LIBVIRT = [
-    "/usr/sbin/libvirtd", "/usr/bin/virsh", "/usr/lib/libvirt/libvirt_iohelper",
-    "/usr/lib/x86_64-linux-gnu/libvirt/connection-driver/libvirt_driver_qemu.so",
-    "/usr/share/libvirt/cpu_map",
-]  # fmt: skip
-
-
 def test_kvm_guest_through_libvirt(program, tmp_path):
     nights.needs_time(3)
-    libvirt = payloads.bundle(tmp_path / "libvirt.tar.zst", *LIBVIRT)
+    libvirt = payloads.bundle(tmp_path / "libvirt.tar.zst", *payloads.LIBVIRT)
     outside = "./balloon --domain small --neighbour other --cycles 3"
     command = f"sh in-libvirt-guest.sh 60 './balloon --publish 250' '{outside}'"
     said = payloads.execute(command, program, libvirt, on="kvm")

@@ -1,4 +1,5 @@
-"""virtbench in the lab: guests of KVM under nested virtualisation, and of Xen."""
+"""virtbench in the lab: guests of KVM under nested virtualisation, alone and by libvirt, of QEMU
+alone, and of Xen."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ import tarfile
 from pathlib import Path
 
 import nights
+import payloads
 import pytest
 
 pytestmark = pytest.mark.lab
@@ -53,17 +55,28 @@ def packed(tmp_path_factory) -> Path:
 HLT_EXIT_ON_THE_HOST = "./virtbench --json --rough -n 1 local hlt-exit"
 
 
-def run_in_lab(packed: Path, host: str, settings: str, words: str, then: str = ":") -> list[dict]:
+# What a backend may leave behind.
+LEFT = """
+left=$(ls /sys/class/net | grep -cE 'vbtap|virtbench|vnet')
+left=$((left + $(pgrep -c qemu-system)))
+if command -v xl > /dev/null; then left=$((left + $(xl list | grep -c virtbench))); fi
+if command -v virsh > /dev/null; then left=$((left + $(virsh list --name | grep -c virtbench))); fi
+[ "$left" = 0 ] || { echo "$left machines or devices are left" >&2; exit 50; }
+"""
+
+
+def run_in_lab(
+    packed: Path, host: str, settings: str, words: str, then: str = ":",
+    before: str = ":", files: tuple[Path, ...] = (),
+) -> list[dict]:  # fmt: skip
     """virtbench's results; what was started must be gone afterwards."""
     script = (
-        f"tar xmzf {packed.name} 2> tar.log; env {settings} ./virtbench --json --rough {words}; "
-        f"status=$?; [ $status != 0 ] || {{ {then}; }} || status=$?; "
-        "left=$(ls /sys/class/net | grep -c vbtap); "
-        "if command -v xl > /dev/null; then left=$((left + $(xl list | grep -c virtbench))); fi; "
-        '[ "$left" = 0 ] || { echo "$left machines are left" >&2; exit 50; }; exit $status'
+        f"{before}\ntar xmzf {packed.name} 2> tar.log\n"
+        f"env {settings} ./virtbench --json --rough {words}; "
+        f"status=$?; [ $status != 0 ] || {{ {then}; }} || status=$?; {LEFT}\nexit $status"
     )
-    words = ("--on", host, "--timeout", "700", "--file", packed, "--", "sh", "-c", script)
-    said = nights.execute(*words)
+    handed = [word for file in (packed, *files) for word in ("--file", str(file))]
+    said = nights.execute("--on", host, "--timeout", "700", *handed, "--", "sh", "-c", script)
     assert said.returncode == 0, said
     lines = [json.loads(line) for line in said.stdout.splitlines() if line.startswith("{")]
     return [line for line in lines if line["type"] == "result"]
@@ -93,6 +106,24 @@ def test_kvm_guests(packed):
     slow = {result["name"]: result.get("median") for result in results}
     # What leaves the guest cannot be as quick as what stays in it.
     assert slow["cpuid"] > 5 * slow["libc-syscall"]
+
+
+def test_guests_of_libvirt(packed, tmp_path):
+    """Its true daemon, and KVM guests that it starts and ends."""
+    nights.needs_time(3)
+    libvirt = payloads.bundle(tmp_path / "libvirt.tar.zst", *payloads.LIBVIRT)
+    results = run_in_lab(
+        packed, "kvm", KVM, "-n 2 libvirt cpuid vmmcall read-latency vsock-pingpong pingpong pio",
+        before=". ./libvirtd.sh", files=(libvirt, payloads.HERE / "libvirtd.sh"),
+    )  # fmt: skip
+    check(results, {"pio": NOT_IN_A_KVM_GUEST["pio"]})
+
+
+def test_guests_of_qemu_alone(packed):
+    """An emulator in the emulated machine: two guests, a few benchmarks."""
+    nights.needs_time(5)
+    words = "-n 2 --boot-limit 400 qemu cpuid libc-syscall read-latency pingpong hlt-exit"
+    check(run_in_lab(packed, "kvm", KVM, words), {"hlt-exit": "no /dev/kvm"})
 
 
 def test_four_xen_guests(packed):

@@ -191,7 +191,7 @@ def test_runs_are_raw_and_distribution_is_shares(toy):
 
 def test_csv_is_appended_and_svg_is_drawn(toy, tmp_path):
     csv = tmp_path / "results.csv"
-    csv.write_text("before,1\n")
+    csv.write_text("before,1")  # as a full disk leaves it
     said = toy.run("-n", "1", f"--csv={csv}", f"--svg={tmp_path}", "libc-syscall")
     assert said.returncode == 0, said
     lines = csv.read_text().splitlines()
@@ -221,6 +221,13 @@ def test_pictures_and_profiles_that_cannot_be_had_are_found_before_the_run(toy):
     if not os.path.exists("/proc/profile"):
         said = toy.run("--profile", "fork")
         assert said.returncode == 2 and "boot the kernel with profile=2" in said.stderr
+    assert toy.logged() == []
+
+
+def test_pictures_need_a_folder(toy, tmp_path):
+    (tmp_path / "picture.svg").touch()
+    said = toy.run(f"--svg={tmp_path}/picture.svg", "fork")
+    assert said.returncode == 2 and "picture.svg is no folder" in said.stderr
     assert toy.logged() == []
 
 
@@ -269,6 +276,60 @@ def test_backend_that_goes_wrong(toy, script, text, words):
     for word in words:
         assert word in said.stderr
     assert toy.logged()[-1] == "stopped all"
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("head -c 256 /dev/zero | tr '\\0' x", "printed a line of more than 255 characters"),
+        # More than a pipe holds.
+        ("echo; head -c 1000000 /dev/zero", "printed nothing for machine 0"),
+        ("kill -9 $$", "start_machine was ended by signal 9"),
+    ],
+)
+def test_backend_that_says_strange_things(toy, text, words):
+    toy.script("start_machine", text)
+    said = toy.run("-n", "1", "fork")
+    assert said.returncode == 99 and words in said.stderr, said
+    assert toy.logged()[-1] == "stopped all"
+
+
+@pytest.mark.parametrize(
+    "address, words",
+    [
+        ("somewhere", "somewhere"),
+        ("300.1.1.1", "300.1.1.1"),
+        ("192.0.2.1", "cannot take the address"),
+        ("::1", "::1"),
+        ("127.0.0.1:80", "127.0.0.1:80"),
+        ("x" * 255, "is too long"),
+        ("x" * 256, "printed a line of more than 255 characters"),
+    ],
+)
+def test_backend_at_a_strange_address(toy, address, words):
+    toy.script("start", f"echo {address}")
+    said = toy.run("-n", "1", "fork")
+    assert said.returncode == 99 and words in said.stderr, said
+    assert toy.logged() == ["stopped all"]
+
+
+def test_script_that_cannot_be_executed(toy):
+    """No interpreter, or a folder of that name: found out as late as it is run."""
+    (toy.folder / "start").write_text("nobody reads this\n")
+    said = toy.run("fork")
+    assert said.returncode == 99 and "Exec format error" in said.stderr, said
+    (toy.folder / "start").unlink()
+    (toy.folder / "start").mkdir()
+    said = toy.run("fork")
+    assert said.returncode == 99 and "Permission denied" in said.stderr, said
+    assert toy.logged() == ["stopped all"] * 2
+
+
+def test_console_that_cannot_be_written(program):
+    """Said at once, by the backend's script; nobody waits for machines that never were."""
+    said = run(program, "-n", "1", "local", "fork", LOGFILES="/nonexistent/log")
+    assert said.returncode == 99 and "/nonexistent/log-0" in said.stderr, said
+    assert "did not connect" not in said.stderr
 
 
 def test_what_a_missing_machine_said_last_is_told(toy, tmp_path):
@@ -425,6 +486,41 @@ def test_compare_passes_nothing_that_it_cannot_tell(program, tmp_path, before, a
     assert said.returncode == 77, said
     assert words in said.stderr and " slower " not in rows["cow"]
     assert said.stderr.splitlines()[-1].startswith("virtbench compare: of 1 benchmarks it cannot")
+
+
+def test_compare_whose_words_get_lost(program, tmp_path):
+    said, _ = compare(program, tmp_path, runs_of(cow=1), runs_of(cow=1), "--svg=/nonexistent/x")
+    assert said.returncode == 2 and "/nonexistent/x" in said.stderr and not said.stdout
+    said, _ = compare(program, tmp_path, runs_of(cow=1), runs_of(cow=1), "--svg=/dev/full")
+    assert said.returncode == 99 and "could not be written" in said.stderr
+    with open("/dev/full", "w") as full:
+        words = [program, "compare", *(str(tmp_path / name) for name in ("a.csv", "b.csv"))]
+        said = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, timeout=LIMIT)
+    assert said.returncode == 99 and "the table could not be written" in said.stderr
+
+
+NOT_RESULTS = {
+    "nothing": ("", "holds no results"),
+    "a name": ("cow\n", "1: no comma"),
+    "no samples": ("cow,\n", "1: a sample is no number"),
+    "words": ("cow,1,two\n", "1: a sample is no number"),
+    "infinite": ("cow,1\nfork,inf\n", "2: a sample is no number"),
+    "no number": ("cow,nan\n", "1: a sample is no number"),
+    "other marks": ("cow,1;2\n", "1: samples must be numbers with commas between them"),
+    "no name": (",1\n", "1: no name"),
+    "a long name": ("x" * 64 + ",1\n", "1: no name"),
+    "bytes": ("\0\x01\x02", "1: no comma"),
+    "JSON without results": ('{"type":"seed","seed":1}\n', "holds no results"),
+    "JSON that breaks off": ('{"name":"cow","samples":[1,\n', "1: a sample is no number"),
+    "Windows": ("cow,1\r\n", "1: samples must be"),
+}
+
+
+@pytest.mark.parametrize("name", NOT_RESULTS)
+def test_compare_of_what_are_no_results(program, tmp_path, name):
+    text, words = NOT_RESULTS[name]
+    said, _ = compare(program, tmp_path, runs_of(cow=1), text)
+    assert said.returncode == 2 and words in said.stderr, said
 
 
 def test_compare_of_what_is_no_file(program, tmp_path):

@@ -165,8 +165,15 @@ def test_domain_that_is_destroyed_while_it_ends(tmp_path, backend, tool, name):
 
 @pytest.mark.skipif(not shutil.which("virsh"), reason="virsh (libvirt-clients) is not installed")
 def test_libvirt_takes_the_domains(run):
-    """libvirt's own test driver reads their XML and starts nothing."""
-    said = run({}, "--boot-limit=1", "libvirt", "fork",
+    """libvirt's own test driver reads their XML; what they would do is done for them."""
+    inside = VIRSH[VIRSH.index("    words=") : VIRSH.index("    [ -r")]
+    virsh = """#!/bin/sh
+(PATH=$(echo "$PATH" | sed 's/[^:]*://'); virsh "$@") || exit
+case "$4" in create) shift 3
+INSIDE
+    setsid "$VIRTBENCH_CLIENT" $words < /dev/null > /dev/null 2>&1 & ;;
+esac
+"""
+    said = run({"virsh": virsh.replace("INSIDE", inside)}, "libvirt", "libc-syscall",
                LIBVIRT_URI="test:///default", LIBVIRT_TYPE="test")  # fmt: skip
-    assert said.returncode == 99, said
-    assert "Bringing up machines..\n" in said.stderr and "not started" not in said.stderr
+    assert said.returncode == 0 and "1 measured" in said.stderr, said

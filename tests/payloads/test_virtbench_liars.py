@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import select
 import signal
 import socket
 import struct
@@ -181,6 +184,35 @@ def test_strangers_are_refused_and_told_why(bench):
     assert bench.log() == ["stopped 0", "stopped 1", "stopped all"]
 
 
+# What strangers say who then neither go on nor leave.
+SILENT = (b"", b"V", message(HELLO)[:10], message(HELLO, number(1))[:-1])
+
+
+def test_silent_strangers_keep_nobody_waiting(bench):
+    """More of them than may wait at once: the machines behind them are there before any time limit,
+    and whoever is in their way is told so."""
+    bench.start("libc-syscall")
+    place = bench.place()
+    with contextlib.ExitStack() as held:
+        strangers = [held.enter_context(Machine(place)) for _ in range(80)]
+        for stranger, words in zip(strangers, itertools.cycle(SILENT)):
+            stranger.say(words)
+        machine = held.enter_context(Machine(place).join())
+        # The newest are still listened to: nobody's time is over.
+        newest = [stranger.socket for stranger in strangers[-20:]]
+        assert select.select(newest, [], [], 0)[0] == []
+        kind, body = strangers[0].hear()
+        assert kind == REFUSED and b"within the time limit" in body
+        bench.start_machine_1(place)
+        while machine.hear()[0] == SETUP:
+            machine.say(message(SKIP, b"never here"))
+        status, said, complaints = bench.ended()
+        kind, body = strangers[-1].hear()
+    assert status in (0, 77) and "1 failed" not in complaints, complaints
+    assert kind == REFUSED and b"has not said who it is" in body
+    assert complaints.count("was refused") == 80
+
+
 # What machine 0 says to a set-up, then to the start, and why it is lost.
 LIES = {
     "dies when it is asked": (None, b"", "closed"),
@@ -251,3 +283,98 @@ def test_machine_that_comes_to_nothing_is_said(bench):
         status, said, complaints = bench.ended()
     assert status == 99 and "machine 1 did not connect within 1 s (1 of 2 did)" in complaints
     assert bench.log() == ["stopped 0", "stopped 1", "stopped all"]
+
+
+def set_up(name: bytes, runs: int = 1, peer: bytes = b"127.0.0.1", port: int = 1) -> bytes:
+    body = struct.pack(">64s64s6I", name, peer, runs, 0, port, 0, 0, 0)
+    return message(WELCOME) + message(SETUP, body)
+
+
+# What a server says to a client that has said its number, and the client then.
+WRONG_SERVERS = {
+    "another protocol": (b"HTTP/1.0 400 Bad Request\r\n\r\n", "does not speak virtbench's"),
+    "another version": (message(WELCOME, version=2), "speaks version 2"),
+    "no": (message(REFUSED, b"go\033[2J\naway"), "refused this client: go?[2J?away"),
+    "nothing": (b"", "closed"),
+    "half a header": (b"VbCH", "closed"),
+    "a huge message": (struct.pack(">4I", MAGIC, VERSION, WELCOME, 1 << 31), "more than any has"),
+    "go before anything": (message(GO), "refused this client"),
+    "done": (message(WELCOME) + message(DONE), "sent what is no set-up (type 7)"),
+    "a short set-up": (message(WELCOME) + message(SETUP, b"fork"), "no set-up (type 4)"),
+    "names without end": (set_up(b"x" * 64, peer=b"y" * 64), "no set-up (type 4)"),
+    "half a set-up": (set_up(b"fork")[:-1], "closed"),
+}
+
+
+class Caller(Machine):
+    """A client of ours."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        self.socket = listener.accept()[0]
+        self.socket.settimeout(LIMIT)
+
+
+class Server:
+    """Stands in for virtbench, and tells lies."""
+
+    def __init__(self) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        client = str(SOURCE / "build/virtclient")
+        self.client = subprocess.Popen(
+            [client, "0", "127.0.0.1", str(self.listener.getsockname()[1])],
+            stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        self.listener.settimeout(LIMIT)
+
+    def meet(self) -> Machine:
+        """The client, which has said its number."""
+        client = Caller(self.listener)
+        assert client.hear() == (HELLO, number(0))
+        return client
+
+    def __enter__(self) -> "Server":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.listener.close()
+        self.client.kill()
+        self.client.wait(LIMIT)
+
+
+@pytest.fixture(scope="module")
+def built() -> None:
+    subprocess.run(["make", "-s", "-C", str(SOURCE)], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("name", WRONG_SERVERS)
+def test_client_of_a_wrong_server(built, name):
+    words, reason = WRONG_SERVERS[name]
+    with Server() as server, server.meet() as client:
+        client.say(words)
+        client.hang_up()
+        complaints = server.client.communicate(timeout=LIMIT)[1]
+        assert server.client.returncode == 99 and reason in complaints, complaints
+
+
+WRONG_SETUPS = {
+    "another build's": (set_up(b"nothere"), b"does not know the benchmark nothere"),
+    "no name": (set_up(b""), b"does not know the benchmark"),
+    "no such port": (set_up(b"pingpong", port=70000), b"70000"),
+    "no address": (set_up(b"pingpong", peer=b"nowhere; id"), b"nowhere; id"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_SETUPS)
+def test_client_of_a_wrong_set_up(built, name):
+    """The benchmark fails, and the client is there for the next."""
+    words, reason = WRONG_SETUPS[name]
+    with Server() as server, server.meet() as client:
+        client.say(words)
+        kind, body = client.hear()
+        assert kind == FAILED and reason in body, body
+        client.say(set_up(b"libc-syscall")[16:])
+        assert client.hear() == (READY, number(0))
+        client.say(message(GO))
+        assert client.hear() == (DONE, b"")
+        client.hang_up()
+        assert server.client.wait(LIMIT) == 0

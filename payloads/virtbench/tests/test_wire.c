@@ -110,6 +110,23 @@ static void bodies_of_another_size_are_refused(void **state)
 	assert_false(wire_setup(&m, &setup));
 }
 
+static void each_part_of_a_hello_is_one(void **state)
+{
+	uint8_t hello[WIRE_HELLO_SIZE] = { 'V', 'b', 'C', 'H', 0, 0, 0, WIRE_VERSION,
+					   0, 0, 0, WIRE_HELLO, 0, 0, 0, 4 };
+
+	(void)state;
+	for (size_t n = 0; n < sizeof(hello); n++)
+		assert_true(wire_is_part_of_hello(hello, n));
+	assert_false(wire_is_part_of_hello(hello, sizeof(hello)));
+	/* Another version is told so when its header is there. */
+	hello[7]++;
+	assert_true(wire_is_part_of_hello(hello, 15));
+	assert_false(wire_is_part_of_hello(hello, 16));
+	assert_false(wire_is_part_of_hello((const uint8_t *)"GET ", 1));
+	assert_false(wire_is_part_of_hello((const uint8_t *)"VbCh", 4));
+}
+
 static void text_is_one_harmless_line(void **state)
 {
 	struct wire_message m = { .size = 12 };
@@ -129,6 +146,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(half_a_message_is_an_error, connect_ends,
 						close_ends),
 		cmocka_unit_test(bodies_of_another_size_are_refused),
+		cmocka_unit_test(each_part_of_a_hello_is_one),
 		cmocka_unit_test(text_is_one_harmless_line),
 	};
 

@@ -29,9 +29,10 @@ void must(int holds, const char *what)
 
 static const struct operation *by_name(const char *name)
 {
-	const struct operation *const lists[] = { micro_operations, stream_operations };
+	const struct operation *const lists[] = { micro_operations, stream_operations,
+						  hypervisor_operations };
 
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < 3; i++)
 		for (const struct operation *o = lists[i]; o->name; o++)
 			if (!strcmp(o->name, name))
 				return o;

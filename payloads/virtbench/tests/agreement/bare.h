@@ -13,6 +13,6 @@ double now(void);
 /* End, saying what failed, unless it holds. */
 void must(int holds, const char *what);
 
-extern const struct operation micro_operations[], stream_operations[];
+extern const struct operation micro_operations[], stream_operations[], hypervisor_operations[];
 
 #endif
