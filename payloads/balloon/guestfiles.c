@@ -17,7 +17,8 @@ int file_text(const char *root, const char *path, char *text, size_t size)
 	int fd, error;
 
 	snprintf(full, sizeof(full), "%s%s", root, path);
-	fd = open(full, O_RDONLY | O_CLOEXEC);
+	/* Nobody must be waited for, should it be a pipe. */
+	fd = open(full, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return -errno;
 	got = read(fd, text, size - 1);
@@ -38,9 +39,12 @@ int file_number(const char *root, const char *path, uint64_t *number)
 
 	if (length < 0)
 		return length;
+	/* strtoull takes blanks and signs too, and makes a huge number of a negative one. */
+	if (!isdigit((unsigned char)text[0]))
+		return -EBADMSG;
 	errno = 0;
 	*number = strtoull(text, &end, 10);
-	return errno || end == text || *end ? -EBADMSG : 0;
+	return errno || end != text + length ? -EBADMSG : 0;
 }
 
 bool labelled_number(const char *text, const char *label, uint64_t *number)
@@ -70,7 +74,8 @@ int view_meminfo(const char *root, struct view *view, struct why *why)
 		return -1;
 	}
 	if (!labelled_number(text, "MemTotal", &view->guest_total) ||
-	    !labelled_number(text, "MemAvailable", &view->guest_available)) {
+	    !labelled_number(text, "MemAvailable", &view->guest_available) ||
+	    !view->guest_total) {
 		why_set(why, "%s/proc/meminfo lacks MemTotal or MemAvailable", root);
 		return -1;
 	}

@@ -20,6 +20,7 @@
 #include "supervisor.h"
 
 #define WATCH_MS 3000
+#define HOLD_MS 200
 
 struct call {
 	struct plan plan;
@@ -83,7 +84,7 @@ static int run_scenarios(void *context)
 	struct trial trial = { .door = &door, .report = &report, .before = call->before,
 			       .cycles = call->plan.cycles, .domain = call->plan.domain,
 			       .settle_ms = (uint64_t)call->plan.settle_seconds * 1000,
-			       .watch_ms = WATCH_MS,
+			       .watch_ms = WATCH_MS, .hold_ms = HOLD_MS,
 			       .neighbour = call->plan.neighbour,
 			       .save_file = call->plan.save_file };
 	struct why why;
@@ -144,6 +145,15 @@ static int no_door(const struct call *call, const struct why *why)
 	bool asked = call->plan.domain || call->plan.qmp || strcmp(call->plan.interface, "auto");
 	struct verdict verdict = asked ? verdict_error("%s", why->text)
 				       : verdict_skip("%s", why->text);
+
+	return cases_none(&call->choice, call->argv, "balloon", "interface", &verdict);
+}
+
+/* The driver's files are there, so this is no machine without a balloon. */
+static int unreadable(const struct call *call, const struct door *door, const struct why *why)
+{
+	struct verdict verdict = door_is_inside(door) ? verdict_fail("%s", why->text)
+						      : verdict_error("%s", why->text);
 
 	return cases_none(&call->choice, call->argv, "balloon", "interface", &verdict);
 }
@@ -221,10 +231,12 @@ int main(int argc, char **argv)
 		return cases_list(&cases);
 	if (call.plan.seed < 0)
 		call.plan.seed = (int64_t)seed_choose();
-	if (plan_open_door(&call.plan, &door, &why) || door.view(&door, &call.before, &why))
+	if (plan_open_door(&call.plan, &door, &why))
 		return no_door(&call, &why);
-	if (call.publish_seconds)
+	if (door.view(&door, &call.before, &why))
+		status = unreadable(&call, &door, &why);
+	else if (call.publish_seconds)
 		status = watch(&call, &door);
 	door.close(&door);
-	return call.publish_seconds ? status : run(&call);
+	return status || call.publish_seconds ? status : run(&call);
 }

@@ -18,6 +18,7 @@
 #define TINY_KB 4
 #define LONG_WRITE 65
 #define NOBODY 65534
+#define PAGE_KB 4
 
 /* Let a wild target have its effect, but no longer than until the floor; then put it back. */
 static struct verdict watch_and_return(struct trial *trial, const char *asked)
@@ -90,63 +91,92 @@ struct verdict scenario_tiny(struct trial *trial)
 	return watch_and_return(trial, "4 kB was taken");
 }
 
-/* The answer to an odd write against what this interface must say; what was written may count. */
-static struct verdict judge_write(struct trial *trial, ssize_t written, size_t size,
-				  int must_say, const char *what)
+/* What was refused must not have counted all the same. */
+static struct verdict refused_in_truth(struct trial *trial, const struct verdict *verdict)
 {
+	struct view view;
+	struct why why;
+
+	if (trial->door->view(trial->door, &view, &why))
+		return verdict_error("%s; and then: %s", verdict->reason, why.text);
+	if (view.target == trial->before.target)
+		return *verdict;
+	move_back(trial);
+	return verdict_fail("%.300s; and yet the target went from %" PRIu64 " to %" PRIu64 " kB",
+			    verdict->reason, trial->before.target, view.target);
+}
+
+/* The answer to an odd write against what this interface must say; `taken`: it counts. */
+static struct verdict judge_write(struct trial *trial, ssize_t written, size_t size,
+				  int must_say, const char *what, bool *taken)
+{
+	struct verdict refused = verdict_pass("%s: refused with %s, as it must be", what,
+					      strerrorname_np(must_say ? must_say : EINVAL));
+
+	*taken = false;
 	if (must_say && written == -must_say)
-		return verdict_pass("%s: refused with %s, as it must be", what,
-				    strerrorname_np(must_say));
+		return refused_in_truth(trial, &refused);
 	if (must_say)
 		return verdict_fail("%s: %s instead of %s", what, written < 0 ?
 				    strerrorname_np((int)-written) : "taken",
 				    strerrorname_np(must_say));
-	if (written == -EINVAL)
-		return verdict_pass("%s: refused with EINVAL: this kernel looks at what it is "
-				    "given", what);
+	if (written == -EINVAL) {
+		refused = verdict_pass("%s: refused with EINVAL: this kernel looks at what it is "
+				       "given", what);
+		return refused_in_truth(trial, &refused);
+	}
 	if (written != (ssize_t)size)
 		return verdict_fail("%s: %s instead of being taken or EINVAL", what, written < 0 ?
 				    strerrorname_np((int)-written) : "cut short");
-	return watch_and_return(trial, what);
+	*taken = true;
+	return verdict_pass("%s: taken", what);
 }
 
 struct verdict scenario_one_byte(struct trial *trial)
 {
+	const char *what = "one byte, 'x'";
 	struct verdict verdict;
+	bool taken;
 
 	if (!can_move(trial, &verdict))
 		return verdict;
 	/* No digit: the sysfs driver takes any text for a number, this one for 0. */
-	return judge_write(trial, trial->door->write_raw(trial->door, "x", 1), 1,
-			   trial->door->manners->one_byte, "one byte, 'x'");
+	verdict = judge_write(trial, trial->door->write_raw(trial->door, "x", 1), 1,
+			      trial->door->manners->one_byte, what, &taken);
+	return taken ? watch_and_return(trial, what) : verdict;
 }
 
+/* A number and line ends: an interface that takes them must have read the number. */
 struct verdict scenario_long_write(struct trial *trial)
 {
+	uint64_t target = trial->before.target - trial->step;
 	char text[LONG_WRITE + 1];
 	struct verdict verdict;
+	struct settled settled;
 	int length;
+	bool taken;
 
 	if (!can_move(trial, &verdict))
 		return verdict;
-	length = snprintf(text, sizeof(text), "%" PRIu64, trial->before.target);
+	length = snprintf(text, sizeof(text), "%" PRIu64, target);
 	memset(text + length, '\n', sizeof(text) - (size_t)length);
-	return judge_write(trial, trial->door->write_raw(trial->door, text, LONG_WRITE),
-			   LONG_WRITE, trial->door->manners->long_write, "65 bytes");
+	verdict = judge_write(trial, trial->door->write_raw(trial->door, text, LONG_WRITE),
+			      LONG_WRITE, trial->door->manners->long_write, "65 bytes", &taken);
+	if (!taken)
+		return verdict;
+	verdict = both(arrive(trial, target, &settled), verdict);
+	return both(both(verdict, move_back(trial)), verdict);
 }
 
-/* As another user, in a child: give up all rights, then try the very same write. */
+/* As another user, in a child: give up all rights, then try what root may. */
 static int write_as_nobody(void *context)
 {
 	struct trial *trial = context;
-	char text[32];
-	int length = snprintf(text, sizeof(text), "%" PRIu64 "\n", trial->before.target);
-	ssize_t written;
+	struct why why;
 
 	if (setgid(NOBODY) || setuid(NOBODY))
 		return 255;
-	written = trial->door->write_raw(trial->door, text, (size_t)length);
-	return written < 0 ? (int)-written : 0;
+	return -trial->door->set(trial->door, trial->before.target - PAGE_KB, &why);
 }
 
 struct verdict scenario_not_root(struct trial *trial)
@@ -155,6 +185,7 @@ struct verdict scenario_not_root(struct trial *trial)
 					    .limit_ms = 10000 };
 	int must_say = trial->door->manners->not_root;
 	struct supervised_result end;
+	struct verdict verdict;
 	struct why why;
 
 	if (geteuid())
@@ -164,11 +195,14 @@ struct verdict scenario_not_root(struct trial *trial)
 	end = supervise(&attempt);
 	if (end.end != SUPERVISED_EXITED || end.status == 255)
 		return verdict_error("could not become another user");
-	if (!end.status)
+	if (!end.status) {
+		move_back(trial);
 		return verdict_fail("user %d could write the target", NOBODY);
+	}
 	if (end.status != must_say && end.status != EACCES && end.status != EPERM)
 		return verdict_fail("user %d was refused with %s instead of %s", NOBODY,
 				    strerrorname_np(end.status), strerrorname_np(must_say));
-	return verdict_pass("root may write; user %d is refused with %s", NOBODY,
-			    strerrorname_np(end.status));
+	verdict = verdict_pass("root may write; user %d is refused with %s", NOBODY,
+			       strerrorname_np(end.status));
+	return refused_in_truth(trial, &verdict);
 }

@@ -57,6 +57,8 @@ struct verdict scenario_pages_back(struct trial *trial)
 		return verdict;
 	verdict = move(trial, trial->before.target - trial->step, &settled);
 	verdict = both(verdict, move_back(trial));
+	/* Without the kernel's word the load would only be as large as what it has left. */
+	verdict = both(verdict, counts_agree(trial));
 	if (verdict.outcome != OUTCOME_PASS)
 		return verdict;
 	if (load_all_but(trial, &load, MARGIN_KB, &kb, &why))

@@ -2,11 +2,13 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "clock.h"
 
 #define LOOK_EVERY_NS (2 * NS_PER_MS)
+#define FREE_CHOICE_KB 64	/* a few pages that a kernel counts as it likes */
 
 static bool agree(const struct trial *trial, const struct view *view)
 {
@@ -51,14 +53,8 @@ struct verdict not_taken(int error, uint64_t target, const struct why *why)
 	return verdict_fail("a target of %" PRIu64 " kB was refused: %s", target, why->text);
 }
 
-struct verdict move(const struct trial *trial, uint64_t target, struct settled *settled)
+struct verdict arrive(const struct trial *trial, uint64_t target, struct settled *settled)
 {
-	struct door *door = trial->door;
-	struct why why;
-	int error = door->set(door, target, &why);
-
-	if (error)
-		return not_taken(error, target, &why);
 	*settled = settle(trial);
 	if (settled->error)
 		return verdict_error("%s", settled->why.text);
@@ -71,6 +67,68 @@ struct verdict move(const struct trial *trial, uint64_t target, struct settled *
 				    settled->seconds, settled->view.current);
 	return verdict_pass("%" PRIu64 " kB after %.3f s", settled->view.current,
 			    settled->seconds);
+}
+
+struct verdict move(const struct trial *trial, uint64_t target, struct settled *settled)
+{
+	struct door *door = trial->door;
+	struct why why;
+	int error = door->set(door, target, &why);
+
+	return error ? not_taken(error, target, &why) : arrive(trial, target, settled);
+}
+
+struct verdict stay(const struct trial *trial)
+{
+	deadline_t deadline = deadline_in_ms(trial->hold_ms);
+	struct view view;
+	struct why why;
+
+	do {
+		clock_sleep_until(clock_ns() + LOOK_EVERY_NS);
+		if (trial->door->view(trial->door, &view, &why))
+			return verdict_error("%s", why.text);
+		if (!agree(trial, &view))
+			return verdict_fail("the allocation did not stay: it is %" PRIu64
+					    " kB, the target %" PRIu64 " kB", view.current,
+					    view.target);
+	} while (!deadline_passed(deadline));
+	return verdict_pass("it stays at %" PRIu64 " kB", view.current);
+}
+
+static struct verdict compare_counts(const struct view *before, const struct view *after)
+{
+	int64_t driver = (int64_t)(before->current - after->current);
+	int64_t kernel = (int64_t)(before->guest_total - after->guest_total);
+	int64_t hypervisor = (int64_t)(before->hypervisor - after->hypervisor);
+
+	if (before->guest_total && !after->guest_total)
+		return verdict_error("the guest no longer tells its MemTotal");
+	if (before->guest_total && llabs(driver - kernel) > FREE_CHOICE_KB)
+		return verdict_fail("the allocation changed by %" PRId64 " kB, MemTotal by %" PRId64
+				    " kB", driver, kernel);
+	if (before->hypervisor && llabs(driver - hypervisor) > FREE_CHOICE_KB)
+		return verdict_fail("the allocation changed by %" PRId64 " kB, the hypervisor "
+				    "counts %" PRId64 " kB", driver, hypervisor);
+	return (struct verdict){ .outcome = OUTCOME_PASS };
+}
+
+/* A guest that reports on its own does so a little later: wait for its word, with a limit. */
+struct verdict counts_agree(const struct trial *trial)
+{
+	deadline_t deadline = deadline_in_ms(door_is_inside(trial->door) ? 0 : trial->settle_ms);
+	struct verdict verdict;
+	struct view now;
+	struct why why;
+
+	do {
+		if (trial->door->view(trial->door, &now, &why))
+			return verdict_error("%s", why.text);
+		verdict = compare_counts(&trial->before, &now);
+		if (verdict.outcome != OUTCOME_PASS)
+			clock_sleep_until(clock_ns() + 50 * NS_PER_MS);
+	} while (verdict.outcome != OUTCOME_PASS && !deadline_passed(deadline));
+	return verdict;
 }
 
 struct verdict move_back(const struct trial *trial)

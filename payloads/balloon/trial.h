@@ -19,6 +19,7 @@ struct trial {
 	int64_t cycles;
 	uint64_t settle_ms;	/* the longest that a move may take */
 	uint64_t watch_ms;	/* how long a wild target may have its effect */
+	uint64_t hold_ms;	/* how long a target that was reached is seen to stay so */
 	const char *domain;	/* from outside */
 	const char *neighbour;	/* another domain, or NULL */
 	const char *save_file;
@@ -43,8 +44,20 @@ struct settled settle(const struct trial *trial);
 /* The same, but return early when the allocation falls below `least`. */
 struct settled settle_above(const struct trial *trial, uint64_t least, uint64_t limit_ms);
 
-/* Write a target and wait; what is wrong as a verdict, or a pass. */
+/* Wait for a target that was written; what is wrong as a verdict, or a pass. */
+struct verdict arrive(const struct trial *trial, uint64_t target, struct settled *settled);
+
+/* Write a target and wait. */
 struct verdict move(const struct trial *trial, uint64_t target, struct settled *settled);
+
+/* Having arrived, nothing moves any more: a pass, or what did. */
+struct verdict stay(const struct trial *trial);
+
+/*
+ * Everybody's count (the driver's, the guest's kernel's, the hypervisor's) has changed by the same
+ * since the beginning.
+ */
+struct verdict counts_agree(const struct trial *trial);
 
 /* Back to the memory of the beginning; a failure if it does not return. */
 struct verdict move_back(const struct trial *trial);

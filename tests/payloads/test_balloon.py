@@ -209,6 +209,28 @@ def test_no_balloon_is_a_skip_that_says_why(program, tmp_path):
     assert "ok 1 interface # SKIP this machine has no balloon" in said.stdout
 
 
+def unreadable(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize(
+    "name, spoil",
+    [
+        ("info/current_kb", Path.unlink),
+        ("info/current_kb", lambda path: path.write_text("-4\n")),
+        ("info/low_kb", lambda path: path.write_text("nothing\n")),
+        ("target_kb", unreadable),
+        ("../../../../../proc/meminfo", lambda path: path.write_text("MemTotal: 0 kB\n")),
+    ],
+)
+def test_driver_that_cannot_be_read_is_no_machine_without_one(program, tree, name, spoil):
+    spoil(tree.folder / name)
+    said = run(program, "--root", tree.root, "--ktap")
+    assert said.returncode == 1 and "not ok 1 interface # " in said.stdout, said
+    assert Path(name).name in said.stdout, said
+
+
 def test_interface_that_was_asked_for_must_be_there(program, tree):
     said = run(program, "--root", tree.root, "--interface", "proc", "--ktap")
     assert said.returncode == 99 and "# ERROR" in said.stdout, said

@@ -1,6 +1,7 @@
 #include "fake_door.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -21,6 +22,10 @@ static void advance(struct fake *f)
 
 	if (f->deaf)
 		return;
+	if (f->drifts && f->current == wanted && wanted != START) {
+		f->current += 4096;
+		return;
+	}
 	if (!f->ignores_limit && wanted > f->limit)
 		wanted = f->limit;
 	if (wanted > f->current)
@@ -41,6 +46,9 @@ static int fake_view(struct door *door, struct view *view, struct why *why)
 	view->limit = view->ceiling = f->limit;
 	view->hypervisor = f->hypervisor_blind ? f->frozen_count : f->current;
 	view->guest_total = f->guest_blind ? f->frozen_total : f->current - f->guest_gap;
+	f->least_total = f->least_total < view->guest_total ? f->least_total : view->guest_total;
+	if (f->guest_never_grows)
+		view->guest_total = f->least_total;
 	if (f->guest_stops_telling && f->current < START)
 		view->guest_total = 0;
 	view->guest_available = f->available ? f->available : view->guest_total / 2;
@@ -61,6 +69,13 @@ static int fake_set(struct door *door, uint64_t kb, struct why *why)
 		return -ETIMEDOUT;
 	if (f->refuses)
 		return -EINVAL;
+	if (geteuid() != f->owner && !f->lets_others_write) {
+		if (f->refusals_count)
+			f->target = kb;
+		return -EACCES;
+	}
+	if (f->loses_writes && ++f->writes % 2 == 0)
+		return 0;
 	f->target = kb / 4 * 4;	/* whole pages */
 	if (f->patience && never_gets_there(f))
 		*f->patience = 1;
@@ -73,13 +88,10 @@ static ssize_t fake_write(struct door *door, const void *bytes, size_t size)
 {
 	struct fake *f = door->state;
 
-	(void)bytes;
-	if (geteuid() != f->owner && !f->lets_others_write)
-		return -EACCES;
+	if (!f->write_answer || f->refusals_count)
+		f->target = f->swallows_text ? f->target : strtoull(bytes, NULL, 10);
 	if (f->write_answer)
 		return -f->write_answer;
-	if (size == 1)
-		f->target = 0;
 	return f->rude ? 0 : (ssize_t)size;
 }
 
@@ -104,7 +116,7 @@ void fake_door_init(struct fake *fake, struct door *door, const struct manners *
 {
 	*fake = (struct fake){ .current = START, .target = START, .limit = START,
 			       .guest_gap = 20000, .pace = 16384,
-			       .owner = geteuid(),
+			       .owner = geteuid(), .least_total = UINT64_MAX,
 			       .frozen_total = START - 20000, .frozen_count = START };
 	*door = (struct door){ .name = "fake", .place = PLACE_INSIDE, .manners = manners,
 			       .view = fake_view, .set = fake_set, .write_raw = fake_write,
@@ -118,6 +130,7 @@ void fake_trial_init(struct trial *trial, struct door *door, struct report *repo
 
 	*trial = (struct trial){ .door = door, .report = report, .floor = 128 << 10,
 				 .step = 32 << 10, .cycles = 5, .settle_ms = 20000, .watch_ms = 200,
+				 .hold_ms = 20,
 				 .domain = "fake" };
 	((struct fake *)door->state)->patience = &trial->settle_ms;
 	random_seed(&trial->random, 1);

@@ -30,7 +30,13 @@ struct fake {
 	bool silent;		/* a target gets no answer */
 	int write_answer;	/* errno of odd writes; 0: the text counts as 0 kB */
 	bool rude;		/* an odd write returns too little */
-	uint64_t frozen_total, frozen_count;
+	bool refusals_count;	/* what was refused is the target all the same */
+	bool swallows_text;	/* an odd write is taken and changes nothing */
+	bool loses_writes;	/* every second target is lost, and so the last of many */
+	unsigned int writes;
+	bool drifts;		/* leaves a target that it has reached */
+	bool guest_never_grows;	/* MemTotal only falls */
+	uint64_t frozen_total, frozen_count, least_total;
 	uint64_t available;	/* MemAvailable; 0: half of MemTotal */
 	void (*on_set)(void);	/* called when a target is written */
 	uint64_t *patience;	/* made short once a wait would be in vain: no test waits for it */

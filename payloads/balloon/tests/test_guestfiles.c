@@ -115,7 +115,8 @@ static void test_sysfs(void **state)
 static void test_garbage_is_no_number(void **state)
 {
 	static const char *const garbage[] = {
-		"", "\n", "x\n", "12 apples\n", "99999999999999999999999\n",
+		"", "\n", "x\n", "12 apples\n", "99999999999999999999999\n", "-5\n",
+		" 5\n", "+5\n", "0x20\n",
 	};
 	struct door door;
 	struct view view;

@@ -2,6 +2,7 @@
  * Every scenario of the table passes with an honest driver and fails with a fault that it
  * is there to find.  A new scenario without a row here fails this test.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -88,6 +89,38 @@ static void cannot_restore(struct stage *stage)
 	setenv("FAKE_RESTORE_STATUS", "1", 1);
 }
 
+static void drifts(struct stage *stage)
+{
+	stage->fake.drifts = true;
+}
+
+static void loses_the_last_write(struct stage *stage)
+{
+	stage->fake.loses_writes = true;
+}
+
+static void gives_no_page_to_the_kernel(struct stage *stage)
+{
+	stage_with_little_room(stage);
+	stage->fake.guest_never_grows = true;
+}
+
+static void refuses_and_obeys(struct stage *stage)
+{
+	stage->fake.refusals_count = true;
+}
+
+static void refuses_a_byte_and_obeys(struct stage *stage)
+{
+	stage->fake.refusals_count = true;
+	stage->fake.write_answer = EINVAL;
+}
+
+static void swallows_text(struct stage *stage)
+{
+	stage->fake.swallows_text = true;
+}
+
 static void cuts_writes_short(struct stage *stage)
 {
 	stage->fake.rude = true;
@@ -100,10 +133,14 @@ static const struct {
 } proofs[] = {
 	{ "read", counts_more_than_it_has, "the kernel manages" },
 	{ "not-root", lets_others_write, "could write the target" },
+	{ "not-root", refuses_and_obeys, "and yet the target went from" },
 	{ "lower", is_deaf, "did not follow" },
+	{ "lower", drifts, "did not stay" },
 	{ "raise", never_grows, "did not follow" },
 	{ "pages-back", never_grows, "did not come back" },
+	{ "pages-back", gives_no_page_to_the_kernel, "MemTotal by" },
 	{ "random", forgets_the_last_target, "the target reads" },
+	{ "random", loses_the_last_write, "the target reads" },
 	{ "cycles", loses_a_page, "after 5 cycles" },
 	{ "pressure", takes_a_page_in_use, "taken away under it" },
 	{ "fill", takes_a_page_in_use, "taken away under it" },
@@ -113,6 +150,8 @@ static const struct {
 	{ "neighbour", starves_the_neighbour, "" },
 	{ "save-restore", cannot_restore, "fake restore" },
 	{ "long-write", cuts_writes_short, "cut short" },
+	{ "long-write", swallows_text, "the target reads" },
+	{ "one-byte", refuses_a_byte_and_obeys, "and yet the target went from" },
 	{ "one-byte", never_grows, "did not come back" },
 	{ "tiny", never_grows, "did not come back" },
 	{ "beyond", ignores_the_ceiling, "above the hard limit" },

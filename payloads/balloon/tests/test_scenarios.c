@@ -219,6 +219,11 @@ static void test_numbers_that_cannot_be(void **state)
 	stage->fake.limit = 0;
 	stage->fake.guest_gap = (uint64_t)-4;
 	expect(stage, scenario_read, OUTCOME_FAIL, "the kernel manages");
+	stage->fake.guest_gap = 20000;
+	stage->fake.available = stage->fake.current;
+	expect(stage, scenario_read, OUTCOME_FAIL, "are available of a MemTotal");
+	stage->fake.current = 1ull << 63;
+	expect(stage, scenario_read, OUTCOME_FAIL, "more than any processor can address");
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, stage_setup, stage_teardown)
