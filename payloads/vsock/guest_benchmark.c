@@ -195,12 +195,27 @@ static int multistream(const int *fds, const struct volume *v, uint64_t limit_ms
 	return status;
 }
 
+/* The host has read our answer to all that it sent. */
+static int nothing_left(const int *fds, struct why *why)
+{
+	for (int i = 0; i < SOCKETS; i++) {
+		char byte;
+
+		if (recv(fds[i], &byte, 1, MSG_DONTWAIT) <= 0)
+			continue;
+		why_set(why, "the host sent more than it should on the %s socket", names[i]);
+		return -1;
+	}
+	return 0;
+}
+
 static int run(const struct address *host, const struct volume *v, uint64_t limit_ms, int *fds,
 	       struct why *why)
 {
 	return connect_all(host, v, limit_ms, fds, why) ||
 	       echo(fds[SOCKET_LATENCY], limit_ms, why) || bidirectional(fds, v, limit_ms, why) ||
-	       unidirectional(fds, v, limit_ms, why) || multistream(fds, v, limit_ms, why) ? -1 : 0;
+	       unidirectional(fds, v, limit_ms, why) || multistream(fds, v, limit_ms, why) ||
+	       nothing_left(fds, why) ? -1 : 0;
 }
 
 int guest_micro_benchmark(const struct address *host, const struct volume *volume,

@@ -50,6 +50,16 @@ static struct verdict guest_connects(struct session *s)
 	return verdict_pass("%s", address_format(&guest, name, sizeof(name)));
 }
 
+/* `offset`: the bytes that came before these. */
+static struct verdict all_filled(const char *bytes, size_t size, size_t offset)
+{
+	for (size_t at = 0; at < size; at++)
+		if (bytes[at] != FILL_BYTE)
+			return verdict_fail("byte %zu is %d instead of %d", offset + at,
+					    (unsigned char)bytes[at], FILL_BYTE);
+	return PASSED;
+}
+
 /* All blocks of the guest, every byte 42, then our byte. */
 static struct verdict exchange(struct session *s, int fd)
 {
@@ -57,13 +67,13 @@ static struct verdict exchange(struct session *s, int fd)
 	const char answer = FILL_BYTE;
 
 	for (int i = 0; i < INTEGRATION_BLOCKS; i++) {
+		struct verdict v;
+
 		if (blocking_read(fd, block, sizeof(block), &s->why) <= 0)
 			return verdict_fail("block %d: %s", i + 1, s->why.text);
-		for (size_t at = 0; at < sizeof(block); at++)
-			if (block[at] != FILL_BYTE)
-				return verdict_fail("byte %zu is %d instead of %d",
-						    i * sizeof(block) + at,
-						    (unsigned char)block[at], FILL_BYTE);
+		v = all_filled(block, sizeof(block), i * sizeof(block));
+		if (v.outcome != OUTCOME_PASS)
+			return v;
 	}
 	return blocking_write(fd, &answer, 1, &s->why) ? failed(s) : PASSED;
 }
@@ -126,7 +136,7 @@ static struct verdict host_closes(struct session *s)
 		return failed(s);
 	n = blocking_read(fd, few, sizeof(few), &s->why);
 	close(fd);
-	return n > 0 ? PASSED : failed(s);
+	return n > 0 ? all_filled(few, sizeof(few), 0) : failed(s);
 }
 
 static struct verdict write_until_closed(struct session *s, int fd)
@@ -258,8 +268,10 @@ int main(int argc, char **argv)
 		return report_end(&report);
 	}
 	if (begin(&s, &where)) {
-		fprintf(stderr, "vsock-integration: %s\n", s.why.text);
-		return EXIT_ERROR;
+		const struct verdict v = verdict_error("%s", s.why.text);
+
+		report_verdict(&report, "begin", &v);
+		return report_end(&report);
 	}
 	return run(&s, &report);
 }

@@ -96,11 +96,7 @@ int main(int argc, char **argv)
 		environment_write(stdout, program.name, argv);
 	if (perf_results_new(&results, &run.volume))
 		return complain("no memory for the results; ask for fewer repetitions");
-	if (meet_guest(&where, &why)) {
-		perf_results_free(&results);
-		return complain(why.text);
-	}
-	status = perf_measure(&run, &results, &why);
+	status = meet_guest(&where, &why) || perf_measure(&run, &results, &why);
 	/* Also what was measured before a test failed. */
 	if (json)
 		perf_write_json(stdout, &results, &run.volume);

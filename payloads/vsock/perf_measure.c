@@ -1,3 +1,4 @@
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -105,6 +106,7 @@ static int measure_packets(struct perf_run *p, struct perf_results *r, struct wh
 		if (echo(fd, page, back, why))
 			break;
 		append(&r->latency, (double)(clock_ns() - begin));
+		r->corrupted = r->corrupted || memcmp(page, back, sizeof(page));
 		__atomic_store_n(&done, done + 1, __ATOMIC_RELAXED);
 		if (done % 50 == 0 || done == all)
 			progress(p, "measuring round trip latency for ", done, "packets", all);
@@ -122,7 +124,7 @@ static int measure_latency(struct perf_run *p, struct perf_results *r, struct wh
 	    measure_packets(p, r, why))
 		return -1;
 	/* The guest echoes until it sees the end. */
-	shutdown(fd, SHUT_RDWR);
+	shutdown(fd, SHUT_WR);
 	return 0;
 }
 
@@ -326,11 +328,36 @@ static int measure_multi(struct perf_run *p, struct perf_results *r, struct why 
 	return status ? -1 : 0;
 }
 
+/*
+ * Nothing more comes on any connection, until the guest has closed it or the time is over: what is
+ * too much was measured as a part of something else.
+ */
+static int see_the_end(struct perf_run *p, struct why *why)
+{
+	deadline_t deadline = deadline_in_ms(p->magic_limit_ms);
+
+	for (int i = 0; i < SOCKETS; i++)
+		shutdown(p->fds[i], SHUT_WR);
+	for (int i = 0; i < SOCKETS; i++) {
+		struct why unused;
+		char byte;
+
+		if (transport_wait(p->fds[i], POLLIN, deadline, &unused) ||
+		    recv(p->fds[i], &byte, 1, MSG_DONTWAIT) <= 0)
+			continue;
+		why_set(why, "the guest sent more than it should from its port %u",
+			BENCHMARK_GUEST_PORT(i));
+		return -1;
+	}
+	return 0;
+}
+
 int perf_measure(struct perf_run *p, struct perf_results *r, struct why *why)
 {
 	for (int i = SOCKET_UNIDIRECTIONAL; i < SOCKETS; i++)
 		if (stream_set_buffer(p->fds[i], (uint64_t)p->volume.buffer, why))
 			return -1;
 	return measure_latency(p, r, why) || measure_bidirectional(p, r, why) ||
-	       measure_single(p, r, why) || measure_multi(p, r, why) ? -1 : 0;
+	       measure_single(p, r, why) || measure_multi(p, r, why) || see_the_end(p, why)
+		       ? -1 : 0;
 }

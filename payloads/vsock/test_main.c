@@ -143,14 +143,13 @@ static void begin_report(struct report *r, char **argv, int planned)
 		     program.name, argv, planned);
 }
 
-/* No transport: a report of its own, as a reader of verdicts takes silence for an error. */
-static int skip_all(char **argv, const struct why *why)
+/* Nothing can be tried: a report of its own, as a reader of verdicts takes silence for an error. */
+static int report_only(char **argv, const char *name, struct verdict v)
 {
-	const struct verdict v = verdict_skip("%s", why->text);
 	struct report r;
 
 	begin_report(&r, argv, 1);
-	report_verdict(&r, "vsock transport", &v);
+	report_verdict(&r, name, &v);
 	return report_end(&r);
 }
 
@@ -189,15 +188,14 @@ int main(int argc, char **argv)
 	if (only && !count_wanted())
 		options_error(&program, "no case has '%s' in its name; --list shows them", only);
 	if (!endpoint_usable(&side.peer, &side.why))
-		return skip_all(argv, &side.why);
+		return report_only(argv, "vsock transport", verdict_skip("%s", side.why.text));
 	side.limit_ms = limit_s * 1000;
 	if (serve)
 		return serve_once(&side);
 	if (seed < 0)
 		seed = (int64_t)seed_choose();
-	if (!peer || both ? fork_server(&side) : connect_control(&side))
-		return complain(&side.why);
-	if (blocking_begin(side.control, side.limit_ms * 2, &side.why))
-		return complain(&side.why);
+	if ((!peer || both ? fork_server(&side) : connect_control(&side)) ||
+	    blocking_begin(side.control, side.limit_ms * 2, &side.why))
+		return report_only(argv, "the other side", verdict_error("%s", side.why.text));
 	return run(&side, argv);
 }

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import socket
 import subprocess
 from pathlib import Path
 from typing import Iterator
@@ -106,6 +107,21 @@ def test_benchmark_as_json(programs, host):
     assert 0 < five["max"] <= 5 * one["max"] * 1.001
 
 
+def test_benchmark_that_nobody_joins_has_a_record(programs, host):
+    said = Half(programs / "vsock-perf", "--listen", host, "--json", "--timeout", 1).end()
+    lines = [json.loads(line) for line in said.stdout.splitlines()]
+    assert [line["type"] for line in lines] == ["environment", "vsock-perf"], said
+    assert lines[1]["data_corruption"] == "NOT RUN" and "nobody connected" in said.stderr
+    assert said.returncode == 99
+
+
+def test_port_in_use_is_a_verdict(programs, host):
+    with socket.create_server((host, 8000)):
+        said = Half(programs / "vsock-integration", "--listen", host, "--ktap").end()
+    assert said.returncode == 99 and "\n1..1\n" in said.stdout, said
+    assert "not ok 1 begin # ERROR cannot take the address" in said.stdout, said
+
+
 def test_host_measures_a_strangers_guest(programs, host):
     measured = Half(programs / "vsock-perf", "--listen", host, "--packets", 10, *SMALL)
     said, fate = against(measured, vsock_stranger.guest_benchmark, Stranger("inet", host))
@@ -169,7 +185,8 @@ def test_suite_as_two_programs(programs, host):
 
 def test_suite_without_its_other_side(programs, host):
     said = Half(programs / "vsock-test", "--peer", host, "--timeout", 1).end()
-    assert said.returncode == 99 and f"cannot connect to {host}:20000" in said.stderr, said
+    assert said.returncode == 99 and f"cannot connect to {host}:20000" in said.stdout, said
+    assert "the other side: ERROR" in said.stdout, said
 
 
 def test_no_loopback_is_a_skip_that_says_why(programs):

@@ -66,6 +66,9 @@ HOST_INTEGRATION = {
     "8002 stall": HUNG_UP + "only 0 of 10 bytes",
     "8002 reset": HUNG_UP,
     "8002 close": HUNG_UP + "the peer closed",
+    "8002 rubbish": HUNG_UP + "byte 0 is 63 instead of 42",
+    "8000 wrong": SENT + "byte 239999 is 63 instead of 42",
+    "8001 wrong": CALLED + "byte 239999 is 63 instead of 42",
     "listen 8003 absent": CUT_OFF + "cannot connect to ",
     "8003 stall": CUT_OFF + "the guest did not close ",
 }
@@ -113,7 +116,13 @@ HOST_BENCHMARK = {
     "packet 1 reset": "data corruption check, packet 1: ",
     "packet 1 little": "data corruption check, packet 1: the peer closed",
     "packet 1 rubbish": "* Data corruption check: FAILED",
-    "packets change": "* Data corruption check: FAILED",
+    "packet 1 wrong": "* Data corruption check: FAILED",
+    "packet 105 wrong": "* Data corruption check: FAILED",
+    "packets more": "the guest sent more than it should from its port 8502",
+    "magic 128 more": "the guest sent more than it should from its port 8501",
+    "unidirectional more": "the guest sent more than it should from its port 8503",
+    "stream 8506 more": "the guest sent more than it should from its port 8506",
+    "bidirectional more": "the guest sent more than it should from its port 8509",
     "packet 105 stall": "round trip latency, packet 5: nothing came, or only a part",
     "packet 105 reset": "round trip latency, packet 5: ",
     "magic 129 stall": "wait for the guest's magic 129: only 0 of 1 bytes came",
@@ -163,6 +172,8 @@ GUEST_BENCHMARK = {
     "stream 8504 stall": "stream 1 transfer 1: read: only 0 of 262144 bytes within",
     "stream 8508 little": "stream 5 transfer 1: the peer closed the connection after 10",
     "stream 8506 back reset": "stream 3 transfer ",
+    "unidirectional more": "the host sent more than it should on the unidirectional socket",
+    "stream 8508 more": "the host sent more than it should on the stream 5 socket",
 }
 
 

@@ -105,9 +105,20 @@ class Stranger:
             connection.sendall(b"*" * 10)
         elif how == "second":
             self.connect(8000)
+        if how in ("more", "wrong"):
+            return  # politely, but see filled() and says_more()
         if how in ("reset", "close", "little", "second"):
             connection.close()
         raise Rude(how)  # else it stalls
+
+    def filled(self, step: str, size: int) -> bytes:
+        """What belongs there in a step, perhaps with a last byte that is wrong."""
+        return b"*" * (size - 1) + (b"?" if self.rude == (step, "wrong") else b"*")
+
+    def says_more(self, step: str, connection: socket.socket) -> None:
+        """At the end of a step of the protocol, perhaps a byte too many."""
+        if self.rude == (step, "more"):
+            connection.sendall(b"*")
 
     def end(self) -> None:
         """Close what is open, as the end of a process does."""
@@ -144,13 +155,13 @@ def guest_integration(s: Stranger) -> None:
     }
     client = s.connect(8000, 49152)
     s.at("8000", client)
-    client.sendall(b"*" * 4 * BLOCK)
+    client.sendall(s.filled("8000", 4 * BLOCK))
     assert exactly(client, 1) == b"*"
     s.at("close 8000", client)
     client.close()
     served, _ = s.accept(servers[8001])
     s.at("8001", served)
-    served.sendall(b"*" * 4 * BLOCK)
+    served.sendall(s.filled("8001", 4 * BLOCK))
     assert exactly(served, 1) == b"*"
     servers[8001].close()
     served, _ = s.accept(servers[8002])
@@ -235,6 +246,7 @@ def guest_benchmark(s: Stranger) -> None:
     for _ in range(v.repeats):
         s.at("bidirectional", connections[BIDIRECTIONAL])
         both_ways(connections[BIDIRECTIONAL], v.bytes)
+    s.says_more("bidirectional", connections[BIDIRECTIONAL])
     s.at("magic 123", control)
     control.sendall(b"\x7b")
     there_and_back(s, "unidirectional", connections[UNIDIRECTIONAL], v.repeats)
@@ -245,6 +257,7 @@ def guest_benchmark(s: Stranger) -> None:
         there_and_back(s, f"stream {port}", connections[port], v.multi_repeats)
 
     at_once([lambda port=port: multi(port) for port in MULTI])
+    s.says_more("magic 128", control)
 
 
 def echo(s: Stranger, latency: socket.socket) -> None:
@@ -252,9 +265,10 @@ def echo(s: Stranger, latency: socket.socket) -> None:
     while page := exactly(latency, PAGE):
         number += 1
         s.at(f"packet {number}", latency)
-        if s.rude == ("packets", "change") and number == 7:
-            page = b"#" + page[1:]
+        if s.rude == (f"packet {number}", "wrong"):
+            page = page[:-1] + b"#"
         latency.sendall(page)
+    s.says_more("packets", latency)
 
 
 def there_and_back(s: Stranger, name: str, stream: socket.socket, repeats: int) -> None:
@@ -263,6 +277,7 @@ def there_and_back(s: Stranger, name: str, stream: socket.socket, repeats: int) 
         assert len(exactly(stream, s.volume.bytes)) == s.volume.bytes
         s.at(f"{name} back", stream)
         write_pages(stream, s.volume.bytes)
+    s.says_more(name, stream)
 
 
 def host_benchmark(s: Stranger) -> None:
@@ -303,6 +318,7 @@ def back_and_there(s: Stranger, name: str, stream: socket.socket, repeats: int) 
     for _ in range(repeats):
         s.at(name, stream)
         write_pages(stream, s.volume.bytes)
+        s.says_more(name, stream)
         s.at(f"{name} back", stream)
         assert len(exactly(stream, s.volume.bytes)) == s.volume.bytes
 
