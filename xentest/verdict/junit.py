@@ -5,18 +5,26 @@ Entities, document types and huge files are refused: a report needs none of them
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import BinaryIO, Mapping, Optional
 from xml.parsers import expat
 
 from xentest.errors import first_line
-from xentest.results import Status
+from xentest.results import Status, worst
 from xentest.verdict.findings import Findings
 
 MAX_SIZE = 64 << 20
 MAX_DEPTH = 100
 CHUNK = 1 << 16
 OUTCOMES = {"failure": Status.FAIL, "error": Status.ERROR, "skipped": Status.SKIP}
+SUITES = ("testsuite", "testsuites")
+# What some tools say in a case's status= (GoogleTest, CTest) or result= (GoogleTest).
+TOLD = {
+    **dict.fromkeys(("notrun", "disabled", "skipped"), Status.SKIP),
+    **dict.fromkeys(("fail", "failed", "failure"), Status.FAIL),
+    "error": Status.ERROR,
+}
 
 
 class _Refused(Exception):
@@ -28,7 +36,7 @@ def read(stream: BinaryIO, findings: Findings) -> None:
     report = _Report(findings)
     try:
         report.feed(stream)
-    except expat.ExpatError as error:
+    except (expat.ExpatError, LookupError, ValueError) as error:  # the last two: its encoding
         findings.problem(f"not a complete JUnit file: {error}")
     except _Refused as error:
         findings.problem(f"JUnit file refused: {error}")
@@ -89,8 +97,8 @@ class _Report:
         if self._depth > MAX_DEPTH:
             raise _Refused(f"nested more than {MAX_DEPTH} deep")
         name = tag.rpartition(" ")[2]
-        if name == "testsuite":
-            self._suites.append(_suite(attributes))
+        if name in SUITES:
+            self._suites.append(self._suite(name, attributes))
         elif name == "testcase":
             if self._case is not None:
                 self._close_case()
@@ -98,12 +106,22 @@ class _Report:
         elif name in OUTCOMES:
             self._outcome(OUTCOMES[name], attributes)
 
+    def _suite(self, tag: str, attributes: Mapping[str, str]) -> _Suite:
+        counts = {}
+        for key in ("tests", "failures", "errors"):
+            text = attributes.get(key) or "0"
+            number = re.fullmatch("[0-9]{1,9}", text)
+            counts[key] = int(text) if number else 0
+            if not number:
+                self._findings.problem(f"a {tag} says {key}={text[:40]}, which is no count")
+        bad = counts["failures"] + counts["errors"]
+        return _Suite(attributes.get("name", ""), counts["tests"], bad)
+
     def _begin_case(self, attributes: Mapping[str, str]) -> _Case:
         owner = attributes.get("classname") or (self._suites[-1].name if self._suites else "")
         name = ".".join(part for part in (owner, attributes.get("name", "")) if part)
-        # GoogleTest marks disabled tests so.
-        ran = attributes.get("status") != "notrun" and attributes.get("result") != "skipped"
-        status = Status.PASS if ran else Status.SKIP
+        told = [TOLD.get(attributes.get(key, "").lower()) for key in ("status", "result")]
+        status = worst(known for known in told if known) or Status.PASS
         duration = _number(attributes.get("time", ""))
         return _Case(name, status, "", duration, self._parser.CurrentByteIndex)
 
@@ -129,7 +147,7 @@ class _Report:
             self._text = None
         elif name == "testcase" and self._case is not None:
             self._close_case()
-        elif name == "testsuite":
+        elif name in SUITES:
             self._close_suite(self._suites.pop())
 
     def _close_case(self) -> None:
@@ -144,22 +162,13 @@ class _Report:
     def _close_suite(self, suite: _Suite) -> None:
         if suite.cases < suite.claimed:
             self._findings.problem(
-                f"suite {suite.name} says {suite.claimed} tests, but holds {suite.cases}"
+                f"suite {suite.name or '?'} says {suite.claimed} tests, but holds {suite.cases}"
             )
         if suite.claimed_bad and not suite.bad:
-            self._findings.problem(f"suite {suite.name} counts failures, but shows none")
+            self._findings.problem(f"suite {suite.name or '?'} counts failures, but shows none")
         if self._suites:
             self._suites[-1].cases += suite.cases
             self._suites[-1].bad += suite.bad
-
-
-def _suite(attributes: Mapping[str, str]) -> _Suite:
-    bad = _count(attributes.get("failures", "")) + _count(attributes.get("errors", ""))
-    return _Suite(attributes.get("name", ""), _count(attributes.get("tests", "")), bad)
-
-
-def _count(text: str) -> int:
-    return int(text) if text.isdecimal() and len(text) < 10 else 0
 
 
 def _number(text: str) -> Optional[float]:

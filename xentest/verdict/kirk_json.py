@@ -17,6 +17,7 @@ STATUSES = {
     "warn": Status.ERROR,
     "conf": Status.SKIP,
 }
+BAD_COUNTS = ("failed", "broken", "warnings")
 
 
 def read(stream: BinaryIO, findings: Findings) -> None:
@@ -36,6 +37,10 @@ def read(stream: BinaryIO, findings: Findings) -> None:
         return
     for entry in tests:
         _test(entry, findings)
+    stats = report.get("stats")
+    counted = [key for key in BAD_COUNTS if isinstance(stats, dict) and stats.get(key)]
+    if counted and not findings.explains_failure:
+        findings.problem(f"kirk counts tests that {counted[0]}, but shows none")
 
 
 def _test(entry: Any, findings: Findings) -> None:
@@ -55,12 +60,11 @@ def _test(entry: Any, findings: Findings) -> None:
 
 
 def _contradicted(details: dict[str, Any]) -> bool:
-    """A pass beside counted failures or an exit value that is not 0."""
+    """A pass beside counted failures, without anything that passed, or with a bad exit value."""
     values = details.get("retval", [])
     failed = [str(value) for value in values] if isinstance(values, list) else [str(values)]
-    return any(value != "0" for value in failed) or any(
-        details.get(key) not in (0, None) for key in ("failed", "broken")
-    )
+    counted = any(details.get(key) not in (0, None) for key in BAD_COUNTS)
+    return counted or details.get("passed") == 0 or any(value != "0" for value in failed)
 
 
 def _reason(details: dict[str, Any]) -> str:

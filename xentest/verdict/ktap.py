@@ -2,8 +2,10 @@
 
 Nested subtests, directives, plans before or after, YAML blocks.  Lines that are none
 of these are allowed anywhere (kernel messages).  What makes a report no proof is a
-problem: no plan, a plan that does not match, numbers out of order, a bail-out,
-subtests without the result line of their parent.
+problem: no plan, a plan that does not match, numbers out of order, a bail-out, a torn line,
+subtests without the result line of their parent, totals that count failures nobody sees.
+kselftest's runner prints the report of each program behind "# ": what failed there has failed,
+also when the program's exit status says otherwise.
 """
 
 from __future__ import annotations
@@ -19,8 +21,13 @@ from xentest.verdict.text import lines, words
 KSELFTEST_SKIP = 4
 STAMP = re.compile(r"(?:<\d+>)?\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? ?")  # as the kernel log has it
 VERSION = re.compile(r"K?TAP version \d+\s*$", re.IGNORECASE)
-PLAN = re.compile(r"1\.\.(\d{1,9})\s*(?:#\s*(.*))?$")
-RESULT = re.compile(r"(not )?ok\b(?:\s+(\d{1,9})\b)?\s*(-\s|-$)?\s*(.*)$")
+PLAN = re.compile(r"1\.\.([0-9]+)\s*(?:#\s*(.*))?$")
+RESULT = re.compile(r"(not )?ok\b(?:\s+([0-9]+)\b)?\s*(-\s|-$)?\s*(.*)$")
+TORN = re.compile(r"not(?:\s+o?)?\s*(?:(?:<\d+>)?\[ *\d+\.\d+\].*)?$")
+TOTALS = re.compile(r"#\s*Totals:.*\b(?:fail|error):0*[1-9]")
+QUOTED = re.compile(
+    r"#\s+(?:(?P<begin>K?TAP version \d+\s*$|1\.\.[0-9]+\b)|(?P<failed>not ok\s+[0-9]+\b.*))"
+)
 DIRECTIVE = re.compile(
     r"(?:^|\s|(?<=\d))#\s*(SKIP|TODO|XFAIL|XPASS|TIMEOUT|ERROR)\S*\s*:?\s*(.*)$", re.IGNORECASE
 )
@@ -71,6 +78,8 @@ class _Report:
         self._levels = [_Level(0, 0)]
         self._begun = False
         self._yaml: Optional[int] = None  # indentation of the block that we are in
+        self._quoted: Optional[list[_Outcome]] = None  # failures of the report behind "# "
+        self._totals: Optional[int] = None  # where totals count a failure
 
     def line(self, text: str, offset: int) -> None:
         stamp = STAMP.match(text)
@@ -84,17 +93,37 @@ class _Report:
         elif VERSION.match(body):
             self._version(indent, offset)
         elif plan := PLAN.match(body):
-            self._plan(self._level(indent, offset), int(plan[1]), plan[2] or "", offset)
+            self._plan(self._level(indent, offset), _number(plan[1]), plan[2] or "", offset)
         elif SUBTEST.match(body) and indent:
             self._level(indent, offset)
         elif (result := RESULT.match(body)) and self._believable(result, indent):
             self._result(result, body, indent, offset)
+        elif TORN.match(body):
+            self._findings.problem(f"a torn result line: {body}", offset)
+        elif TOTALS.match(body):
+            self._totals = offset
+        elif quoted := QUOTED.match(body):
+            self._quote(quoted, offset)
 
     def end(self) -> None:
         """The report is over: every level must be complete."""
         self._drop_to(0)
         self._complete(self._levels[0], required=True)
         self._levels = [_Level(0, 0)]
+        if self._totals is not None and not self._findings.explains_failure:
+            what = "the totals count failures, but no result shows one"
+            self._findings.problem(what, self._totals)
+
+    def _quote(self, quoted: re.Match[str], offset: int) -> None:
+        """A line of the report that kselftest's runner shows behind "# "."""
+        if quoted["begin"] and self._quoted is None:
+            self._quoted = []
+        elif quoted["failed"] and self._quoted is not None:
+            result = RESULT.match(quoted["failed"])
+            assert result is not None
+            outcome = _outcome(result, _number(result[2] or "0"), offset)
+            if outcome.status is Status.FAIL and len(self._quoted) < MAX_LISTED:
+                self._quoted.append(outcome)
 
     def _in_yaml(self, body: str, indent: int) -> bool:
         if self._yaml is None:
@@ -152,13 +181,19 @@ class _Report:
             self._complete(children)
         level = self._level(indent, offset)
         expected = level.last + 1
-        level.last = int(result[2]) if result[2] else expected
+        level.last = _number(result[2]) if result[2] else expected
         if level.last != expected:
             self._findings.problem(f"number {level.last} where {expected} comes: {body}", offset)
         level.seen += 1
         outcome = _outcome(result, level.last, offset)
         if children is not None:
+            if outcome.status is Status.XFAIL:
+                _excuse(children)
             self._hand_over(children, outcome.name, level)
+        if self._quoted and outcome.status is Status.PASS:
+            denied = _Level(indent, offset, outcomes=self._quoted)
+            self._hand_over(denied, outcome.name, level)
+        self._quoted = None
         self._keep(level, outcome)
 
     def _keep(self, level: _Level, outcome: _Outcome) -> None:
@@ -186,6 +221,18 @@ class _Report:
                 self._findings.add(
                     outcome.name, outcome.status, outcome.reason, offset=outcome.offset
                 )
+
+
+def _number(digits: str) -> int:
+    """A number of any length: cut where it is beyond all use, and equals no other."""
+    return int(digits[:10])
+
+
+def _excuse(children: _Level) -> None:
+    """What fails below a test that is known to fail is known to fail."""
+    for child in children.outcomes:
+        if child.status is Status.FAIL:
+            child.status = Status.XFAIL
 
 
 def _outcome(result: re.Match[str], number: int, offset: int) -> _Outcome:

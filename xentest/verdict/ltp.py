@@ -36,13 +36,23 @@ COUNTED = {"failed": Status.FAIL, "broken": Status.ERROR, "warnings": Status.ERR
 
 NEW_LINE = re.compile(r"(\S+?)(?:\.[ch])?:(\d+): (TPASS|TFAIL|TBROK|TWARN|TCONF): ?(.*)$")
 OLD_LINE = re.compile(r"(\S+)\s+(\d+)\s+(TPASS|TFAIL|TBROK|TWARN|TCONF)\s*:\s*(.*)$")
-COUNT = re.compile(r"(passed|failed|broken|skipped|warnings)\s+(\d{1,9})\s*$")
+COUNT = re.compile(r"(passed|failed|broken|skipped|warnings)\s+([0-9]+)\s*$")
+LAST_COUNT = "warnings"
 ROW = re.compile(r"(\S+)\s+(PASS|FAIL|CONF|BROK)\s+(\d{1,9})\s*$")
 TOTAL = re.compile(r"Total (Tests|Failures):\s*(\d{1,9})\s*$")
-TAG = re.compile(r"tag=(\S+) stime=")
+TAG = re.compile(r"tag=(\S+) stime=[0-9]+$")
+PLAIN_ROW = re.compile(r"tag=(\S+) stime=[0-9]+ dur=[0-9]+ exit=(\w+) stat=([0-9]{1,9})\b")
+STARTED = re.compile(r"initiation_status=\"(.*)\"$")
+SAID_FAILED = "INFO: ltp-pan reported some tests FAIL"
 ENDING = re.compile(r".*\btermination_type=(\w+) termination_id=(\d{1,9})\b")
+KIRK_BEGIN = re.compile(r"(?:Starting suite|Suite): \S")  # before kirk 4, and since
+KIRK_END = "Execution time: "
+KIRK_LATE = re.compile(r"Suite '(.*)' timed out after")
+KIRK_COUNT = re.compile(r"(Failed|Broken|Warnings):\s+0*[1-9]")
+KIRK_SILENT = re.compile(r"([^\s:]+)(?: \(\d+/\d+\))?:(?:[ |A-Za-z]*  \([0-9hms. ]+\))?$")
 KIRK = re.compile(
-    r"([^\s:]+): (pass|fail|skip|broken|warn|timed out|kernel panic|SUT not responding)"
+    r"([^\s:]+)(?: \(\d+/\d+\))?: "
+    r"(pass|fail|skip|broken|warn|timed out|kernel panic|SUT not responding)"
     r"( \| tainted)?(?:\s+\((?:\d+h )?(?:\d+m )?([0-9.]+)s\))?\s*$"
 )
 
@@ -70,12 +80,15 @@ class _Report:
         self._tag = ""  # of runltp's screen: the test that runs
         self._telling = ""  # its line that says what failed
         self._worst_line = Status.PASS
-        self._names: set[str] = set()
+        self._known: dict[str, Status] = {}  # what runltp's screen said
+        self._start = "ok"  # what it said of the start of the test that runs
+        self._said_failed: Optional[int] = None  # where it said that something failed
         self._table: Optional[dict[str, int]] = None  # of runltp's log
-        self._open_lines = False  # verdict lines whose summary has not come
+        self._open_lines = False  # verdict lines whose whole summary has not come
         self._summary = False
         self._seen: set[Status] = set()
         self._suites = 0  # of kirk: begun and not ended
+        self._kirk_counts: Optional[tuple[str, int]] = None  # a count of failures, and where
         self._lines = 0
 
     def line(self, text: str, offset: int) -> None:
@@ -97,6 +110,12 @@ class _Report:
             problem("results without the summary that ends an LTP program")
         if self._suites > 0:
             problem("kirk began a suite and did not end it")
+        if not self._findings.explains_failure:
+            if self._kirk_counts:
+                what, offset = self._kirk_counts
+                problem(f"kirk's summary says {what}, but no result shows it", offset)
+            if self._said_failed is not None and self._findings.passed:
+                problem("ltp-pan says that tests failed, but shows none", self._said_failed)
         if self._table is not None:
             self._check_table(self._table)
 
@@ -121,14 +140,16 @@ class _Report:
 
     def _count(self, text: str, offset: int) -> bool:
         if text == "Summary:":
-            self._summary, self._open_lines = True, False
+            self._summary = True
             return True
         count = COUNT.match(text)
         if not count or not self._summary:
             self._summary = False
             return False
+        if count[1] == LAST_COUNT:
+            self._open_lines = False
         status = COUNTED.get(count[1])
-        if status and int(count[2]) and not self._tag and status not in self._seen:
+        if status and count[2].strip("0") and not self._tag and status not in self._seen:
             self._findings.add(f"summary {count[1]}", status, text, offset=offset)
         return True
 
@@ -137,11 +158,16 @@ class _Report:
             if self._tag:
                 self._findings.problem(f"{self._tag} began and did not end", offset)
             self._tag, self._telling, self._worst_line = tag[1], "", Status.PASS
+            self._start = "ok"
+        elif self._tag and (started := STARTED.match(text)):
+            self._start = started[1]
         elif (ending := ENDING.match(text)) and self._tag:
             status, reason = _termination(ending[1], int(ending[2]))
+            if self._start != "ok":
+                status, reason = Status.ERROR, f"it was not started: {self._start}"
             if self._worst_line.severity > status.severity:
                 status = self._worst_line
-            self._names.add(self._tag)
+            self._known[self._tag] = status
             self._findings.add(self._tag, status, self._telling or reason, offset=offset)
             self._tag = ""
         else:
@@ -149,7 +175,11 @@ class _Report:
         return True
 
     def _log(self, text: str, offset: int) -> bool:
-        if re.match(r"Testcase\s+Result\s+Exit Value$", text):
+        if text == SAID_FAILED:
+            self._said_failed = offset
+        elif plain := PLAIN_ROW.match(text):
+            self._logged(plain[1], *_termination(plain[2], int(plain[3])), offset)
+        elif re.match(r"Testcase\s+Result\s+Exit Value$", text):
             self._table = {"rows": 0, "bad": 0, **(self._table or {})}
         elif self._table is None:
             return False
@@ -159,13 +189,18 @@ class _Report:
                 status = Status.FAIL
             self._table["rows"] += 1
             self._table["bad"] += not status.good
-            if row[1] not in self._names:
-                self._findings.add(row[1], status, f"exit value {row[3]}", offset=offset)
+            self._logged(row[1], status, f"exit value {row[3]}", offset)
         elif total := TOTAL.match(text):
             self._table[total[1]] = self._table.get(total[1], 0) + int(total[2])
         else:
             return False
         return True
+
+    def _logged(self, name: str, status: Status, reason: str, offset: int) -> None:
+        """A line of runltp's log; mostly its screen has said the same before."""
+        known = self._known.get(name)
+        if known is None or status.severity > known.severity:
+            self._findings.add(name, status, reason, offset=offset)
 
     def _check_table(self, table: dict[str, int]) -> None:
         if "Tests" not in table:
@@ -178,15 +213,19 @@ class _Report:
             self._findings.problem("runltp counts failures, its log shows none")
 
     def _kirk(self, text: str, offset: int) -> bool:
-        if text.startswith("Starting suite: "):
+        if KIRK_BEGIN.match(text):
             self._suites += 1
-        elif re.match(r"Suite [Nn]ame: ", text):
+        elif text.startswith(KIRK_END):
             self._suites -= 1
+        elif late := KIRK_LATE.match(text):
+            self._findings.add(late[1], Status.TIMEOUT, text, offset=offset)
+        elif self._suites <= 0 and KIRK_COUNT.match(text):
+            self._kirk_counts = text, offset
         elif self._suites > 0 and (shown := KIRK.match(text)):
             reason = "the kernel became tainted" if shown[3] else ""
             duration = float(shown[4]) if shown[4] and shown[4].count(".") < 2 else None
             self._findings.add(shown[1], SHOWN[shown[2]], reason or shown[2], duration, offset)
-        elif self._suites > 0 and (silent := re.match(r"([^\s:]+):$", text)):
+        elif self._suites > 0 and (silent := KIRK_SILENT.match(text)):
             self._findings.problem(f"kirk gives no result for {silent[1]}", offset)
         else:
             return False
@@ -195,7 +234,7 @@ class _Report:
 
 def _termination(how: str, number: int) -> tuple[Status, str]:
     if how != "exited":
-        return Status.FAIL, f"killed by {signal_name(number)}"
+        return Status.FAIL, f"killed by {signal_name(number)}"  # driver_interrupt: by ltp-pan
     if number == 0:
         return Status.PASS, ""
     reason = f"exit value {number}"

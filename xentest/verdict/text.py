@@ -11,6 +11,7 @@ from xentest.process import CUT_MARK, OUTPUT_LIMIT
 from xentest.process import TAIL as RECORDED_TAIL
 
 MAX_LINE = 16 << 10
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 TELLING = (b"error", b"fail", b"fatal", b"cannot", b"can't", b"not found", b"no such", b"denied")
 TAIL = 32 << 10
 ENDING = 20  # so many last lines are searched for one that tells
@@ -33,22 +34,25 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def lines(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Each line with its offset, without its end; of a longer one the first MAX_LINE bytes."""
-    offset = 0
-    while True:
-        line = stream.readline(MAX_LINE)
-        if not line:
-            return
-        yield offset, line.rstrip(b"\r\n")
-        offset += len(line)
-        while line and not line.endswith(b"\n"):
-            line = stream.readline(MAX_LINE)
-            offset += len(line)
+    """Each line with its offset, without its end; of a longer one the first MAX_LINE bytes.
+
+    A carriage return ends a line too: what a program prints over its own words (a verdict
+    over the progress so far) is a line of its own.
+    """
+    offset, inside = 0, False  # inside: of a line that was long enough
+    while chunk := stream.readline(MAX_LINE):
+        pieces = chunk.splitlines(keepends=True)
+        for piece in pieces:
+            line = piece.rstrip(b"\r\n")
+            if not inside and (line or len(pieces) == 1):
+                yield offset, line if offset else line.removeprefix(BYTE_ORDER_MARK)
+            offset += len(piece)
+            inside = not piece.endswith((b"\n", b"\r"))
 
 
 def words(line: bytes) -> str:
-    """A line as text that can be shown: undecodable bytes and colours are gone."""
-    text = line.decode("utf-8", "replace")
+    """A line as text that can be shown: no undecodable bytes, no colours, no NULs of a console."""
+    text = line.replace(b"\0", b"").decode("utf-8", "replace")
     if "\x1b" in text:
         import re
 

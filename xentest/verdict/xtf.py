@@ -33,8 +33,8 @@ def read(stream: BinaryIO, findings: Findings) -> None:
         text = words(line).strip()
         if TABLE.match(text):
             in_table = True
-        elif in_table and (row := ROW.match(text)):
-            guests.row(row[1], STATUSES[row[2]], offset)
+        elif in_table and text.startswith("test-"):
+            _row(text, offset, guests, findings)
         elif executing := EXECUTING.match(text):
             guests.next_name = executing[1]
         elif BANNER.search(text):
@@ -42,6 +42,13 @@ def read(stream: BinaryIO, findings: Findings) -> None:
         elif result := RESULT.match(text):
             guests.end(STATUSES[result[1]], text, offset)
     guests.finish()
+
+
+def _row(text: str, offset: int, guests: _Guests, findings: Findings) -> None:
+    if row := ROW.match(text):
+        guests.row(row[1], STATUSES[row[2]], offset)
+    else:
+        findings.problem(f"a row of xtf-runner's table has no result that is known: {text}", offset)
 
 
 class _Guests:

@@ -1,0 +1,203 @@
+"""Reports that lie, are torn, or look strange and are good, as the real tools print them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from xentest import verdict
+
+KSELFTEST = "TAP version 13\n1..1\n# TAP version 13\n# 1..2\n# ok 1 a\n# {}\n# {}\n{}\n"
+KUNIT = """KTAP version 1
+1..1
+    KTAP version 1
+    # Subtest: suite
+    1..2
+    ok 1 a
+    {}
+# Totals: pass:1 fail:1 skip:0 total:2
+{} 1 suite
+"""
+KTAP = [
+    # A known failure of a test covers what fails below it; nothing else does.
+    ("TAP version 14\n1..1\n    1..1\n    not ok 1 - b\nnot ok 1 - p # TODO later\n", 0, "xfail"),
+    ("KTAP version 1\n1..1\n  1..1\n  not ok 1 b\nnot ok 1 p # XFAIL\n", 0, "xfail"),
+    ("KTAP version 1\n1..1\n  1..1\n  not ok 1 b\nok 1 p # SKIP no\n", 0, "fail"),
+    ("KTAP version 1\n1..1\n  1..2\n  not ok 1 b\nnot ok 1 p # XFAIL\n", 0, "error"),
+    # kselftest's runner quotes the report of each program; its exit status may lie.
+    (KSELFTEST.format("ok 2 b", "# Totals: fail:0", "ok 1 selftests: kvm: x"), 0, "pass"),
+    (KSELFTEST.format("not ok 2 b", "", "ok 1 selftests: kvm: x"), 0, "fail"),
+    (KSELFTEST.format("not ok 2 b # SKIP", "", "ok 1 selftests: kvm: x"), 0, "pass"),
+    (KSELFTEST.format("not ok 2 b", "", "not ok 1 selftests: kvm: x # exit=1"), 1, "fail"),
+    ("1..1\n# not ok 7 days without rain\nok 1 a\n", 0, "pass"),
+    # kunit, also through the kernel's log.
+    (KUNIT.format("not ok 2 b", "not ok"), 0, "fail"),
+    (KUNIT.format("ok 2 b", "ok"), 0, "error"),
+    (
+        "".join(f"[    {i}.1] {line}\n" for i, line in enumerate("1..1|ok 1 a".split("|"))),
+        0,
+        "pass",
+    ),
+    # Lines that were torn, overwritten, or never ended.
+    ("1..2\nok 1 a\nnot [   12.3] usb 1-1: new device\nok 2 b\n", 0, "error"),
+    ("1..1\nok 1 a\nnot o", 0, "error"),
+    ("1..1\nok 1 a\rnot ok 1 a\n", 0, "error"),
+    ("1..1\n10 %\r60 %\rok 1 a\n", 0, "pass"),
+    ("1..1\n" + "60 %\r" * 9000 + "ok 1 a\n", 0, "pass"),
+    ("1..2\r\nok 1 a\r\r\nok 2 b # SKIP x\r\n", 0, "skip"),
+    ("1..2\rok 1 a\rnot ok 2 b\r", 0, "fail"),
+    # Bytes.
+    (b"\xef\xbb\xbf1..1\nok 1 a\n", 0, "pass"),
+    (b"1..2\nok 1 a\n\0\0not ok 2 b\n", 0, "fail"),
+    (b"1..1\nok 1 \xff\xfe\0\x07\n", 0, "pass"),
+    ("1..1\nok 1 a\u2028not ok 2 b\n", 0, "pass"),
+    # Numbers.
+    ("1..1\nok " + "9" * 5000 + " a\n", 0, "error"),
+    ("1.." + "9" * 5000 + "\nok 1 a\n", 0, "error"),
+    ("1..\u00b2\nok \u00b2\nok 2\n", 0, "error"),
+    # Words that are no results, and YAML that quotes some.
+    ("1..1\nok 1 a # issue 7\n  ---\n  was: not ok 7 - b\n  not ok 7 - b\n  ...\n", 0, "pass"),
+    ("TAP version 14\n1..1\nok 1 - a \\# SKIP b\n", 0, "pass"),
+    ("1..1\nnot ok 1 - issue #42 TODO list\n", 0, "fail"),
+]
+
+
+def judge(tmp_path: Path, form: str, report: str | bytes, status: int) -> verdict.Verdict:
+    output = tmp_path / "output"
+    output.write_bytes(report if isinstance(report, bytes) else report.encode())
+    return verdict.read(form, output, status, tmp_path)
+
+
+@pytest.mark.parametrize("report, code, status", KTAP)
+def test_ktap(tmp_path: Path, report: str | bytes, code: int, status: str) -> None:
+    found = judge(tmp_path, "ktap", report, code)
+    assert found.status.value == status, found
+
+
+def test_a_quoted_failure_is_named_by_its_program(tmp_path: Path) -> None:
+    report = KSELFTEST.format("not ok 2 b", "not ok 3 c", "ok 1 selftests: kvm: x")
+    found = judge(tmp_path, "ktap", report, 0)
+    assert found.reason == "selftests: kvm: x/b (+1 more)"
+
+
+COUNTS = "\nSummary:\npassed   {}\nfailed   0\nbroken   0\nskipped  0\nwarnings 0\n"
+PASSED = "tst_test.c:9: TINFO: x\na.c:5: TPASS: fine\n" + COUNTS.format(1)
+PAN = """<<<test_start>>>
+tag={} stime=1700000000
+cmdline="x"
+<<<test_output>>>
+{}<<<execution_status>>>
+initiation_status="{}"
+duration=0 termination_type=exited termination_id=0 corefile=no
+cutime=0 cstime=0
+<<<test_end>>>
+"""
+GOOD_PAN = PAN.format("a", PASSED, "ok")
+LOG = """Testcase                                           Result     Exit Value
+a                                                  {}       {}
+Total Tests: 1
+Total Skipped Tests: 0
+Total Failures: {}
+"""
+PLAIN = "tag=a stime=1 dur=0 exit=exited stat=0 core=no cu=0 cs=0\n"
+LTP = [
+    (PASSED[: PASSED.index("failed ")], 0, "error"),
+    (PASSED[: PASSED.index("warnings")], 0, "error"),
+    (PASSED.replace("failed   0", "failed   " + "9" * 6000), 0, "fail"),
+    (PASSED.replace("\n", "\r\n"), 0, "pass"),
+    (GOOD_PAN + "INFO: ltp-pan reported all tests PASS\n", 0, "pass"),
+    (GOOD_PAN + "INFO: ltp-pan reported some tests FAIL\n", 0, "error"),
+    (GOOD_PAN + PAN.format("b", "", "pan(1): execvp of 'b' failed.  errno:2"), 0, "error"),
+    (GOOD_PAN + LOG.format("PASS", 0, 0), 0, "pass"),
+    (GOOD_PAN + LOG.format("FAIL", 1, 1), 0, "fail"),
+    (PLAIN, 0, "pass"),
+    (PLAIN + PLAIN.replace("=a", "=b").replace("stat=0", "stat=32"), 0, "skip"),
+    (PLAIN + PLAIN.replace("exited stat=0", "signaled stat=11"), 0, "fail"),
+]
+KIRK_2_0 = "Starting suite: s\n---\n{}\n\nExecution time: 1s\n\nSuite Name: s\nTotal Run: 1\n{}\n"
+KIRK_3 = "\nStarting suite: s\n-----\n{}\n\nExecution time: 1s\n\n\tSuite:       s\n\t{}\n"
+KIRK_4 = "Suite: s\n────\n{}\n\nExecution time: 1s\n\nSuite:   s\nRuns:    1\n\nResults:\n    {}\n"
+KIRK = [
+    ("a: pass  (0.003s)", "Failed:   0", "pass"),
+    ("a: fail  (0.003s)", "Failed:   1", "fail"),
+    ("a: \x1b[1;32mpass\x1b[0m  (1h 2m 3s)", "Passed:   4", "pass"),
+    ("a (1/2): pass  (0.003s)\nb (2/2): skip  (0.1s)", "Skipped:  1", "skip"),
+    ("a: pass  (0.003s)", "Failed:   1", "error"),
+    ("a: pass  (0.003s)", "Warnings: 2", "error"),
+    ("a: pass  (0.003s)\nb (2/2):   (0.003s)", "Passed:   1", "error"),
+    ("a: pass  (0.003s)\nb: splendid  (0.003s)", "Passed:   1", "error"),
+    ("a: pass  (0.003s)\nb: kernel panic", "Broken:   1", "crash"),
+    ("a: pass  (0.003s)\nSuite 's' timed out after 60 seconds", "Passed:   1", "timeout"),
+    ("", "Passed:   0", "error"),
+]
+
+
+@pytest.mark.parametrize("report, code, status", LTP)
+def test_ltp(tmp_path: Path, report: str, code: int, status: str) -> None:
+    found = judge(tmp_path, "ltp", report, code)
+    assert found.status.value == status, found
+
+
+@pytest.mark.parametrize("form", [KIRK_2_0, KIRK_3, KIRK_4])
+@pytest.mark.parametrize("lines, count, status", KIRK)
+def test_kirk_of_all_times(tmp_path: Path, form: str, lines: str, count: str, status: str) -> None:
+    found = judge(tmp_path, "kirk", form.format(lines, count), 0)
+    assert found.status.value == status, found
+    cut = form[: form.index("Execution")].format(lines)
+    assert not judge(tmp_path, "kirk", cut, 0).status.good, "a suite that did not end"
+
+
+@pytest.mark.parametrize(
+    "details, stats, status",
+    [
+        ({}, {}, "pass"),
+        ({}, {"failed": 1}, "error"),
+        ({"passed": 0}, {}, "fail"),
+        ({"warnings": 1}, {}, "fail"),
+        ({"failed": "1"}, {}, "fail"),
+    ],
+)
+def test_kirk_json(
+    tmp_path: Path, details: dict[str, object], stats: dict[str, int], status: str
+) -> None:
+    test = {"retval": ["0"], "passed": 1, "failed": 0, "broken": 0, "warnings": 0, **details}
+    entries = [{"test_fqn": "a", "status": "pass", "test": test}]
+    counts = {"passed": 1, "failed": 0, "broken": 0, **stats}
+    report = json.dumps({"results": entries, "stats": counts})
+    assert judge(tmp_path, "kirk", report, 0).status.value == status
+
+
+CASE = '<testcase name="a"/>'
+JUNIT = [
+    (f'<testsuites failures="1"><testsuite tests="1">{CASE}</testsuite></testsuites>', "error"),
+    (f'<testsuites tests="2"><testsuite tests="1">{CASE}</testsuite></testsuites>', "error"),
+    (f'<testsuites tests="1"><testsuite tests="1">{CASE}</testsuite></testsuites>', "pass"),
+    (f'<testsuite tests="{"9" * 6000}">{CASE}</testsuite>', "error"),
+    (f'<testsuite tests="1" failures="many">{CASE}</testsuite>', "error"),
+    (f'<testsuite tests="" failures="">{CASE}</testsuite>', "pass"),
+    ('<testsuite><testcase name="a" status="failed"/></testsuite>', "fail"),
+    ('<testsuite><testcase name="a" status="disabled"/></testsuite>', "skip"),
+    ('<testsuite><testcase name="a" status="run" result="completed"/></testsuite>', "pass"),
+    (f'<?xml version="1.0" encoding="klingon"?><testsuite>{CASE}</testsuite>', "error"),
+    (f'<?xml version="1.0" encoding="utf-7"?><testsuite>{CASE}</testsuite>', "error"),
+    (
+        '<j:testsuite xmlns:j="x"><j:testcase name="a"><j:error/></j:testcase></j:testsuite>',
+        "error",
+    ),
+]
+TABLE = "Combined test results:\ntest-pv64-a                SUCCESS\n"
+
+
+@pytest.mark.parametrize("report, status", JUNIT)
+def test_junit(tmp_path: Path, report: str, status: str) -> None:
+    found = judge(tmp_path, "junit", report, 0)
+    assert found.status.value == status, found
+
+
+@pytest.mark.parametrize("row", ["test-hvm64-b              ", "test-hvm64-b    WAT"])
+def test_a_row_of_xtf_runner_without_a_known_result(tmp_path: Path, row: str) -> None:
+    assert judge(tmp_path, "xtf", TABLE, 0).status.value == "pass"
+    found = judge(tmp_path, "xtf", TABLE + row, 0)
+    assert found.status.value == "error" and "test-hvm64-b" in found.reason
