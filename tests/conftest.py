@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from lab_box import Lab
 from runner_box import Box
 
 
@@ -18,3 +19,9 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 def box(tmp_path: Path) -> Box:
     """A domain with a shared folder."""
     return Box(tmp_path)
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    """A lab whose machine follows a script."""
+    return Lab(tmp_path, monkeypatch)
