@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Callable, Optional
 
 from xentest import collect, durable, leaks, runs
 from xentest.domains import Toolstack
-from xentest.errors import XentestError
+from xentest.errors import XentestError, printable
 from xentest.fleet import EXTRAS, extra_number
-from xentest.results import MAX_REASON, Result, Status, printable
+from xentest.results import MAX_REASON, Result, Status
 from xentest.verdict import console
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Optional
 
 from xentest import durable
-from xentest.errors import BrokenError
+from xentest.errors import BrokenError, printable
 
 ENTRY = "xentest"
 BEGIN = "# xentest begin: written by xenbuild; what stands outside of these lines is yours"
@@ -147,8 +147,6 @@ def console_since(console: str, offset: int, limit: int = 1 << 20) -> str:
 
 def last_lines(text: str, count: int = 20) -> str:
     """The last lines that say something."""
-    from xentest.results import printable
-
     plain = TERMINAL_CODES.sub("", text)
     lines = [line.rstrip() for line in printable(plain).splitlines() if line.strip()]
     return "\n".join(lines[-count:])

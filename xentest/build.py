@@ -11,7 +11,7 @@ from typing import Iterator
 
 from xentest import VERSION, boot, durable, runs
 from xentest.control import Control
-from xentest.errors import EXIT_OK, BrokenError, XentestError
+from xentest.errors import EXIT_OK, BrokenError, XentestError, without_password
 from xentest.progress import Progress
 from xentest.results import Status
 
@@ -22,8 +22,9 @@ def explain(control: Control) -> str:
     lines = [f"{control.path} is well formed; xenbuild would:"]
     if preferences.hypervisor == "xen":
         tree = control.tree()
+        address = without_password(tree.address)
         how = "take it as it is built" if tree.build_command == "" else "build it"
-        lines.append(f"  fetch {preferences.xen_tree} from {tree.address}, {how}, install it")
+        lines.append(f"  fetch {preferences.xen_tree} from {address}, {how}, install it")
         lines.append("  boot into it once, through GRUB")
     else:
         lines.append(

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Callable, Optional
 
 from xentest import durable, results, shared, untrusted
-from xentest.errors import BrokenError
+from xentest.errors import BrokenError, printable
 from xentest.results import MAX_REASON, MalformedResult, Result, Status
 from xentest.runs import Run
 
@@ -126,7 +126,7 @@ def _read(source: int, domain: str, number: int, test: str) -> Result:
 
 
 def _forged(domain: str, number: int, test: str, why: str) -> Result:
-    reason = results.printable(f"forged or damaged result: {why}")[:MAX_REASON]
+    reason = printable(f"forged or damaged result: {why}")[:MAX_REASON]
     return Result(domain, test, number, Status.ERROR, reason)
 
 

@@ -15,8 +15,8 @@ LOCATIONS = "Locations"
 DOMAIN_PREFIX = "XENVM"
 UNKNOWN = "/?"  # for a folder that was told to be wrong, so that the rest can be looked at
 
-_HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,63}")
-TEST_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+ -]{0,99}")
+_HOST_NAME = re.compile(r"(?!.{65})[A-Za-z0-9](-*[A-Za-z0-9])*(\.[A-Za-z0-9](-*[A-Za-z0-9])*)*")
+TEST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._+ -]{0,98}[A-Za-z0-9._+-])?")
 LOCATION_NAME = re.compile(r"[a-z0-9_][a-z0-9._+-]*")
 TEST_KEY = re.compile(r"test([1-9][0-9]{0,5})")
 _RESERVED_FOLDERS = ("barriers",)  # lives beside the domains' folders in shared_dir
@@ -90,9 +90,10 @@ Reader = Callable[[str], Any]
 
 
 def _host_name(value: str) -> str:
-    if not _HOST_NAME.fullmatch(values.one_line(value)) or ".." in value:
+    if not _HOST_NAME.fullmatch(values.one_line(value)):
         what = f"is '{shown(value, 70)}', which is no host name"
-        raise Wrong(what, "write letters, digits, - and . (it becomes a folder's name)")
+        advice = "write letters and digits, with - and . between them (it becomes a folder's name)"
+        raise Wrong(what, advice)
     if value.lower() in _RESERVED_FOLDERS:
         raise Wrong(f"is '{value}', which is a folder of xentest itself", "name it otherwise")
     return value
@@ -138,7 +139,7 @@ TEST_KEYS: Mapping[str, Reader] = {
     "sha256": values.sha256,
     "repeat": values.count(1, 1000),
     "env": values.variables,
-    "expect": values.lines,
+    "expect": values.known_failures,
     "figures": values.figures,
 }
 DOMAIN_KEYS: Mapping[str, Reader] = {
@@ -146,6 +147,6 @@ DOMAIN_KEYS: Mapping[str, Reader] = {
     "config": values.config_file,
     "name": _host_name,
     "start": values.choice("boot", "never"),
-    "role": values.one_line,
+    "role": lambda value: values.uncommented(values.one_line(value)),
     "barriers": _meeting_points,
 }

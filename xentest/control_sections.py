@@ -12,7 +12,7 @@ from typing import Any, Iterable, Mapping, Optional
 from xentest import control_keys as keys
 from xentest import control_values as values
 from xentest.control_keys import Domain, Location, Preferences, Reader, Test
-from xentest.control_text import Expander, Option, Problems, Section, Text, shown
+from xentest.control_text import DEFAULT, Expander, Option, Problems, Section, Text, shown
 from xentest.control_values import Wrong
 
 
@@ -61,6 +61,13 @@ def referenced(sections: Iterable[Section]) -> set[str]:
     return {name.lower() for name in re.findall(r"%\(([^()]{1,80})\)s", raw)}
 
 
+def _expected_headers(text: Text) -> set[str]:
+    """Names that sections of this file must have: the fixed ones, and the tests of domains."""
+    options = [option for part in text.sections.values() for option in part.options.values()]
+    tests = {option.raw for option in options if keys.TEST_KEY.fullmatch(option.name)}
+    return tests | {keys.PREFERENCES, keys.LOCATIONS, DEFAULT}
+
+
 class _SectionReader:
     def __init__(self, sections: Sections) -> None:
         self.sections = sections
@@ -68,6 +75,7 @@ class _SectionReader:
         self.problems = sections.problems
         self.expander = Expander(sections.problems)
         self.swallowed: set[str] = set()  # keys of this section that became part of a value
+        self.headers = _expected_headers(sections.text)
 
     def read(self, section: Section) -> None:
         self.swallowed.clear()
@@ -108,7 +116,7 @@ class _SectionReader:
             return
         if not keys.TEST_NAME.fullmatch(section.name):
             what = f"the test name [{shown(section.name)}] cannot be a folder's name"
-            advice = "use letters, digits, blanks and . _ + - (at most 100)"
+            advice = "use letters, digits, . _ + - and blanks between them (at most 100)"
             self.problems.add(section.line, what, advice)
         found = self._values(section, keys.TEST_KEYS)
         self._check_complete(section, ["run_command"])
@@ -129,13 +137,13 @@ class _SectionReader:
 
     def _misspelt(self, section: Section) -> bool:
         """Whether the section is most likely one of the fixed ones under a wrong name."""
-        name = section.name.casefold()
+        name = section.name.casefold().replace(" ", "")
         fixed = {known.casefold(): known for known in (keys.PREFERENCES, keys.LOCATIONS, "DEFAULT")}
         right = fixed.get(nearest(name, list(fixed), 0.8), "")
         if not right and nearest(
             name[: len(keys.DOMAIN_PREFIX)], [keys.DOMAIN_PREFIX.casefold()], 0.8
         ):
-            right = keys.DOMAIN_PREFIX + section.name[len(keys.DOMAIN_PREFIX) :]
+            right = keys.DOMAIN_PREFIX + section.name.replace(" ", "")[len(keys.DOMAIN_PREFIX) :]
         if right:
             what = f"[{shown(section.name)}] is no known section and has no run_command"
             self.problems.add(section.line, what, f"write [{shown(right)}]")
@@ -189,8 +197,13 @@ class _SectionReader:
             return None
 
     def _swallowed_key(self, option: Option, known: Mapping[str, Any]) -> bool:
-        """Whether a key was indented by mistake, and so became part of this value."""
+        """Whether a key or section was indented by mistake, and so became part of this value."""
         for number, line in zip(option.line_numbers[1:], option.lines[1:]):
+            header = re.fullmatch(r"\[(.+)\]", line)
+            if header and header[1] in self.headers:
+                what = f"{shown(line)} is indented, so it is part of {shown(option.name)} above it"
+                self.problems.add(number, what, "start the line in the first column")
+                return True
             match = re.match(r"([A-Za-z0-9_.-]{1,80})[ \t]*=", line)
             if match and match[1] in known:
                 what = f"{match[1]} is indented, so it is part of {shown(option.name)} above it"
@@ -230,7 +243,7 @@ class _SectionReader:
     def _belongs_to(self, key: str, options: Mapping[str, Option]) -> str:
         """The location that NAME.sha256 and the like speak of; nothing for a location itself."""
         name, dot, suffix = key.rpartition(".")
-        if not dot:
+        if not dot or not name:
             return ""
         if suffix in keys.LOCATION_KEYS:
             if name not in options:

@@ -12,6 +12,8 @@ from typing import Callable, Optional, Sequence
 from xentest.control_text import shown
 
 MAX_DURATION = 30 * 86400
+MAX_NAME = 255
+MAX_PATH = 1024
 ARCHIVE_SCHEMES = ("http", "https", "ftp", "file")
 GIT_SCHEMES = ("git+https", "git+http", "git+file", "git+ssh")
 RESULT_FORMATS = ("exit", "ktap", "tap", "ltp", "kirk", "junit", "xtf")
@@ -30,6 +32,7 @@ _HOST = re.compile(
 )
 _PROGRAM = re.compile(r"[A-Za-z0-9/_.][A-Za-z0-9/_.+:@-]*")
 _GIT_REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+-]*")
+_NO_GIT_REF = re.compile(r"\.\.|//|/\.|[/.]$|\.lock(/|$)")
 _MAIL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*(@[A-Za-z0-9][A-Za-z0-9.-]*)?")
 _KCONFIG = re.compile(r'CONFIG_[A-Za-z0-9_]+=(y|n|-?[0-9]+|0x[0-9A-Fa-f]+|"[^"]*")')
 _VARIABLE = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)=(?P<value>.*)")
@@ -62,11 +65,21 @@ def joined(value: str) -> str:
         if "://" in line or line.startswith("deb-src:"):
             what = f"goes on with '{shown(line, 40)}', which looks like another value"
             raise Wrong(what, "give each its own line that is not indented")
-    return "".join(lines)
+    return uncommented("".join(lines))
+
+
+def uncommented(value: str) -> str:
+    """A value that is not followed by what was meant as a comment, but would be part of it."""
+    if comment := re.search(r"\s[#;]", value):
+        what = f"is followed by '{shown(value[comment.start() + 1 :], 40)}', which is part of it"
+        raise Wrong(what, "write a comment on a line of its own")
+    return value
 
 
 def command(value: str) -> str:
     """Shell text, line by line as it was written."""
+    if all(line.startswith("#") for line in lines(value)):
+        raise Wrong("is only a comment, which never fails", "write what is to be run")
     return value
 
 
@@ -81,7 +94,19 @@ def programs(value: str) -> tuple[str, ...]:
         if not _PROGRAM.fullmatch(word):
             what = f"holds '{shown(word)}', which is no program's name"
             raise Wrong(what, "write names or paths with blanks between them")
+        if "/" in word and not word.startswith("/"):
+            what = f"holds '{shown(word)}', a relative path, which would never be there"
+            raise Wrong(what, "write a name that is found in PATH, or a path that starts with /")
     return words(value)
+
+
+def known_failures(value: str) -> tuple[str, ...]:
+    """Patterns of subtests, one a line; each must be able to miss."""
+    for line in lines(value):
+        if not line.strip("*?"):
+            what = f"holds '{shown(line)}', which excuses every failure"
+            raise Wrong(what, "name the subtests that are known to fail")
+    return lines(value)
 
 
 def lines(value: str) -> tuple[str, ...]:
@@ -150,7 +175,16 @@ def absolute_path(value: str) -> str:
         raise Wrong(f"is '{shown(path)}', a relative path", "write a path that starts with /")
     if ".." in path.split("/"):
         raise Wrong(f"is '{shown(path)}', which holds '..'", "write the path without '..'")
+    _check_length(path)
     return "/" + posixpath.normpath(path).lstrip("/")
+
+
+def _check_length(path: str) -> None:
+    """What no file system takes; folders and files are still to be made below it."""
+    longest = max(len(part.encode()) for part in path.split("/"))
+    if longest > MAX_NAME or len(path.encode()) > MAX_PATH:
+        what = f"is '{shown(path, 40)}', longer than a path can be"
+        raise Wrong(what, f"use at most {MAX_NAME} bytes between two /, and {MAX_PATH} in all")
 
 
 def work_folder(value: str) -> str:
@@ -173,6 +207,7 @@ def place(value: str) -> str:
     if ".." in path.split("/"):
         what = f"is '{shown(path)}', which leads out of its place"
         raise Wrong(what, "write a path without '..', relative to tempdir")
+    _check_length(path)
     path = posixpath.normpath(path)
     return "" if path == "." else path
 
@@ -193,20 +228,31 @@ def address(value: str) -> str:
     if re.search(r"\s", text):
         raise Wrong(f"is '{shown(text)}', which holds a blank", "write %%20 for a blank")
     if text.startswith("/"):
-        return absolute_path(text)
+        path = absolute_path(text)
+        if path == "/":
+            raise Wrong("is '/', which names no file", "name an archive")
+        return path
     scheme, separator, rest = text.partition("://")
     if not separator or scheme not in ARCHIVE_SCHEMES + GIT_SCHEMES:
         what = f"is '{shown(text)}', which is no kind of address known here"
         raise Wrong(what, f"write {KINDS}")
     rest, _, ref = rest.partition("#")
-    if scheme in GIT_SCHEMES and "#" in text and not _GIT_REF.fullmatch(ref):
-        what = f"names the git reference '{shown(ref)}'"
-        raise Wrong(what, "write a branch, tag or commit after the #")
+    if "#" in text:
+        _check_reference(text, scheme, ref)
     host, slash, path = rest.partition("/")
     _check_host(text, scheme, host)
     if not slash or not path:
         raise Wrong(f"is '{shown(text)}', which names no file", "add the path after the host")
     return text
+
+
+def _check_reference(text: str, scheme: str, ref: str) -> None:
+    if scheme not in GIT_SCHEMES:
+        what = f"is '{shown(text)}', where nothing reads what stands behind the #"
+        raise Wrong(what, "remove it, write %%23 if it is part of the name, or a git+ address")
+    if not _GIT_REF.fullmatch(ref) or _NO_GIT_REF.search(ref):
+        what = f"names the git reference '{shown(ref)}'"
+        raise Wrong(what, "write a branch, tag or commit after the #")
 
 
 def _deb_source(text: str) -> str:
@@ -253,13 +299,15 @@ def kconfig(value: str) -> tuple[str, ...]:
 
 def variables(value: str) -> tuple[tuple[str, str], ...]:
     """NAME=value, one a line."""
-    pairs = []
+    pairs: dict[str, str] = {}
     for line in lines(value):
         match = _VARIABLE.fullmatch(line)
         if not match:
             raise Wrong(f"holds '{shown(line)}'", "write NAME=value, one a line")
-        pairs.append((match["name"], match["value"]))
-    return tuple(pairs)
+        if match["name"] in pairs:
+            raise Wrong(f"sets {shown(match['name'])} twice", "keep one of the two")
+        pairs[match["name"]] = match["value"]
+    return tuple(pairs.items())
 
 
 def mail(value: str) -> str:

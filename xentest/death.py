@@ -9,7 +9,8 @@ from pathlib import Path
 
 from xentest import fuzzed
 from xentest.domains.consoles import Consoles
-from xentest.results import MAX_REASON, Result, Status, printable
+from xentest.errors import printable
+from xentest.results import MAX_REASON, Result, Status
 from xentest.runs import Run
 from xentest.verdict import console
 

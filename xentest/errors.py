@@ -80,8 +80,19 @@ def _to_the_last_word(main: Callable[[Sequence[str]], int], words: Sequence[str]
 def _report(name: str, error: BaseException, what: str, status: int, debug: bool) -> int:
     if debug:
         traceback.print_exception(type(error), error, error.__traceback__)
-    print(f"{name}: {what}", file=sys.stderr)
+    print(f"{name}: {printable(what)}", file=sys.stderr)
     return status
+
+
+def printable(text: str) -> str:
+    """Text that cannot play tricks on a terminal: control characters become '?'."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "?" for c in text)
+
+
+def without_password(address: str) -> str:
+    """An address as it may be shown: without the name and password that may stand in it."""
+    host = address.partition("://")[2].split("/", 1)[0]
+    return address.replace(host, "***@" + host.rsplit("@", 1)[1], 1) if "@" in host else address
 
 
 def first_line(text: Optional[str], limit: int = 300) -> str:

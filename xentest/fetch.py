@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Optional
 
-from xentest.errors import BrokenError, UsageError
+from xentest.errors import BrokenError, UsageError, without_password
 from xentest.progress import Progress
 
 ATTEMPTS = 3
@@ -61,7 +61,7 @@ def download(
         verify(part, sha256, address)
         os.rename(part, path)
     except OSError as error:
-        what = f"{_shown(address)}: {error.filename or part}: {error.strerror}"
+        what = f"{without_password(address)}: {error.filename or part}: {error.strerror}"
         raise BrokenError(what, f"Look at {folder} and its disk.") from None
     finally:
         part.unlink(missing_ok=True)
@@ -83,7 +83,7 @@ def verify(path: Path, sha256: str, address: str) -> None:
     found = digest_of(path)
     if found != sha256.lower():
         raise BrokenError(
-            f"{_shown(address)} has the sha256 {found}, not {sha256.lower()}",
+            f"{without_password(address)} has the sha256 {found}, not {sha256.lower()}",
             "It is not the file you meant: it changed, or someone changed it. It was not used.",
         )
 
@@ -126,7 +126,8 @@ def _git_source(address: str, folder: Path, sha256: str) -> Source:
 
     if sha256:
         raise UsageError(
-            f"{_shown(address)}: a git tree has no sha256", "Name the commit instead: #COMMIT"
+            f"{without_password(address)}: a git tree has no sha256",
+            "Name the commit instead: #COMMIT",
         )
     commit = gitsource.clone(address, folder, timeout=TREE_TIMEOUT)
     return Source(folder, commit, f"git:{commit}")
@@ -185,7 +186,7 @@ def _local(address: str) -> Optional[Path]:
         return Path(unquote(parts.path))
     if parts.scheme not in ("http", "https", "ftp") or not parts.hostname:
         raise UsageError(
-            f"{_shown(address)} is no address of a file",
+            f"{without_password(address)} is no address of a file",
             "Write http://, https://, ftp:// or file://, or an absolute path.",
         )
     return None
@@ -198,13 +199,6 @@ def _file_name(address: str) -> str:
     path = address if address.startswith("/") else unquote(urlsplit(address).path)
     name = path.rstrip("/").rsplit("/", 1)[-1].lstrip(".")
     return "".join(c if c.isprintable() else "_" for c in name)[:120] or "download"
-
-
-def _shown(address: str) -> str:
-    """The address without the password that may stand in it."""
-    head, separator, rest = address.partition("://")
-    host = rest.split("/", 1)[0]
-    return address.replace(host, "***@" + host.rsplit("@", 1)[1], 1) if "@" in host else address
 
 
 def _copy(local: Path, part: Path, limit: int) -> None:
@@ -243,7 +237,7 @@ def _with_retries(
             _attempt(address, part, timeout, limit, progress)
             return
         except Failure as failure:
-            what = f"{_shown(address)}: {failure.reason}"
+            what = f"{without_password(address)}: {failure.reason}"
             if not failure.again:
                 raise BrokenError(what, "Look whether the address is still right.") from None
             if attempt == attempts:

@@ -16,11 +16,11 @@ from xentest.collect import Explain
 from xentest.domains import DomainInfo
 from xentest.domains.consoles import Consoles
 from xentest.domains.watch import DomainWatch, Ending, Limits
-from xentest.errors import XentestError
+from xentest.errors import XentestError, printable
 from xentest.guests import Guests
 from xentest.ownrunner import OwnRunner
 from xentest.progress import Progress
-from xentest.results import Result, Status, printable
+from xentest.results import Result, Status
 from xentest.runs import Run
 from xentest.verdict import console
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Iterator, Sequence
 
 from xentest import durable, tree
 from xentest.built import Built
-from xentest.errors import guarded_main
+from xentest.errors import guarded_main, without_password
 from xentest.fetch import digest_of, fetch_source
 from xentest.progress import Progress
 
@@ -38,7 +38,7 @@ def make_tarball(location: Location, cache: Path, jobs: int, progress: Progress)
     cache.mkdir(parents=True, exist_ok=True)
     with _locked(cache), tempfile.TemporaryDirectory(prefix=".build.", dir=cache) as temporary:
         work = Path(temporary)
-        with progress.step(f"fetch {location.address}"):
+        with progress.step(f"fetch {without_password(location.address)}"):
             source = fetch_source(
                 location.address, work / "tree", sha256=location.sha256, progress=progress
             )

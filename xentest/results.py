@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Iterable, Mapping, Optional
 
 from xentest import durable
+from xentest.errors import printable
 
 SCHEMA = 1
 MAX_REASON = 500
@@ -140,11 +141,6 @@ def _text(value: Mapping[str, Any], key: str, limit: int, required: bool = True)
     if not isinstance(item, str):
         raise MalformedResult(f"{key} is not a text")
     return printable(item)[:limit]
-
-
-def printable(text: str) -> str:
-    """Text that cannot play tricks on a terminal: control characters become '?'."""
-    return "".join(c if c.isprintable() or c in "\n\t" else "?" for c in text)
 
 
 def _count(value: Mapping[str, Any], key: str) -> int:

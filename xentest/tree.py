@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Iterable, Optional, Sequence
 
 from xentest import tool
 from xentest.built import BuildFailed, Built, find_built, install
-from xentest.errors import BrokenError, UsageError, first_line
+from xentest.errors import BrokenError, UsageError, first_line, without_password
 from xentest.fetch import Source, download, fetch_source
 from xentest.progress import Progress
 
@@ -114,7 +114,7 @@ def _patch(tree: Path, address: str, content: bytes) -> None:
             said = tool.run(command, folder=tree, timeout=TOOL_TIMEOUT)
         if said.status != 0:
             raise BrokenError(
-                f"the patch {address} does not apply: {_rejects(said.text)}",
+                f"the patch {without_password(address)} does not apply: {_rejects(said.text)}",
                 "Bring it up to date with the tree, or take it out of the control file.",
             )
 

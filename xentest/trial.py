@@ -11,8 +11,8 @@ from typing import Iterator
 
 from xentest import process, tool, untrusted
 from xentest.control_keys import Domain, Test
-from xentest.errors import XentestError, first_line
-from xentest.results import MAX_REASON, Result, Status, folder_name, printable
+from xentest.errors import XentestError, first_line, printable
+from xentest.results import MAX_REASON, Result, Status, folder_name
 
 LOG_BYTES = 256 << 20
 LOG_FILES = 10_000

@@ -12,7 +12,7 @@ import os
 import stat
 from dataclasses import dataclass, field
 
-from xentest.results import printable
+from xentest.errors import printable
 
 CHUNK = 1 << 20
 MAX_DEPTH = 32

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, Mapping, Sequence
 
 from xentest import progress
-from xentest.results import Result, Status, printable
+from xentest.errors import printable
+from xentest.results import Result, Status
 
 HEADER = (
     ("run", "id"),

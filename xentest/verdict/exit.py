@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Optional
 
-from xentest.results import MAX_REASON, Status, printable
+from xentest.errors import printable
+from xentest.results import MAX_REASON, Status
 from xentest.verdict.findings import SKIP_EXIT, Verdict, of_failed_exit
 
 

@@ -7,7 +7,8 @@ import math
 from pathlib import Path
 from typing import Any, Iterator
 
-from xentest.results import Figure, printable
+from xentest.errors import printable
+from xentest.results import Figure
 from xentest.verdict import text
 
 MAX_FIGURES = 1000

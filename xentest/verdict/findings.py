@@ -6,8 +6,8 @@ import signal
 from dataclasses import dataclass, field, replace
 from typing import Optional, Sequence
 
-from xentest.errors import first_line
-from xentest.results import MAX_REASON, Status, Subtest, printable
+from xentest.errors import first_line, printable
+from xentest.results import MAX_REASON, Status, Subtest
 
 MAX_LISTED = 20_000  # subtests of each kind, good and not good, that are kept one by one
 SKIP_EXIT = 77

@@ -1,0 +1,105 @@
+"""Control files that look strange and are good: nothing of them may be refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from xentest import control
+
+BASE = """[Preferences]
+xen-tree=xen
+shared_dir=/xentest/shared
+
+[Locations]
+xen=https://www.example.org/xen.tar.gz
+
+[LTP]
+source_url=https://www.example.org/ltp.tar.gz
+test_dir=ltp
+run_command=./runltp -q
+
+[XENVM0]
+name=dom0
+tempdir=/var/tmp/xentest
+test1=LTP
+"""
+TREE = "https://www.example.org/xen.tar.gz"
+RUN = "run_command=./runltp -q\n"
+WHOLE = {
+    "lines of DOS": BASE.replace("\n", "\r\n"),
+    "no line end at the end": BASE.rstrip("\n"),
+    "blanks behind": BASE.replace("\n", "  \n"),
+    "blanks round the sign": BASE.replace("=", "\t = \t", 3),
+    "the last section first": "\n\n".join(reversed(BASE.strip().split("\n\n"))) + "\n",
+    "a comment in any script": "# Größe 💥\n; also this\n\n" + BASE,
+    "no tree without Xen": BASE.replace("xen-tree=xen", "hypervisor=kvm"),
+    "keys in capitals": BASE.replace("tempdir", "TEMPDIR").replace("test1", "Test1"),
+}
+CHANGED = {
+    TREE: (
+        "https://[2001:db8::1]:8080/xen.tar.gz",
+        "https://www.example.org/get?f=xen.tar.gz&x=1;y",
+        "https://www.example.org/~ian/a%%20b%%23c.tar.gz",
+        "https://user:se%%40cret@www.example.org/xen.tar.gz",
+        "ftp://anonymous@ftp.example.org/xen_4.17+b1.orig.tar.xz",
+        "git+https://www.example.org/xen.git#refs/heads/staging-4.17",
+        "git+https://www.example.org/xen.git#RELEASE-4.17.0",
+        "git+ssh://git@www.example.org:2222/xen.git",
+        "deb-src:libstdc++",
+        "/srv/a.b/xen#1.tar",
+    ),
+    RUN: (
+        "run_command=./a '#' x # a comment of the shell\n",
+        "run_command=[ -e x ] && ./a\n",
+        "run_command=[ -e x ] &&\n  [ -e y ] ||\n  ./a\n",
+        "run_command=# why\n  ./a\n",
+        'run_command=date +%%s; for i in 1 2; do ./t "$i" || exit 1; done\n',
+        "run_command=sh -c 'echo \"it'\"'\"'s\"'\n",
+        RUN + "sha256=" + "A" * 64 + "\n",
+        RUN + "timeout=0.5\n",
+        RUN + "timeout=720h\nrepeat=0010\n",
+        RUN + "timeout=\nexpect=\n",
+        RUN + "expect=memory/*\n  clock?\n  [abc]*\n",
+        RUN + "env=A=1\n  B=x=y # z\n  C=\n",
+        RUN + "requires=gcc /dev/kvm x86_64-linux-gnu-gcc-12\n",
+        RUN + "result_format=junit:out dir/**/*.xml\n",
+        RUN + "log_dir=/var/tmp/xentest/logs/\n",
+    ),
+    "name=dom0": ("name=Dom0", "name=a", "name=x1.lab-2.example.org", "name=xn--a-b--c"),
+    "[XENVM0]": ("[XENVM]", "[XENVM-web server]"),
+    "tempdir=/var/tmp/xentest": ("tempdir=/var/tmp/xentest/", "tempdir=/tmp/" + "ä" * 127),
+}
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_unusual_files(name: str) -> None:
+    assert [d.tests for d in control.parse(WHOLE[name], "x.cfg").domains] == [("LTP",)]
+
+
+@pytest.mark.parametrize("old, new", [(old, new) for old, all in CHANGED.items() for new in all])
+def test_unusual_values(old: str, new: str) -> None:
+    assert BASE.count(old) == 1
+    control.parse(BASE.replace(old, new), "x.cfg", ask_shell=True)
+
+
+@pytest.mark.parametrize("name", ["LTP 2.0_x+y-z", "a", "_", "9." + "x" * 98])
+def test_unusual_names_of_tests(name: str) -> None:
+    control.parse(BASE.replace("[LTP]", f"[{name}]").replace("=LTP", f"={name}"), "x.cfg")
+
+
+def test_a_password_is_not_shown() -> None:
+    from xentest import build
+
+    text = BASE.replace(TREE, "https://user:secret@www.example.org/xen.tar.gz")
+    said = build.explain(control.parse(text, "x.cfg"))
+    assert "secret" not in said and "www.example.org/xen.tar.gz" in said
+
+
+def test_what_is_no_file(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    for path in (tmp_path / "a", Path("/dev/zero"), Path("/proc/self/mem"), tmp_path / ("x" * 300)):
+        with pytest.raises(control.ControlError):
+            control.load(path)
