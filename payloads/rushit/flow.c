@@ -146,6 +146,9 @@ ssize_t flow_send(struct flow *flow, size_t size, int flags)
 			   w->peer_size);
 	else
 		n = send(flow->fd, w->buffer, size, flags);
+	/* Of a connection only a hook writes nothing: it will be asked again. */
+	if (n == 0 && w->settings->socket_type == SOCK_STREAM)
+		return FLOW_AGAIN;
 	if (n >= 0) {
 		count(&w->counters.bytes_written, n);
 		flow->bytes_written += n;

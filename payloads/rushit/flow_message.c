@@ -26,12 +26,30 @@ bool message_push(struct flow *flow)
 	return true;
 }
 
+/* What is too much would be taken for the next message, which nobody has sent yet. */
+static bool too_much(struct flow *flow, ssize_t n)
+{
+	struct worker *w = flow->worker;
+	const struct settings *s = w->settings;
+
+	if (n <= flow->to_read)
+		return false;
+	worker_fail(w, "flow %u: more came than a %s of %lld bytes; is the peer another program?",
+		    flow->id, s->client ? "response" : "request",
+		    (long long)(s->client ? s->response_size : s->request_size));
+	return true;
+}
+
 bool message_pull(struct flow *flow)
 {
-	ssize_t n = flow_receive(flow, (size_t)flow->to_read);
+	/* One byte more than is due, to see that there is none; a hook has no use for it. */
+	bool hooked = flow->worker->hooked[HOOK_RECVMSG];
+	ssize_t n = flow_receive(flow, (size_t)flow->to_read + !hooked);
 
-	if (n == FLOW_ENDED)
+	if (n == FLOW_ENDED || too_much(flow, n)) {
 		flow_close(flow);
+		return false;
+	}
 	if (n < 0)
 		return false;
 	flow->to_read -= n;

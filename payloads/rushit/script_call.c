@@ -116,6 +116,7 @@ ssize_t script_call_packet(struct script_thread *thread, enum hook hook, int fd,
 	if (push_message(thread, message))
 		return raised(thread);
 	lua_pushinteger(L, flags);
+	errno = 0;
 	if (lua_pcall(L, 3, 2, 1))
 		return raised(thread);
 	error = errno;
@@ -126,6 +127,8 @@ ssize_t script_call_packet(struct script_thread *thread, enum hook hook, int fd,
 	/* The length of a truncated datagram is all that may be more than there is room for. */
 	if (bytes >= 0 && (bytes <= most || (flags & MSG_TRUNC && bytes <= INT32_MAX)))
 		return bytes;
+	if (bytes == -1 && !error)
+		return odd_result(thread, hook, "-1, although no system call has failed in it,");
 	if (bytes < 0 && bytes > -4096) {
 		errno = bytes == -1 ? error : -(int)bytes;
 		return -1;

@@ -7,6 +7,7 @@ local bit = require("bit")
 local band, rshift = bit.band, bit.rshift
 local type, pairs, rawget, tostring, tonumber = type, pairs, rawget, tostring, tonumber
 local pcall, error, unpack, rawequal = pcall, error, unpack, rawequal
+local getmetatable = getmetatable
 local sort, match, format, gsub = table.sort, string.match, string.format, string.gsub
 local typeof, typeinfo, sizeof = ffi.typeof, ffi.typeinfo, ffi.sizeof
 local new, copy, bytes_of = ffi.new, ffi.copy, ffi.string
@@ -47,11 +48,13 @@ end
 carry.learn = learn
 
 -- package.loaded holds what scripts require; package itself is found by name, not walked.
+-- The metatable of strings is not in a library, but scripts extend it like one.
 function carry.learn_libraries()
   local package = package
   name_of[package.loaded], name_of[package.preload] = "package.loaded", "package.preload"
   named["package.loaded"], named["package.preload"] = package.loaded, package.preload
   learn("_G", _G)
+  learn("string's metatable", getmetatable(""))
   learn("ffi", ffi)
 end
 

@@ -35,10 +35,10 @@ int script_explain(lua_State *L)
 	if (lua_type(L, 1) == LUA_TSTRING)
 		return 1;
 	push_where(L);
-	if (!luaL_callmeta(L, 1, "__tostring"))
+	if (luaL_callmeta(L, 1, "__tostring") && !lua_isstring(L, -1))
+		lua_pop(L, 1);
+	if (lua_gettop(L) == 2)
 		lua_pushfstring(L, "an error that is a %s", luaL_typename(L, 1));
-	if (!lua_isstring(L, -1))
-		return 1;
 	lua_concat(L, 2);
 	return 1;
 }

@@ -7,10 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "exits.h"
 #include "log.h"
 #include "progress.h"
+#include "report.h"
 #include "sampler.h"
 
 #define KICK_MS 5
@@ -139,7 +141,7 @@ static bool hear_peer(struct test *t, struct control_peer *peer)
 	if (status < 0) {
 		control_close(peer);
 		if (!peer->stopped)
-			test_fail(t, EXIT_ERROR, "%s in mid-run; what was measured until then is "
+			test_fail(t, EXIT_ERROR, "in mid-run %s; what was measured until then is "
 				  "printed", why.text);
 	}
 	return !t->status;
@@ -244,6 +246,21 @@ void test_go(struct test *t)
 	open_gate(t, &t->run.go);
 }
 
+/* What a thread still uses cannot be freed: say all that there is to say, and end here. */
+_Noreturn static void leave_stuck(struct test *t)
+{
+	static const char text[] = "a thread does not end; a script's hook that never returns?";
+
+	if (t->status)
+		fprintf(stderr, "%s: %s\n", t->settings->program, t->problem.text);
+	test_fail(t, EXIT_ERROR, "%s", text);
+	fprintf(stderr, "%s: %s\n", t->settings->program, text);
+	if (t->settings->json)
+		report_json(t, stdout);
+	fflush(stdout);
+	_exit(EXIT_ERROR);
+}
+
 void test_stop_workers(struct test *t)
 {
 	deadline_t limit = deadline_in_ms(STOP_LIMIT_MS);
@@ -257,11 +274,8 @@ void test_stop_workers(struct test *t)
 		/* A signal comes too early for who is just about to sleep: come again. */
 		poll(&wait, 1, KICK_MS);
 		interrupt_clear();
-		if (deadline_passed(limit)) {
-			fprintf(stderr, "%s: a thread does not end; a script's hook that never "
-				"returns?\n", t->settings->program);
-			exit(EXIT_ERROR);
-		}
+		if (deadline_passed(limit))
+			leave_stuck(t);
 	}
 }
 
@@ -325,6 +339,10 @@ static void check_traffic(struct test *t)
 				       : !done.bytes_read && !done.bytes_written)
 		test_fail(t, EXIT_FAIL, "nothing was done while it was measured: no %s",
 			  settings_unit(t->settings) ? settings_unit(t->settings) : "data moved");
+	/* A socket takes data that nobody ever reads. */
+	else if (t->settings->kind == KIND_STREAM && t->peer_known && !done.bytes_read &&
+		 !t->peer.bytes_read)
+		test_fail(t, EXIT_FAIL, "nothing arrived: what was written, neither end has read");
 }
 
 int test_run(void *context, struct script *script)

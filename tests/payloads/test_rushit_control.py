@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 import subprocess
@@ -173,6 +174,65 @@ SERVERS: list[tuple[str, Callable[[socket.socket], None], bool, str]] = [
     ("leaves", leaves, True, "mid-run"),
     ("leaves later", leaves_when_measuring, True, "mid-run"),
 ]
+
+
+def reads_nothing(control: socket.socket) -> None:
+    """A server that welcomes, lets data come, and reports a result in good order."""
+    says(message(WELCOME))(control)
+    with contextlib.suppress(OSError):  # the client may have left
+        while control.recv(256, socket.MSG_WAITALL)[40:44] != struct.pack(">I", STOP):
+            pass
+        control.sendall(message(RESULT))
+
+
+def client_of(both: Pair, serve_data: Callable[[socket.socket], None]) -> Ended:
+    """How a client ends whose server does this with its data connection."""
+    with socket.create_server(("127.0.0.1", 0)) as control, socket.create_server(
+        ("127.0.0.1", 0)
+    ) as data:
+        both.control, both.data = (str(one.getsockname()[1]) for one in (control, data))
+        client = both.client("-H", "127.0.0.1", "--json")
+        connection = control.accept()[0]
+        connection.settimeout(LIMIT)
+        threading.Thread(target=reads_nothing, args=(connection,), daemon=True).start()
+        threading.Thread(target=serve_data, args=(data.accept()[0],), daemon=True).start()
+        ended = Ended(client)
+        connection.close()
+    assert not ended.lines("figure"), ended
+    return ended
+
+
+def test_what_nobody_reads_has_not_arrived(folder, tmp_path):
+    """A sender's socket takes some megabytes; that is no throughput."""
+    leave = threading.Event()
+    ended = client_of(Pair(folder, "tcp_stream", tmp_path), lambda _: leave.wait(LIMIT))
+    leave.set()
+    assert ended.status == 1 and "nothing arrived" in ended.err, ended
+
+
+def test_answers_that_are_too_long_are_not_the_next_ones(pair):
+    """Else each request would be answered before it was sent, and fast."""
+
+    def answer_twice(data: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data.recv(100):
+                data.sendall(b"yy")
+
+    ended = client_of(pair(), answer_twice)
+    assert ended.status == 99 and "more came than a response of 1 bytes" in ended.err, ended
+
+
+def test_requests_that_are_too_long_are_not_two(pair):
+    both = pair()
+    server = both.server("-H", "127.0.0.1", "--json")
+    with until_it_listens(both.control) as control:
+        control.sendall(message(HELLO))
+        control.recv(256, socket.MSG_WAITALL)
+        with socket.create_connection(("127.0.0.1", int(both.data)), timeout=LIMIT) as data:
+            control.sendall(message(START))
+            data.sendall(b"xx")
+            ended = Ended(server)
+    assert ended.status == 99 and "more came than a request of 1 bytes" in ended.err, ended
 
 
 def test_servers_that_stall_or_lie(pair):

@@ -114,6 +114,18 @@ def test_a_script_that_cannot_begin(text, status, message, programs, tmp_path): 
 
 
 @needs_namespace
+@pytest.mark.parametrize("side", ["client", "server"])
+def test_a_hook_that_writes_nothing_is_asked_again(side, programs, tmp_path):  # noqa: F811
+    """The run ends when its time is over, and says that nothing was done."""
+    text = f"{side}_sendmsg(function() return 0 end)"
+    commands = {"server": "tcp_rr", "client": "tcp_rr -c -H 127.0.0.1 -l 1"}
+    commands[side] += " SCRIPT"
+    output, status = play_script(programs, tmp_path, text, **commands)
+    assert status == {"server": 1, "client": 1}, output
+    assert "nothing was done while it was measured" in output[side], output
+
+
+@needs_namespace
 def test_a_request_larger_than_the_buffer_comes_with_msg_more(programs, tmp_path):  # noqa: F811
     """All pieces but the last."""
     text = """

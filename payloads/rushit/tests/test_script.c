@@ -233,6 +233,11 @@ static void globals_reach_the_threads(void **state)
 {
 	(void)state;
 	well(2,
+	     "local out = collect(0) getmetatable('').__mod = string.format "
+	     "local function on_socket() out = '<%s>' % 'x' end "
+	     "client_socket(on_socket) server_socket(on_socket) run() "
+	     "assert(out[1] == '<x>' and out[2] == '<x>')");
+	well(2,
 	     "limit = 7 local out = collect(0) function helper(x) return x * limit end "
 	     "file = io.tmpfile() function string.twice(s) return s .. s end "
 	     "local function on_socket() out = helper(2) .. ('x'):twice() end "
@@ -297,6 +302,9 @@ static void errors_name_file_and_line(void **state)
 	wrong("error(setmetatable({}, {__tostring = function() return 'own' end}))",
 	      "test: script: x.lua:1: own\n");
 	wrong("error({})", "test: script: x.lua:1: an error that is a table\n");
+	wrong("error(setmetatable({}, {__tostring = function() return nil end}))",
+	      "test: script: x.lua:1: an error that is a table\n");
+	wrong("error(nil)", "test: script: x.lua:1: an error that is a nil\n");
 	wrong("local f = io.tmpfile()\nclient_socket(\nfunction() f:write() end)",
 	      "test: script: x.lua:3: hook client_socket, upvalue 'f' is userdata "
 	      "(an open file?), which belongs to one thread\n");
@@ -361,6 +369,7 @@ static void what_packet_hooks_return(void **state)
 	packet("return recvmsg(fd, msg, flags)", -1, EAGAIN);
 	packet("return nil, S.types.t.error(ECONNREFUSED)", -1, ECONNREFUSED);
 	packet("S.read(-1) return -1", -1, EBADF);
+	packet("return -1", HOOK_BROKEN, 0);
 	packet("return nil", HOOK_BROKEN, 0);
 	packet("return nil, 'text'", HOOK_BROKEN, 0);
 	packet("", HOOK_BROKEN, 0);
