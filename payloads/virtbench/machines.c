@@ -57,7 +57,7 @@ int backend_find(struct backend *b, const char *name, const char *backends, stru
 		snprintf(path, sizeof(path), "%s", name);
 	else
 		snprintf(path, sizeof(path), "%s/%s", backends, name);
-	if (!realpath(path, b->folder) || stat(b->folder, &status) < 0 ||
+	if (!*name || !realpath(path, b->folder) || stat(b->folder, &status) < 0 ||
 	    !S_ISDIR(status.st_mode)) {
 		unknown_backend(name, backends, why);
 		return -1;

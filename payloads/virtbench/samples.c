@@ -8,6 +8,9 @@
 
 #include "statistics.h"
 
+/* A hundred days. */
+#define LONGEST_NS 1e16
+
 const struct samples *samples_of(const struct sample_file *file, const char *name)
 {
 	for (size_t i = 0; i < file->n; i++)
@@ -59,6 +62,8 @@ static const char *add_values(struct samples *samples, const char *text)
 		value = strtod(text, &end);
 		if (end == text || !isfinite(value))
 			return "a sample is no number";
+		if (value < 0 || value > LONGEST_NS)
+			return "a sample is no time in ns";
 		values = realloc(samples->values, (samples->n + 1) * sizeof(*values));
 		if (!values)
 			return "no memory";
