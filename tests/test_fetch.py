@@ -13,9 +13,10 @@ import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Callable, Iterator
+from typing import Iterator
 
 import pytest
+from web_server import HEAD, Behaviour, redirect, serving
 
 from xentest import fetch
 from xentest.errors import BrokenError, UsageError
@@ -23,8 +24,6 @@ from xentest.progress import Progress
 
 BODY = os.urandom(300_000)
 DIGEST = hashlib.sha256(BODY).hexdigest()
-HEAD = b"HTTP/1.1 200 OK\r\nConnection: close\r\n"
-Behaviour = Callable[[socket.socket], None]
 
 
 def whole(link: socket.socket) -> None:
@@ -69,11 +68,6 @@ def missing(link: socket.socket) -> None:
     link.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 
 
-def redirect(target: str) -> Behaviour:
-    head = f"HTTP/1.1 302 Found\r\nLocation: {target}\r\nContent-Length: 0\r\n"
-    return lambda link: link.sendall(head.encode() + b"Connection: close\r\n\r\n")
-
-
 def drip(head: bytes) -> Behaviour:
     def send(link: socket.socket) -> None:
         link.sendall(head)
@@ -95,47 +89,6 @@ def endless(link: socket.socket) -> None:
     link.sendall(HEAD + b"\r\n")
     while True:
         link.sendall(BODY)
-
-
-class Server:
-    """Speaks to each connection as the next behaviour says; the last one stays."""
-
-    def __init__(self, behaviours: list[Behaviour]) -> None:
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self._behaviours = behaviours
-        self.asked = 0
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/a/file.tgz"
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def close(self) -> None:
-        self._socket.close()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                link, _ = self._socket.accept()
-            except OSError:
-                return
-            behaviour = self._behaviours[min(self.asked, len(self._behaviours) - 1)]
-            self.asked += 1
-            threading.Thread(target=self._answer, args=(link, behaviour), daemon=True).start()
-
-    def _answer(self, link: socket.socket, behaviour: Behaviour) -> None:
-        with link:
-            try:
-                link.recv(65536)
-                behaviour(link)
-            except OSError:
-                pass
-
-
-@contextmanager
-def serving(*behaviours: Behaviour) -> Iterator[Server]:
-    server = Server(list(behaviours))
-    try:
-        yield server
-    finally:
-        server.close()
 
 
 @pytest.fixture(autouse=True)

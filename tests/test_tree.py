@@ -106,6 +106,34 @@ def test_patch_that_fits_only_roughly_is_refused(tmp_path: Path, source: Path) -
         tree.prepare(wanted, tmp_path / "new")
 
 
+@pytest.mark.parametrize(
+    "content, reason",
+    [
+        (b"", "changes no file"),
+        (b"--- /dev/null\n+++ b/xen/file\n4c\nx\n.\n", "changes no file"),
+        (b"--- a/xen/file\n+++ b/xen/file\n1i\n!touch pwned\n.\n", "changes no file"),
+        (PATCH.encode() + b"diff --git a/xen/x b/xen/x\n", "cut short"),
+        (PATCH.encode() + b"--- a/xen/x\n+++ b/xen/x\n", "names 2 files and changes 1"),
+        (PATCH.encode() + b"--- a/xen/x", "cut short"),
+        (PATCH.encode()[:-1], "malformed"),
+        (PATCH.encode() * 2, "does not apply"),
+    ],
+)
+def test_patch_that_would_be_passed_over(
+    tmp_path: Path, location: Location, content: bytes, reason: str
+) -> None:
+    (tmp_path / "bad.patch").write_bytes(content)
+    with pytest.raises(BrokenError, match=reason):
+        tree.prepare(replace(location, patches=(f"{tmp_path}/bad.patch",)), tmp_path / "new")
+
+
+def test_patch_in_a_letter(tmp_path: Path, location: Location) -> None:
+    letter = f"From: a\nSubject: [PATCH] x\n\n--- \n xen/file | 2 +-\n\n{PATCH}-- \n2.39\n\n"
+    (tmp_path / "letter.patch").write_text(letter)
+    wanted = replace(location, patches=(f"{tmp_path}/letter.patch",))
+    assert "new" in (tree.prepare(wanted, tmp_path / "tree") / "xen/file").read_text()
+
+
 def test_patch_cannot_reach_out(tmp_path: Path, location: Location) -> None:
     (tmp_path / "bad.patch").write_text(PATCH.replace("xen/file", "../victim"))
     (tmp_path / "victim").write_text("old\n")

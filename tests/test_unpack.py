@@ -130,6 +130,16 @@ def test_long_names(place: Path, layout: int) -> None:
     assert (place / name).read_bytes() == b"x"
 
 
+def sized(field: bytes) -> bytes:
+    """An archive of one file whose header says its size in that way."""
+    header = bytearray(tar(entry("a"))[:512])
+    header[124:136], header[148:156] = field, b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    return bytes(header) + bytes(10240)
+
+
+NEGATIVE = sized(b"\xff" * 10 + b"\xfe\x00")
+
 HOSTILE = {
     "dotdot": (tar(entry("../outside/new", b"x")), "'..'"),
     "dotdot within": (tar(entry("a/../../outside/new", b"x")), "'..'"),
@@ -148,6 +158,7 @@ HOSTILE = {
     ),
     "hard link to nothing": (tar(link("a", "b", "hard")), "no file"),
     "hard link to folder": (tar(folder("d"), link("a", "d", "hard")), "no file"),
+    "negative size": (NEGATIVE, "-512 bytes"),
     "device": (tar(entry("a", type=tarfile.CHRTYPE, devmajor=1, devminor=3)), "device"),
     "block device": (tar(entry("a", type=tarfile.BLKTYPE)), "device"),
     "fifo": (tar(entry("a", type=tarfile.FIFOTYPE)), "FIFO"),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Optional
 
-from xentest.errors import BrokenError, UsageError, without_password
+from xentest.errors import BrokenError, UsageError, printable, without_password
 from xentest.progress import Progress
 
 ATTEMPTS = 3
@@ -237,7 +237,7 @@ def _with_retries(
             _attempt(address, part, timeout, limit, progress)
             return
         except Failure as failure:
-            what = f"{without_password(address)}: {failure.reason}"
+            what = f"{without_password(address)}: {printable(failure.reason)}"
             if not failure.again:
                 raise BrokenError(what, "Look whether the address is still right.") from None
             if attempt == attempts:

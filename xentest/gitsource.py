@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from xentest import tool
-from xentest.errors import BrokenError, UsageError
+from xentest.errors import BrokenError, UsageError, without_password
 from xentest.staging import staged
 
 PROTOCOLS = ("https", "http", "git", "ssh", "file")
@@ -43,12 +43,17 @@ def clone(address: str, folder: Path, *, timeout: float) -> str:
 def split(address: str) -> tuple[str, str]:
     """URL and REF of `git+URL#REF`. Raises UsageError for what git must not see."""
     url, _, reference = address.removeprefix("git+").partition("#")
-    if urlsplit(url).scheme not in PROTOCOLS:
+    shown = without_password(address)
+    try:
+        scheme = urlsplit(url).scheme
+    except ValueError as error:
+        raise UsageError(f"{shown} is no address: {error}") from None
+    if scheme not in PROTOCOLS:
         raise UsageError(
-            f"{address}: git fetches over {', '.join(PROTOCOLS)} only", "Write git+https://..."
+            f"{shown}: git fetches over {', '.join(PROTOCOLS)} only", "Write git+https://..."
         )
     if reference.startswith("-") or re.search(r"[\s:^~?*\[\\\x00-\x1f]|\.\.", reference):
-        raise UsageError(f"{address}: {reference!r} is no branch, tag or commit")
+        raise UsageError(f"{shown}: {reference!r} is no branch, tag or commit")
     return url, reference
 
 
@@ -62,7 +67,8 @@ def _fetch(tree: Path, timeout: float, url: str, reference: str) -> None:
             if _fetch_all(tree, timeout, reference):
                 return
         if attempt == ATTEMPTS or any(sign in said.text for sign in FINAL):
-            what = f"git cannot fetch {reference or 'HEAD'} of {url}: {_complaint(said)}"
+            what = f"git cannot fetch {reference or 'HEAD'} of {without_password(url)}: "
+            what += _complaint(said)
             raise BrokenError(what, "Look at the address, and whether the branch still exists.")
 
 

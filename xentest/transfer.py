@@ -7,6 +7,7 @@ so a name server, a handshake or a header that drips for ever holds nobody.
 from __future__ import annotations
 
 import os
+import re
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Callable, Iterator, Optional
 
 if TYPE_CHECKING:
     import ftplib
+    import http.client
     import urllib.request
     from urllib.parse import SplitResult
 
@@ -53,7 +55,23 @@ def _http(address: str, target: IO[bytes], limit: int, timeout: float) -> None:
     answer = _ask(address, timeout)
     assert isinstance(answer, http.client.HTTPResponse)
     with answer:
+        _check_answer(answer)
         _store(answer.read1, answer.length, target, limit)
+
+
+def _check_answer(answer: http.client.HTTPResponse) -> None:
+    """Only a plain 200 holds the whole file, and only if its end can be known for sure."""
+    if answer.status != 200:
+        # 202 is "wait", 204 nothing, 206 a part that nobody asked for.
+        raise Failure(f"the server answered {answer.status} {answer.reason}, not the file", False)
+    coding = answer.headers.get("Transfer-Encoding")
+    if coding and not answer.chunked:
+        raise Failure(f"the server sends it as {coding}, which nobody asked for", False)
+    lengths = set(answer.headers.get_all("Content-Length", []))
+    if not coding and any(not re.fullmatch(r"\s*[0-9]{1,19}\s*", length) for length in lengths):
+        raise Failure(f"the server says it is {min(lengths)[:40]} bytes long", True)
+    if not coding and len(lengths) > 1:
+        raise Failure(f"the server says two lengths: {', '.join(sorted(lengths))}", True)
 
 
 def _ask(address: str, timeout: float) -> object:

@@ -102,21 +102,41 @@ def _note_revision(source: Source, patches: Sequence[tuple[str, bytes]]) -> None
 
 
 def _patch(tree: Path, address: str, content: bytes) -> None:
-    """Apply one patch, whole or not at all. Raises BrokenError with what was rejected."""
+    """Apply one patch, whole or not at all. Raises BrokenError with what was rejected.
+
+    Only unified diffs: `patch` would hand an ed script to ed, and say nothing of it.
+    """
     import tempfile
 
     with tempfile.NamedTemporaryFile(suffix=".patch") as stream:
         stream.write(content)
         stream.flush()
-        command = ["patch", "-p1", "--forward", "--fuzz=0", "--batch", f"--input={stream.name}"]
+        options = ["--unified", "--forward", "--fuzz=0", "--batch", f"--input={stream.name}"]
+        command = ["patch", "-p1", *options]
         said = tool.run([*command, "--dry-run"], folder=tree, timeout=TOOL_TIMEOUT)
-        if said.status == 0:
+        rejects = _rejects(said.text) if said.status else _left_out(said.text, content)
+        if not rejects:
             said = tool.run(command, folder=tree, timeout=TOOL_TIMEOUT)
-        if said.status != 0:
+            rejects = _rejects(said.text) if said.status else ""
+        if rejects:
             raise BrokenError(
-                f"the patch {without_password(address)} does not apply: {_rejects(said.text)}",
+                f"the patch {without_password(address)} does not apply: {rejects}",
                 "Bring it up to date with the tree, or take it out of the control file.",
             )
+
+
+def _left_out(text: str, content: bytes) -> str:
+    """What `patch` passes over without failing: a patch that is empty, or cut in its middle."""
+    files = sum(line.startswith(("checking ", "patching ")) for line in text.splitlines())
+    headers = len(re.findall(rb"^--- \S.*\n\+\+\+ ", content, re.MULTILINE))
+    last = content.rpartition(b"\n")[0].rpartition(b"\n")[2]
+    if not files:
+        return "it changes no file"
+    if not content.endswith(b"\n") or last.startswith(b"diff "):
+        return "it ends in the middle (is it cut short?)"
+    if files < headers and last.startswith(b"+++ "):
+        return f"it names {headers} files and changes {files} (is it cut short?)"
+    return ""
 
 
 def _rejects(text: str) -> str:

@@ -105,6 +105,8 @@ class _Unpacker:
 
     def _member(self, tar: tarfile.TarFile, member: tarfile.TarInfo) -> None:
         path = self._inside(member, member.name)
+        if member.size < 0:
+            raise self._error(member, f"claims to have {member.size} bytes")
         if member.isdir():
             self._make_folder(member, path)
             return

@@ -1,0 +1,98 @@
+"""Servers whose answers are not what they seem."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+from web_server import HEAD, Behaviour, serving
+
+from xentest import errors, fetch
+from xentest.errors import BrokenError, UsageError
+
+BODY = b"x" * 1000
+
+
+def says(*parts: bytes) -> Behaviour:
+    def send(link: socket.socket) -> None:
+        link.sendall(b"".join(parts))
+
+    return send
+
+
+def status(line: bytes, body: bytes = b"wait") -> Behaviour:
+    length = b"\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body)
+    return says(b"HTTP/1.1 ", line, length, body)
+
+
+def length(header: bytes) -> Behaviour:
+    return says(HEAD, header, b"\r\n\r\n", BODY)
+
+
+LIES = {
+    "later": (status(b"202 Accepted"), "202 Accepted, not the file"),
+    "nothing": (status(b"204 No Content", b""), "204"),
+    "a part": (status(b"206 Partial Content"), "206"),
+    "not new": (status(b"304 Not Modified", b""), "304"),
+    "unknown": (status(b"299 Whatever"), "299"),
+    "below zero": (length(b"Content-Length: -5"), "-5 bytes"),
+    "words": (length(b"Content-Length: many"), "many bytes"),
+    "endless": (length(b"Content-Length: " + b"9" * 5000), "999 bytes"),
+    "two lengths": (length(b"Content-Length: 500\r\nContent-Length: 1000"), "two lengths"),
+    "packed": (length(b"Transfer-Encoding: gzip, chunked"), "gzip, chunked"),
+}
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_what_is_not_the_file_is_not_taken_for_it(tmp_path: Path, name: str) -> None:
+    behaviour, reason = LIES[name]
+    with serving(behaviour) as server, pytest.raises(BrokenError) as caught:
+        fetch.download(server.url, tmp_path, attempts=1)
+    assert reason in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        length(b"Content-Length: 1000\r\nContent-Length: 1000"),
+        length(b"Content-Type: x"),
+        says(b"HTTP/1.0 200 OK\r\n\r\n", BODY),
+        says(b"HTTP/1.1 100 Continue\r\n\r\n", HEAD, b"Content-Length: 1000\r\n\r\n", BODY),
+        says(HEAD, b"Transfer-Encoding: Chunked\r\n\r\n3e8;a=b\r\n", BODY, b"\r\n0\r\n\r\n"),
+        length(b"Content-Encoding: x-gzip\r\nContent-Length: 1000"),
+    ],
+)
+def test_strange_and_good(tmp_path: Path, answer: Behaviour) -> None:
+    with serving(answer) as server:
+        assert fetch.download(server.url, tmp_path).read_bytes() == BODY
+
+
+def test_what_a_server_says_cannot_command_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serving(status(b"404 \x1b[2J\x07gone")) as server:
+
+        def main(_: object) -> int:
+            fetch.download(server.url, tmp_path)
+            return 0
+
+        assert errors.guarded_main("xenbuild", main, []) == 3
+    said = capsys.readouterr().err
+    assert "404 ?[2J?gone" in said and said.replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize("rest", ["http://[::1/x", "http://u:secret@[::1/x"])
+def test_git_address_that_is_none(tmp_path: Path, rest: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        fetch.fetch_tree("git+" + rest, tmp_path / "new")
+    assert "secret" not in str(caught.value)
+
+
+def test_git_does_not_show_the_password(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as port:
+        address = f"127.0.0.1:{port.getsockname()[1]}/x.git"
+    with pytest.raises(BrokenError) as caught:
+        fetch.fetch_tree(f"git+http://user:secret@{address}", tmp_path / "new")
+    assert "secret" not in str(caught.value) and address in str(caught.value)
