@@ -29,6 +29,8 @@ struct call {
 	int64_t limit_seconds;
 	char **argv;
 	struct view before;
+	struct report *report;	/* shared with the child */
+	struct cases_plan told;
 	bool not_put_back;
 };
 
@@ -41,13 +43,11 @@ static bool wanted(const struct call *call, const struct scenario *scenario, enu
 	return cases_chosen(&call->choice, scenario->name, scenario->places & place);
 }
 
-static int planned(const struct call *call, enum place place)
+static void plan_verdicts(struct call *call, enum place place)
 {
-	int count = 0;
-
 	for (const struct scenario *s = scenarios; s->name; s++)
-		count += wanted(call, s, place);
-	return count;
+		if (wanted(call, s, place))
+			call->told.names[call->told.count++] = s->name;
 }
 
 /* As `cat /proc/xen/balloon` printed it in 2005. */
@@ -79,9 +79,9 @@ static struct verdict run_one(struct trial *trial, const struct scenario *scenar
 static int run_scenarios(void *context)
 {
 	struct call *call = context;
+	struct report *report = call->report;
 	struct door door;
-	struct report report;
-	struct trial trial = { .door = &door, .report = &report, .before = call->before,
+	struct trial trial = { .door = &door, .report = report, .before = call->before,
 			       .cycles = call->plan.cycles, .domain = call->plan.domain,
 			       .settle_ms = (uint64_t)call->plan.settle_seconds * 1000,
 			       .watch_ms = WATCH_MS, .hold_ms = HOLD_MS,
@@ -95,22 +95,20 @@ static int run_scenarios(void *context)
 	}
 	plan_measure(&call->plan, &trial);
 	random_seed(&trial.random, (uint64_t)call->plan.seed);
-	report_begin(&report, cases_form(&call->choice), stdout, "balloon", call->argv,
-		     planned(call, door.place));
-	report_note(&report, "seed: %" PRId64, call->plan.seed);
-	report_note(&report, "interface: %s; floor %" PRIu64 " kB, step %" PRIu64 " kB", door.name,
+	report_note(report, "seed: %" PRId64, call->plan.seed);
+	report_note(report, "interface: %s; floor %" PRIu64 " kB, step %" PRIu64 " kB", door.name,
 		    trial.floor, trial.step);
-	tell_view(&report, &trial.before);
+	tell_view(report, &trial.before);
 	for (const struct scenario *s = scenarios; s->name; s++) {
 		struct verdict verdict;
 
 		if (!wanted(call, s, door.place))
 			continue;
 		verdict = run_one(&trial, s);
-		report_verdict(&report, s->name, &verdict);
+		report_verdict(report, s->name, &verdict);
 	}
 	door.close(&door);
-	return report_end(&report);
+	return report_end(report);
 }
 
 /* In the parent or its keeper.  Its own failure must not hide behind a good status. */
@@ -131,13 +129,22 @@ static int run(struct call *call)
 	const struct supervised work = { .work = run_scenarios, .undo = put_back, .context = call,
 					 .limit_ms = (uint64_t)call->limit_seconds * 1000 };
 	struct supervised_result end;
+	int status;
 
+	call->report = report_new_shared();
+	if (!call->report) {
+		fprintf(stderr, "balloon: no memory\n");
+		return EXIT_ERROR;
+	}
+	report_begin(call->report, cases_form(&call->choice), stdout, "balloon", call->argv,
+		     call->told.count);
 	/* The supervisor must get its words out when the domain has no free page left. */
 	mlockall(MCL_CURRENT | MCL_FUTURE);
 	end = supervise(&work);
-	if (call->not_put_back)
-		return EXIT_ERROR;
-	return cases_status("balloon", end, work.limit_ms, "the old target was put back");
+	status = cases_end("balloon", call->report, &call->told, end, work.limit_ms,
+			   call->not_put_back ? "the old target could not be put back"
+					      : "the old target was put back");
+	return call->not_put_back ? EXIT_ERROR : status;
 }
 
 static int no_door(const struct call *call, const struct why *why)
@@ -237,6 +244,8 @@ int main(int argc, char **argv)
 		status = unreadable(&call, &door, &why);
 	else if (call.publish_seconds)
 		status = watch(&call, &door);
+	else
+		plan_verdicts(&call, door.place);
 	door.close(&door);
 	return status || call.publish_seconds ? status : run(&call);
 }

@@ -6,8 +6,6 @@
 
 #include "exits.h"
 
-#define CASES_MOST 64
-
 struct row {
 	const char *name;
 	const char *what;
@@ -79,26 +77,36 @@ int cases_none(const struct cases_choice *choice, char *const argv[], const char
 	return report_end(&report);
 }
 
-int cases_status(const char *program, struct supervised_result end, uint64_t limit_ms,
-		 const char *after)
+static struct verdict why_it_ended(struct supervised_result end, uint64_t limit_ms)
 {
 	switch (end.end) {
-	case SUPERVISED_EXITED:
-		return end.status;
 	case SUPERVISED_KILLED:
-		fprintf(stderr, "%s: killed by signal %d (%s); %s\n", program, end.status,
-			strsignal(end.status), after);
-		break;
+		return verdict_error("killed by signal %d (%s)", end.status, strsignal(end.status));
 	case SUPERVISED_TIMED_OUT:
-		fprintf(stderr, "%s: not done after %" PRIu64 " s; %s\n", program, limit_ms / 1000,
-			after);
-		break;
+		return verdict_error("not done after %" PRIu64 " s", limit_ms / 1000);
 	case SUPERVISED_INTERRUPTED:
-		fprintf(stderr, "%s: interrupted; %s\n", program, after);
-		break;
+		return verdict_error("interrupted");
 	case SUPERVISED_FAILED:
-		fprintf(stderr, "%s: cannot start a child: %s\n", program, strerror(end.status));
+		return verdict_error("cannot start a child: %s", strerror(end.status));
+	case SUPERVISED_EXITED:
 		break;
 	}
+	return verdict_error("the run ended without a verdict, with status %d", end.status);
+}
+
+int cases_end(const char *program, struct report *report, const struct cases_plan *plan,
+	      struct supervised_result end, uint64_t limit_ms, const char *after)
+{
+	struct verdict verdict = why_it_ended(end, limit_ms);
+	int told = report_told(report);
+
+	if (end.end == SUPERVISED_EXITED && told == plan->count)
+		return end.status;
+	fprintf(stderr, "%s: %s; %s\n", program, verdict.reason, after);
+	for (; told < plan->count; told++) {
+		report_verdict(report, plan->names[told], &verdict);
+		verdict = verdict_error("not tried: the run had ended");
+	}
+	report_end(report);
 	return EXIT_ERROR;
 }

@@ -25,6 +25,14 @@ struct cases_choice {
 	int names_count;
 };
 
+#define CASES_MOST 64
+
+/* What a run will tell a verdict of, in its order. */
+struct cases_plan {
+	const char *names[CASES_MOST];
+	int count;
+};
+
 /* For the program's table of options. */
 #define CASES_OPTIONS(choice) \
 	{ .name = "list", .flag = &(choice)->list, .help = "say what can be named" }, \
@@ -48,10 +56,11 @@ int cases_none(const struct cases_choice *choice, char *const argv[], const char
 	       const char *name, const struct verdict *verdict);
 
 /*
- * The exit status of cases that ran under a supervisor; should they not have ended by
- * themselves, why goes to standard error, with what that means in `after`.
+ * The exit status of cases that ran under a supervisor, where the child told verdicts in the
+ * shared report.  Should it not have ended by itself, why goes to standard error, with what that
+ * means in `after`; and whatever it left untold is an error in the report.
  */
-int cases_status(const char *program, struct supervised_result end, uint64_t limit_ms,
-		 const char *after);
+int cases_end(const char *program, struct report *report, const struct cases_plan *plan,
+	      struct supervised_result end, uint64_t limit_ms, const char *after);
 
 #endif

@@ -19,7 +19,7 @@ void ktap_begin(struct ktap *k, FILE *out, bool plain, int planned)
 	fflush(out);
 }
 
-static int reported(const struct ktap *k)
+int ktap_told(const struct ktap *k)
 {
 	return k->passed + k->failed + k->skipped + k->errors;
 }
@@ -57,7 +57,7 @@ static bool looks_like_directive(const char *reason)
 static void report_ktap(const struct ktap *k, const struct outcome *outcome, const char *title,
 			const char *reason)
 {
-	fprintf(k->out, "%s %d %s", outcome->ok ? "ok" : "not ok", reported(k), title);
+	fprintf(k->out, "%s %d %s", outcome->ok ? "ok" : "not ok", ktap_told(k), title);
 	if (outcome->directive[0])
 		fprintf(k->out, " # %s%s%s", outcome->directive, reason[0] ? " " : "", reason);
 	else if (reason[0])
@@ -142,7 +142,7 @@ void ktap_note(struct ktap *k, const char *text, ...)
 
 int ktap_end(struct ktap *k)
 {
-	int total = reported(k);
+	int total = ktap_told(k);
 	int missing = k->planned > total ? k->planned - total : 0;
 
 	if (!k->plain && k->planned < 0)

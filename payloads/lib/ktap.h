@@ -33,6 +33,9 @@ void ktap_skip(struct ktap *k, const char *name, const char *reason, ...)
 void ktap_error(struct ktap *k, const char *name, const char *reason, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* How many verdicts there were until now. */
+int ktap_told(const struct ktap *k);
+
 /* "# text" in KTAP, "text" in sentences; a newline inside begins a new line of the same kind. */
 void ktap_note(struct ktap *k, const char *text, ...) __attribute__((format(printf, 2, 3)));
 

@@ -1,6 +1,7 @@
 #include "report.h"
 
 #include <stdarg.h>
+#include <sys/mman.h>
 
 #include "environment.h"
 #include "exits.h"
@@ -12,6 +13,14 @@ static ssize_t swallow(void *cookie, const char *text, size_t size)
 	(void)cookie;
 	(void)text;
 	return (ssize_t)size;
+}
+
+struct report *report_new_shared(void)
+{
+	void *report = mmap(NULL, sizeof(struct report), PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	return report == MAP_FAILED ? NULL : report;
 }
 
 void report_begin(struct report *r, enum report_form form, FILE *out, const char *program,
@@ -55,6 +64,11 @@ void report_verdict(struct report *r, const char *name, const struct verdict *ve
 		ktap_error(&r->ktap, name, "%s", verdict->reason);
 		break;
 	}
+}
+
+int report_told(const struct report *r)
+{
+	return ktap_told(&r->ktap);
 }
 
 void report_figure(struct report *r, const char *name, double value, const char *unit,

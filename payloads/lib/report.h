@@ -20,11 +20,17 @@ struct report {
 	FILE *nowhere;
 };
 
+/* One that a child's verdicts are counted in as well; NULL: no memory. */
+struct report *report_new_shared(void);
+
 /* `planned` as in ktap_begin(); JSON begins with the environment line. */
 void report_begin(struct report *r, enum report_form form, FILE *out, const char *program,
 		  char *const argv[], int planned);
 
 void report_verdict(struct report *r, const char *name, const struct verdict *verdict);
+
+/* How many verdicts there were until now. */
+int report_told(const struct report *r);
 
 /* A figure line (behind "# " in KTAP), a sentence if plain; `better` is "higher" or "lower". */
 void report_figure(struct report *r, const char *name, double value, const char *unit,

@@ -23,6 +23,8 @@ struct call {
 	int64_t victim;
 	char **argv;
 	struct scene *scene;	/* shared with all children */
+	struct report *report;	/* and so is this */
+	struct cases_plan told;
 };
 
 static const struct cases cases = { "operation", checks, sizeof(checks[0]) };
@@ -44,27 +46,23 @@ static bool wanted(const struct call *call, const struct check *check)
 			    check->must[call->scene->role] != MUST_NOT_APPLY);
 }
 
-static int planned(const struct call *call)
+static void plan_verdicts(struct call *call)
 {
-	int count = 0;
-
 	for (const struct check *check = checks; check->name; check++)
-		count += wanted(call, check);
-	return count;
+		if (wanted(call, check))
+			call->told.names[call->told.count++] = check->name;
 }
 
 /* In a child: the parent destroys the scratch domain whatever becomes of this. */
 static int run_checks(void *context)
 {
 	struct call *call = context;
-	struct report report;
+	struct report *report = call->report;
 
-	report_begin(&report, cases_form(&call->choice), stdout, "privops", call->argv,
-		     planned(call));
 	if (call->scene->domain == DOMAIN_UNKNOWN)
-		report_note(&report, "role: %s", role_name(call->scene->role));
+		report_note(report, "role: %s", role_name(call->scene->role));
 	else
-		report_note(&report, "role: %s, domain %" PRIu32, role_name(call->scene->role),
+		report_note(report, "role: %s, domain %" PRIu32, role_name(call->scene->role),
 			    call->scene->domain);
 	for (const struct check *check = checks; check->name; check++) {
 		struct verdict verdict;
@@ -72,9 +70,9 @@ static int run_checks(void *context)
 		if (!wanted(call, check))
 			continue;
 		verdict = check_run(check, call->scene);
-		report_verdict(&report, check->name, &verdict);
+		report_verdict(report, check->name, &verdict);
 	}
-	return report_end(&report);
+	return report_end(report);
 }
 
 static void undo(void *context)
@@ -90,7 +88,14 @@ static int run(struct call *call)
 	const struct supervised work = { .work = run_checks, .undo = undo, .context = call,
 					 .limit_ms = LIMIT_MS };
 
-	return cases_status("privops", supervise(&work), LIMIT_MS, "not all operations were tried");
+	struct supervised_result end;
+
+	plan_verdicts(call);
+	report_begin(call->report, cases_form(&call->choice), stdout, "privops", call->argv,
+		     call->told.count);
+	end = supervise(&work);
+	return cases_end("privops", call->report, &call->told, end, LIMIT_MS,
+			 "not all operations were tried");
 }
 
 static int no_role(const struct call *call)
@@ -140,7 +145,8 @@ int main(int argc, char **argv)
 		return no_role(&call);
 	call.scene = mmap(NULL, sizeof(*call.scene), PROT_READ | PROT_WRITE,
 			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (call.scene == MAP_FAILED) {
+	call.report = report_new_shared();
+	if (call.scene == MAP_FAILED || !call.report) {
 		fprintf(stderr, "privops: no memory\n");
 		return EXIT_ERROR;
 	}

@@ -104,6 +104,16 @@ def test_moves_with_a_driver(program, tree):
     assert tree.target == START_KB
 
 
+def test_run_that_is_cut_off_tells_of_every_scenario(program, tree):
+    said = run(program, "--root", tree.root, "--ktap", "--settle", 50, "--limit", 1, "read",
+               "lower", "raise")  # fmt: skip
+    assert said.returncode == 99 and "\n1..3\n" in said.stdout, said
+    assert "\nok 1 read" in said.stdout, said
+    assert "\nnot ok 2 lower # ERROR not done after 1 s\n" in said.stdout, said
+    assert "\nnot ok 3 raise # ERROR not tried: the run had ended\n# Totals: pass:1" in said.stdout
+    assert "the old target was put back" in said.stderr and tree.target == START_KB
+
+
 def test_three_forms_tell_the_same(program, tree):
     """A run with all four verdicts: a MemTotal that cannot be, another door's limit, no memory."""
     names = ["read", "lower", "limit", "fill", "random"]
