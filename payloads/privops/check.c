@@ -80,7 +80,8 @@ static struct verdict judge_refusal(const struct check *check, enum role role,
 		return verdict_error("%s: it is refused with an error, so this try went wrong",
 				     answer->words);
 	return verdict_fail("refused with %s instead of %s: it was not privilege that stopped it "
-			    "(%s)", error, strerrorname_np(check->errors[0]), answer->words);
+			    "(%s)", error, check->errors[0] == OR_SHOWN ? "a fault" :
+			    strerrorname_np(check->errors[0]), answer->words);
 }
 
 struct verdict judge(const struct check *check, enum role role, const struct answer *answer)

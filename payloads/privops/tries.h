@@ -21,6 +21,8 @@ struct answer try_debug_keys(struct scene *scene);
 extern const struct door door_system;
 struct answer try_clock_settime(struct scene *scene);
 struct answer try_hardware_clock(struct scene *scene);
+/* What it means that the hardware clock's device failed. */
+struct answer rtc_answer(int error, const char *device);
 
 /* tries_ports.c: input and output ports, PCI configuration */
 extern const struct door door_ports, door_port_access;
@@ -28,6 +30,8 @@ struct answer try_iopl(struct scene *scene);
 struct answer try_ioperm(struct scene *scene);
 /* No port 0x64 is behind which nothing can be. */
 bool keyboard_is_absent(const char *root);
+/* What it means that iopl or ioperm failed. */
+struct answer port_call_answer(int error, const char *name);
 /* What a fault at a port means that Linux has granted. */
 struct answer fault_answer(enum role role, bool emulated, const char *how);
 struct answer try_pci_config(struct scene *scene);

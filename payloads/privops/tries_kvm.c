@@ -119,7 +119,8 @@ static struct answer look_below(const char *folder)
 	for (size_t i = 0; i < sizeof(host_paths) / sizeof(host_paths[0]); i++) {
 		snprintf(path, sizeof(path), "%s%s", strcmp(folder, "/") ? folder : "",
 			 host_paths[i]);
-		if (!stat(path, &found))
+		/* A link is seen too, wherever on the host it leads. */
+		if (!lstat(path, &found))
 			return answer_done("%s is shared by the host", path);
 		if (errno != ENOENT && errno != ENOTDIR)
 			answer = answer_broken("%s: %s", path, strerror(errno));

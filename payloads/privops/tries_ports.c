@@ -107,26 +107,29 @@ static struct answer read_port(const struct scene *scene, const char *how)
 	return answer_done("after %s, port 0x%x reads 0x%02x", how, KEYBOARD_STATUS, status);
 }
 
-/* A kernel without these calls says nothing of privilege. */
-static struct answer refused_call(const char *name)
+/* No hypervisor has a word in these calls: a port that was granted is what it can refuse. */
+struct answer port_call_answer(int error, const char *name)
 {
-	if (errno == ENOSYS)
+	if (error == ENOSYS)
 		return answer_unreached("this kernel was built without %s "
 					"(CONFIG_X86_IOPL_IOPERM)", name);
-	return answer_refused(errno, "%s", name);
+	if (error == EPERM)
+		return answer_unreached("Linux itself refuses %s (no CAP_SYS_RAWIO, or lockdown), so "
+					"no port is asked", name);
+	return answer_refused(error, "%s", name);
 }
 
 struct answer try_iopl(struct scene *scene)
 {
 	if (iopl(3))
-		return refused_call("iopl");
+		return port_call_answer(errno, "iopl");
 	return read_port(scene, "iopl(3)");
 }
 
 struct answer try_ioperm(struct scene *scene)
 {
 	if (ioperm(KEYBOARD_STATUS, 1, 1))
-		return refused_call("ioperm");
+		return port_call_answer(errno, "ioperm");
 	return read_port(scene, "ioperm");
 }
 
@@ -152,7 +155,7 @@ struct answer try_pci_config(struct scene *scene)
 	unsigned int id;
 
 	if (iopl(3))
-		return refused_call("iopl");
+		return port_call_answer(errno, "iopl");
 	id = read_config(0);
 	return pci_answer(scene->role, id, read_config(PCI_SUBSYSTEM) & 0xffff);
 }

@@ -45,6 +45,15 @@ static const char *rtc_device(void)
 	return access("/dev/rtc0", F_OK) ? "/dev/rtc" : "/dev/rtc0";
 }
 
+/* Root's own rights are Linux's affair; that there is no such clock is the hypervisor's. */
+struct answer rtc_answer(int error, const char *device)
+{
+	if (error == EPERM || error == EACCES)
+		return answer_unreached("Linux itself refuses %s (no CAP_SYS_TIME, or a control "
+					"group): %s", device, strerror(error));
+	return answer_refused(error, "%s", device);
+}
+
 /* What hwclock --systohc does, with the time that the hardware clock has already. */
 struct answer try_hardware_clock(struct scene *scene)
 {
@@ -54,10 +63,10 @@ struct answer try_hardware_clock(struct scene *scene)
 
 	(void)scene;
 	if (fd < 0)
-		return answer_refused(errno, "%s, so hwclock has no clock", rtc_device());
+		return rtc_answer(errno, rtc_device());
 	memset(&time, 0, sizeof(time));
 	if (ioctl(fd, RTC_RD_TIME, &time) || ioctl(fd, RTC_SET_TIME, &time))
-		answer = answer_refused(errno, "%s", rtc_device());
+		answer = rtc_answer(errno, rtc_device());
 	else
 		answer = answer_done("the hardware clock was set to what it showed, %04d-%02d-%02d",
 				     time.tm_year + 1900, time.tm_mon + 1, time.tm_mday);

@@ -68,6 +68,20 @@ static void test_fault_at_a_port(void **state)
 	assert_int_equal(fault_answer(ROLE_CONTROL, true, "").became, BECAME_REFUSED);
 }
 
+/* A root that Linux itself keeps from ports and clocks has asked no hypervisor. */
+static void test_root_without_rights(void **state)
+{
+	(void)state;
+	assert_int_equal(port_call_answer(EPERM, "iopl").became, BECAME_UNREACHED);
+	assert_int_equal(port_call_answer(ENOSYS, "iopl").became, BECAME_UNREACHED);
+	assert_int_equal(port_call_answer(EINVAL, "iopl").became, BECAME_REFUSED);
+	/* And there are words for an error that is none of those. */
+	expect(&checks[4], ROLE_PV_GUEST, port_call_answer(EINVAL, "iopl"), OUTCOME_FAIL);
+	assert_int_equal(rtc_answer(EACCES, "/dev/rtc0").became, BECAME_UNREACHED);
+	assert_int_equal(rtc_answer(EPERM, "/dev/rtc0").became, BECAME_UNREACHED);
+	assert_int_equal(rtc_answer(ENOENT, "/dev/rtc0").became, BECAME_REFUSED);
+}
+
 static void test_answers_of_a_kvm_guest(void **state)
 {
 	static const struct answer granted = { .became = BECAME_DONE };
@@ -110,6 +124,9 @@ static void test_files_that_the_host_shares(void **state)
 	assert_int_equal(try_host_files(&scene).became, BECAME_DONE);
 	run_in("rm -r %s/share/etc", root);
 	assert_int_equal(try_host_files(&scene).became, BECAME_REFUSED);
+	run_in("mkdir -p %s/share/var/lib/libvirt && ln -s /nowhere %s/share/var/lib/libvirt/images",
+	       root);
+	assert_int_equal(try_host_files(&scene).became, BECAME_DONE);
 	run_in("rm -rf %s", root);
 }
 
@@ -244,6 +261,7 @@ int main(void)
 		cmocka_unit_test(test_every_row_is_complete),
 		cmocka_unit_test(test_every_row_can_fail),
 		cmocka_unit_test(test_fault_at_a_port),
+		cmocka_unit_test(test_root_without_rights),
 		cmocka_unit_test(test_answers_of_a_kvm_guest),
 		cmocka_unit_test(test_files_that_the_host_shares),
 		cmocka_unit_test(test_share_that_is_not_mounted),
