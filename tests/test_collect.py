@@ -14,7 +14,7 @@ from typing import Iterator
 import pytest
 
 from xentest import collect, control, results, runs, shared, untrusted
-from xentest.results import Result, Status
+from xentest.results import Result, Status, Subtest
 
 TEXT = """\
 [Preferences]
@@ -69,6 +69,26 @@ class Place:
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
+
+
+def test_a_result_speaks_on_one_line(place: Place) -> None:
+    subtests = [Subtest("a\nb", Status.FAIL, "c\td")]
+    place.finish(status=Status.FAIL, reason="x\n2-u pass", subtests=subtests, console="1\n2")
+    (result,) = place.collect()
+    assert result.reason == "x 2-u pass" and result.console == "1\n2"
+    assert (result.subtests[0].name, result.subtests[0].reason) == ("a b", "c d")
+
+
+def test_a_result_of_endless_time_is_damaged(place: Place) -> None:
+    place.finish(duration=1e300)
+    (result,) = place.collect()
+    assert result.status is Status.ERROR and result.duration == 0
+
+
+def test_a_result_better_than_its_subtests_is_damaged(place: Place) -> None:
+    place.finish(subtests=[Subtest("a", Status.PASS), Subtest("b", Status.FAIL)])
+    (result,) = place.collect()
+    assert result.status is Status.ERROR and "one of its subtests fail" in result.reason
 
 
 def test_a_finished_result_is_copied_once_and_whole(place: Place) -> None:

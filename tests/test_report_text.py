@@ -51,5 +51,13 @@ def test_what_a_guest_says_cannot_command_the_terminal() -> None:
     assert "\x1b" not in summary and "\x07" not in summary
 
 
+def test_what_a_guest_says_cannot_pass_for_a_line_of_ours() -> None:
+    lie = "x\n\nguest2 1-t: pass\n\t"
+    subtests = [Subtest("a" + lie, Status.FAIL, lie)]
+    result = Result("d", "t", 1, Status.FAIL, lie, subtests=subtests, console="a\nguest2 1-t")
+    summary = text.summary({**FACTS, "reason": lie}, [result], "/runs/x")
+    assert not [line for line in summary.splitlines() if line.startswith("guest2")]
+
+
 def test_a_run_without_results_says_so() -> None:
     assert "no results" in text.summary(FACTS, [], "/runs/x")

@@ -52,16 +52,14 @@ def collect_finished(
 
 
 def is_stored(run: Run, domain: str, number: int, test: str) -> bool:
-    """Whether that result is in the run's own folder."""
-    path = _stored_file(run, domain, number, test)
-    if path not in run.stored and path.exists():
-        run.stored.add(path)
-    return path in run.stored
+    """Whether that result is in the run's own folder.
 
-
-def was_stored(run: Run, domain: str, number: int, test: str) -> bool:
-    """Whether is_stored said yes before; asks nobody."""
-    return _stored_file(run, domain, number, test) in run.stored
+    The disk is asked once: nobody but us puts results there, and none is taken away.
+    """
+    key = domain, number, test
+    if key not in run.stored:
+        run.stored[key] = _stored_file(run, domain, number, test).exists()
+    return run.stored[key]
 
 
 def _stored_file(run: Run, domain: str, number: int, test: str) -> Path:
@@ -132,8 +130,10 @@ def _forged(domain: str, number: int, test: str, why: str) -> Result:
 
 def _store(run: Run, result: Result, source: Optional[int]) -> Result:
     domain_folder = run.domain_folder(result.domain)
-    earlier = load(run, result.domain, result.number, result.test)
+    key = result.domain, result.number, result.test
+    earlier = load(run, *key)
     if earlier is not None:
+        run.stored[key] = True
         return earlier
     temporary = domain_folder / f".{result.folder}.tmp"
     try:
@@ -145,6 +145,7 @@ def _store(run: Run, result: Result, source: Optional[int]) -> Result:
         result = _fill(temporary, _noted(result, note), None)
     os.rename(temporary, domain_folder / result.folder)
     durable.sync_folder(domain_folder)
+    run.stored[key] = True
     return result
 
 

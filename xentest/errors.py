@@ -89,6 +89,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c in "\n\t" else "?" for c in text)
 
 
+def printable_line(text: str) -> str:
+    """The same on one line, so that a stranger's words cannot pass for lines of ours."""
+    return printable(text).replace("\n", " ").replace("\t", " ")
+
+
 def without_password(address: str) -> str:
     """An address as it may be shown: without the name and password that may stand in it."""
     host = address.partition("://")[2].split("/", 1)[0]

@@ -16,7 +16,7 @@ from xentest.collect import Explain
 from xentest.domains import DomainInfo
 from xentest.domains.consoles import Consoles
 from xentest.domains.watch import DomainWatch, Ending, Limits
-from xentest.errors import XentestError, printable
+from xentest.errors import XentestError, printable, printable_line
 from xentest.guests import Guests
 from xentest.ownrunner import OwnRunner
 from xentest.progress import Progress
@@ -58,6 +58,7 @@ class Fleet:
     progress: Progress
     explain: Explain
     limits: Limits
+    _prepared: bool = False
     _waiting: list[Domain] = field(default_factory=list)
     _watched: dict[str, DomainWatch] = field(default_factory=dict)
     _listed: dict[str, DomainInfo] = field(default_factory=dict)
@@ -69,7 +70,8 @@ class Fleet:
     @property
     def folder(self) -> Path:
         """The shared folder; until it was made afresh, what lies there is another run's."""
-        if not (self.run.folder / PREPARED).exists():
+        self._prepared = self._prepared or (self.run.folder / PREPARED).exists()
+        if not self._prepared:
             return self.run.folder / "not-shared-yet"
         return Path(self.control.preferences.shared_dir)
 
@@ -114,6 +116,7 @@ class Fleet:
         )
 
     def _missing(self, domain: Domain) -> list[tuple[int, str]]:
+        """Its tests that have no result yet."""
         return [
             (number, test.name)
             for number, test in self.control.plan(domain)
@@ -121,12 +124,7 @@ class Fleet:
         ]
 
     def _glance(self, domain: Domain) -> shared.Glance:
-        return shared.glance(self.folder, domain.name, self._left(domain))
-
-    def _left(self, domain: Domain) -> list[tuple[int, str]]:
-        """Its tests that have no result yet."""
-        plan = [(number, test.name) for number, test in self.control.plan(domain)]
-        return [item for item in plan if not collect.was_stored(self.run, domain.name, *item)]
+        return shared.glance(self.folder, domain.name, self._missing(domain))
 
     def _start_own(self) -> None:
         if self.own is not None and self.own in self._waiting:
@@ -142,7 +140,7 @@ class Fleet:
         watch = self._watch(domain)
         if domain.start != "boot":
             return True  # something else starts it; it is only watched
-        for number, test in self._left(domain)[:1]:
+        for number, test in self._missing(domain)[:1]:
             self._begun[domain.name] = time.monotonic(), number, test
         try:
             if self.guests is None:
@@ -282,7 +280,7 @@ class Fleet:
         return why
 
     def _put(self, result: Result) -> None:
-        result.reason = printable(result.reason).replace("\n", " ")[:500]
+        result.reason = printable_line(result.reason)[:500]
         self.say(collect.conclude(self.folder, self.run, result))
 
     def break_off(self, what: str) -> None:

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any, Iterable, Mapping, Optional
 
 from xentest import durable
-from xentest.errors import printable
+from xentest.errors import printable, printable_line
 
 SCHEMA = 1
 MAX_REASON = 500
+MAX_SECONDS = 1_000_000_000
 
 
 class Status(str, Enum):
@@ -120,7 +121,7 @@ def parse(text: str) -> Result:
         raise MalformedResult("not a JSON object")
     if value.get("schema") != SCHEMA:
         raise MalformedResult(f"schema is {value.get('schema')!r}, not {SCHEMA}")
-    return Result(
+    result = Result(
         domain=_text(value, "domain", 64),
         test=_text(value, "test", 128),
         number=_count(value, "number"),
@@ -130,17 +131,29 @@ def parse(text: str) -> Result:
         duration=_seconds(value, "duration") or 0.0,
         log_offset=_offset(value),
         figures=[_figure(item) for item in _items(value, "figures", 1000)],
-        subtests=[_subtest(item) for item in _items(value, "subtests", 200_000)],
+        subtests=[_subtest(item) for item in _items(value, "subtests", 50_000)],
         phases=_phases(value),
-        console=_text(value, "console", 20_000, required=False),
+        console=_text(value, "console", 20_000, required=False, lines=True),
     )
+    _check_consistent(result)
+    return result
 
 
-def _text(value: Mapping[str, Any], key: str, limit: int, required: bool = True) -> str:
+def _check_consistent(result: Result) -> None:
+    """No result is better than the worst of its subtests."""
+    worst_of_all = worst({subtest.status for subtest in result.subtests})
+    if worst_of_all and worst_of_all.severity > result.status.severity:
+        said = f"it says {result.status.value}, but one of its subtests {worst_of_all.value}"
+        raise MalformedResult(said)
+
+
+def _text(
+    value: Mapping[str, Any], key: str, limit: int, required: bool = True, lines: bool = False
+) -> str:
     item = value.get(key, None if required else "")
     if not isinstance(item, str):
         raise MalformedResult(f"{key} is not a text")
-    return printable(item)[:limit]
+    return (printable if lines else printable_line)(item)[:limit]
 
 
 def _count(value: Mapping[str, Any], key: str) -> int:
@@ -173,7 +186,10 @@ def _seconds(value: Mapping[str, Any], key: str) -> Optional[float]:
     item = value.get(key)
     if item is None:
         return None
-    return max(0.0, _number(item, key))
+    seconds = max(0.0, _number(item, key))
+    if seconds > MAX_SECONDS:
+        raise MalformedResult(f"{key} is more than {MAX_SECONDS} seconds")
+    return seconds
 
 
 def _offset(value: Mapping[str, Any]) -> Optional[int]:
@@ -221,5 +237,6 @@ def _phases(value: Mapping[str, Any]) -> dict[str, float]:
     if not isinstance(phases, dict) or len(phases) > 50:
         raise MalformedResult("phases is not a small object")
     return {
-        printable(str(name))[:40]: _number(seconds, "phases") for name, seconds in phases.items()
+        printable_line(str(name))[:40]: _number(seconds, "phases")
+        for name, seconds in phases.items()
     }

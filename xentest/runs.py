@@ -33,7 +33,8 @@ class Run:
 
     folder: Path
     facts: dict[str, Any] = field(default_factory=dict)
-    stored: set[Path] = field(default_factory=set)  # results seen in the folder: they stay there
+    # Which results (domain, number, test) are in the folder, as far as that was asked.
+    stored: dict[tuple[str, int, str], bool] = field(default_factory=dict)
 
     @property
     def id(self) -> str:

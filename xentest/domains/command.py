@@ -7,6 +7,7 @@ hold a pipe open for as long as the domain lives.
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import tempfile
@@ -36,7 +37,7 @@ def run(arguments: Sequence[str], timeout: float) -> str:
         except OSError as error:
             raise BrokenError(f"cannot run {shown}: {error}", "Is it installed?") from None
         try:
-            status = process.wait(timeout)
+            status = _wait(process, timeout)
         except subprocess.TimeoutExpired:
             _end(process)
             advice = "The toolstack hangs; look at xenstored and xl's logs, then reboot."
@@ -49,6 +50,19 @@ def run(arguments: Sequence[str], timeout: float) -> str:
             said = _telling_line(_content(errors)) or first_line(text) or f"exit status {status}"
             raise CommandFailed(f"`{shown}` failed: {said}", "Run it by hand to see more.")
         return text
+
+
+def _wait(process: "subprocess.Popen[bytes]", timeout: float) -> int:
+    """Its exit status; asleep until it ends, where Popen.wait would look again and again."""
+    handle = os.pidfd_open(process.pid)
+    try:
+        end = select.poll()
+        end.register(handle, select.POLLIN)
+        if not end.poll(timeout * 1000):
+            raise subprocess.TimeoutExpired(process.args, timeout)
+    finally:
+        os.close(handle)
+    return process.wait()
 
 
 def _telling_line(text: str) -> str:

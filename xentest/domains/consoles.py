@@ -115,17 +115,19 @@ class Consoles:
         while not self._stopped.is_set():
             poll = select.poll()
             with self._lock:
-                open_ones = [item for item in self._consoles.values() if not item.ended]
-            for console in open_ones:
-                poll.register(console.descriptor, select.POLLIN)
+                open_ones = {
+                    item.descriptor: item for item in self._consoles.values() if not item.ended
+                }
+            for descriptor in open_ones:
+                poll.register(descriptor, select.POLLIN)
             if not open_ones:
                 self._stopped.wait(TURN)
                 continue
-            poll.poll(TURN * 1000)
+            told = poll.poll(TURN * 1000)
             with self._lock:
-                for console in open_ones:
-                    if not console.ended:
-                        self._read(console)
+                for descriptor, _ in told:
+                    if not open_ones[descriptor].ended:
+                        self._read(open_ones[descriptor])
 
     def _read(self, console: Console) -> None:
         said: Optional[bytes] = b""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Mapping, Sequence
 
 from xentest import progress
-from xentest.errors import printable
+from xentest.errors import printable, printable_line
 from xentest.results import Result, Status
 
 HEADER = (
@@ -32,7 +32,7 @@ def summary(facts: Mapping[str, Any], results: Sequence[Result], folder: str) ->
 
 
 def _header(facts: Mapping[str, Any]) -> str:
-    lines = [(title, printable(str(facts.get(key) or ""))) for title, key in HEADER]
+    lines = [(title, printable_line(str(facts.get(key) or ""))) for title, key in HEADER]
     return "\n".join(f"{title + ':':<12} {value}" for title, value in lines if value)
 
 
@@ -66,12 +66,15 @@ def _details(results: Sequence[Result], folder: str) -> str:
 def _detail(result: Result, folder: str) -> str:
     lines = [
         f"{result.domain} {result.folder}: {result.status.value}",
-        f"  {printable(result.reason)[:REASON_WIDTH] or 'no reason was given'}",
+        f"  {printable_line(result.reason)[:REASON_WIDTH] or 'no reason was given'}",
         f"  logs: {folder}/domains/{result.domain}/{result.folder}",
     ]
     if not result.status.good:
         bad = [item for item in result.subtests if not item.status.good]
-        lines += [f"  {item.name}: {item.status.value} {item.reason}".rstrip() for item in bad[:10]]
+        lines += [
+            printable_line(f"  {item.name}: {item.status.value} {item.reason}").rstrip()
+            for item in bad[:10]
+        ]
         if len(bad) > 10:
             lines.append(f"  and {len(bad) - 10} more")
         lines += [f"    | {line}" for line in printable(result.console).splitlines()]
