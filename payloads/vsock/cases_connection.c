@@ -139,9 +139,8 @@ static struct verdict server_closes_server(struct side *s)
 }
 
 /* After SHUT_WR the peer sees the end, but can still answer. */
-static struct verdict half_close_client(struct side *s)
+static struct verdict half_close(struct side *s, int fd)
 {
-	int fd = side_connect(s, SOCK_STREAM);
 	char answer;
 
 	if (fd < 0)
@@ -155,9 +154,8 @@ static struct verdict half_close_client(struct side *s)
 	return close_and(fd, answer == 'r' ? PASSED : verdict_fail("a wrong answer"));
 }
 
-static struct verdict half_close_server(struct side *s)
+static struct verdict answer_half_close(struct side *s, int fd)
 {
-	int fd = side_accept(s, SOCK_STREAM);
 	ssize_t n;
 	char byte;
 
@@ -171,11 +169,29 @@ static struct verdict half_close_server(struct side *s)
 								 : PASSED);
 }
 
-/* Who shut its receiving half down must be spared the peer's data: the peer gets EPIPE. */
-static struct verdict deaf_client(struct side *s)
+static struct verdict half_close_client(struct side *s)
 {
-	int fd = side_connect(s, SOCK_STREAM);
+	return half_close(s, side_connect(s, SOCK_STREAM));
+}
 
+static struct verdict half_close_server(struct side *s)
+{
+	return answer_half_close(s, side_accept(s, SOCK_STREAM));
+}
+
+static struct verdict server_half_closes_client(struct side *s)
+{
+	return answer_half_close(s, side_connect(s, SOCK_STREAM));
+}
+
+static struct verdict server_half_closes_server(struct side *s)
+{
+	return half_close(s, side_accept(s, SOCK_STREAM));
+}
+
+/* Who shut its receiving half down must be spared the peer's data: the peer gets EPIPE. */
+static struct verdict become_deaf(struct side *s, int fd)
+{
 	if (fd < 0)
 		return side_failed(s);
 	if (shutdown(fd, SHUT_RD))
@@ -185,9 +201,8 @@ static struct verdict deaf_client(struct side *s)
 	return close_and(fd, PASSED);
 }
 
-static struct verdict deaf_server(struct side *s)
+static struct verdict talk_to_the_deaf(struct side *s, int fd)
 {
-	int fd = side_accept(s, SOCK_STREAM);
 	deadline_t deadline = deadline_in_ms(s->limit_ms);
 	ssize_t n;
 
@@ -203,6 +218,26 @@ static struct verdict deaf_server(struct side *s)
 
 	side_tell(s);
 	return close_and(fd, v);
+}
+
+static struct verdict deaf_client(struct side *s)
+{
+	return become_deaf(s, side_connect(s, SOCK_STREAM));
+}
+
+static struct verdict deaf_server(struct side *s)
+{
+	return talk_to_the_deaf(s, side_accept(s, SOCK_STREAM));
+}
+
+static struct verdict server_is_deaf_client(struct side *s)
+{
+	return talk_to_the_deaf(s, side_connect(s, SOCK_STREAM));
+}
+
+static struct verdict server_is_deaf_server(struct side *s)
+{
+	return become_deaf(s, side_accept(s, SOCK_STREAM));
 }
 
 static void close_all(int *fds, int n)
@@ -407,5 +442,12 @@ const struct suite_case connection_cases[] = {
 	{"port in use, port free again", nothing_to_do, port_reuse_server, false},
 	{"linger after a failed connect", linger_client, nothing_to_do, false},
 	{"connect again after a failure", retry_client, retry_server, false},
+	{0},
+};
+
+/* The same the other way round: between host and guest that is the other kernel's work. */
+const struct suite_case reversed_cases[] = {
+	{"server's SHUT_WR", server_half_closes_client, server_half_closes_server, false},
+	{"server's SHUT_RD", server_is_deaf_client, server_is_deaf_server, true},
 	{0},
 };

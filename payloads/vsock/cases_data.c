@@ -275,7 +275,7 @@ static struct verdict bad_pointer_server(struct side *s)
 					 : verdict_fail("data came that nobody sent"));
 }
 
-/* What nobody has read yet is counted, and no more when it was. */
+/* Once all was read, nothing waits.  That something ever waits cannot be made to happen. */
 static struct verdict outq_client(struct side *s)
 {
 	int fd = side_connect(s, SOCK_STREAM), waiting = -1;

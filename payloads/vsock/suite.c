@@ -28,7 +28,7 @@ struct control_message {
 const struct suite_case *suite_case_at(unsigned int index)
 {
 	static const struct suite_case *const tables[] = {connection_cases, data_cases,
-							  message_cases};
+							  message_cases, reversed_cases};
 
 	for (size_t i = 0; i < sizeof(tables) / sizeof(*tables); i++)
 		for (const struct suite_case *c = tables[i]; c->name; c++)

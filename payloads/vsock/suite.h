@@ -32,7 +32,7 @@ struct suite_case {
 	bool vsock_only;	/* other families may do otherwise */
 };
 
-extern const struct suite_case connection_cases[], data_cases[], message_cases[];
+extern const struct suite_case connection_cases[], data_cases[], message_cases[], reversed_cases[];
 
 /* Case `index` of all tables, one after the other; NULL behind the last. */
 const struct suite_case *suite_case_at(unsigned int index);

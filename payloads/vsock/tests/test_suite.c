@@ -162,6 +162,12 @@ static const struct {
 	{"seqpacket: too big a message", SEND_TAKES_TOO_MUCH, "more than the buffer succeeded"},
 	{"sock_diag", DIAG_HIDES_SOCKETS, "a listening socket is not in the kernel's list"},
 	{"sock_diag", CLOSE_LEAKS, "a closed socket is still in the kernel's list"},
+	{"server's SHUT_WR", SEND_IGNORES_CLOSE, "send after SHUT_WR is not refused"},
+	{"server's SHUT_WR", SHUTDOWN_IS_LOST, "send after SHUT_WR is not refused"},
+	{"server's SHUT_WR", RECV_SEES_DATA_AT_THE_END, "data came that nobody sent"},
+	{"server's SHUT_WR", RECV_CHANGES_DATA, "a wrong answer"},
+	{"server's SHUT_RD", SEND_IGNORES_CLOSE, "send to a peer after its SHUT_RD succeeded"},
+	{"server's SHUT_RD", SHUTDOWN_IS_LOST, "send to a peer after its SHUT_RD"},
 };
 
 static void test_every_check_can_fail(void **state)
