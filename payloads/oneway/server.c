@@ -92,6 +92,18 @@ static int check_possible(const struct measure *m, const struct offset *o,
 			(long long)(o->ticks + offset_middle(left)));
 }
 
+/* In an open loop the next message does not wait for an answer: that all is too late is not seen. */
+static int check_not_early(const struct measure *m, const struct exchange *e)
+{
+	struct offset_bounds left = offset_bound(e->sent, e->received, e->done, NULL, 0);
+	double early = stamp_to_us(&m->clock, (double)left.low);
+
+	if (early <= TOLERANCE_US)
+		return EXIT_PASS;
+	return complain("the offset is wrong by at least %.1f us: messages came before they were sent "
+			"(-s estimate finds it, without --rate at the client)", early);
+}
+
 /* What the stamps alone say of the client's clock, in microseconds. */
 struct estimate {
 	bool made;		/* there is none in an open loop */
@@ -166,6 +178,8 @@ static int translate(const struct measure *m, struct offset *o, struct exchange 
 			return EXIT_ERROR;
 		estimate = estimate_from(m, &bounds);
 	}
+	if (!closed && check_not_early(m, e))
+		return EXIT_ERROR;
 	write_offset(m, o, &estimate);
 	return EXIT_PASS;
 }

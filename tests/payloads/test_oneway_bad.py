@@ -241,6 +241,18 @@ def test_clock_that_does_not_fit_is_no_result(program, tmp_path, offset, ahead, 
     assert said.returncode == 99 and words in said.stderr and "median" not in said.stdout, said
 
 
+def test_open_loop_whose_messages_come_before_they_were_sent(program, tmp_path):
+    half = serving(program, tmp_path / "x", 0, "--size", 16)
+    with connect(tmp_path / "x") as connection:
+        for _ in range(COUNT):
+            stamp = now() + 10**9
+            connection.sendall(struct.pack("<QQ", stamp, stamp))
+            assert exactly(connection, 1) == b"s"
+    said = ended(half)
+    assert said.returncode == 99 and "before they were sent" in said.stderr, said
+    assert "median" not in said.stdout
+
+
 # Comparisons with another machine's server
 
 
