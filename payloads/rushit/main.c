@@ -88,7 +88,10 @@ int main(int argc, char **argv)
 	if (s->hgrm && test.latency && report_hgrm(&test) && !status)
 		status = EXIT_ERROR;
 	test_free(&test);
-	if (fflush(stdout) && !status)
-		status = EXIT_ERROR;
+	/* A flush that failed before is forgotten by the next one, but not by ferror(). */
+	if (fflush(stdout) || ferror(stdout)) {
+		fprintf(stderr, "%s: the results could not be written\n", s->program);
+		status = status ? status : EXIT_ERROR;
+	}
 	return status;
 }

@@ -1,5 +1,5 @@
-#include <ctype.h>
 #include <errno.h>
+#include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -120,8 +120,7 @@ static void check_port(const struct settings *s, const struct program_spec *prog
 	long long number = strtoll(port, &end, 10);
 	bool digits = end > port && !*end;
 
-	/* Anything else may be the name of a service. */
-	if (digits ? number < 1 || number > most : !inet || !isalpha((unsigned char)*port))
+	if (digits ? number < 1 || number > most : !inet || !getservbyname(port, NULL))
 		options_error(program, "--%s cannot be '%s'; write a number from 1 to %lld%s",
 			      option, port, most, inet ? ", or a service's name" : "");
 }

@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import struct
+import subprocess
 import time
 
 import pytest
@@ -80,6 +81,12 @@ BAD = [
         "tcp_rr",
         "-C 70000",
         "--control-port cannot be '70000'; write a number from 1 to 65535, or a service's name",
+    ),
+    (
+        "udp_rr",
+        "-C nosuchservice",
+        "--control-port cannot be 'nosuchservice'; write a number from 1 to 65535, or a service's "
+        "name",
     ),
     ("tcp_rr", "-P 0", "--port cannot be '0'; write a number from 1 to 65535, or a service's name"),
     (
@@ -339,6 +346,16 @@ def test_interrupt_keeps_results(pair, victim):
         result = end.lines("result")[0]
         assert result["local"]["bytes_read"] + result["local"]["bytes_written"] > 0
     assert ends[0].lines("result")[0]["interrupted"]
+
+
+def test_results_that_nobody_gets_are_an_error(pair):
+    both = pair()
+    server = both.server()
+    words = [both.folder / "tcp_rr", "-C", both.control, "-P", both.data, "-c", "-l", "1"]
+    with open("/dev/full", "w") as full:
+        said = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert said.returncode == 99 and "the results could not be written" in said.stderr, said
+    assert Ended(server).status == 0
 
 
 @pytest.mark.parametrize("name", ["udp_stream", "udp_rr"])

@@ -122,6 +122,13 @@ def test_port_in_use_is_a_verdict(programs, host):
     assert "not ok 1 begin # ERROR cannot take the address" in said.stdout, said
 
 
+def test_results_that_nobody_gets_are_an_error(programs, host):
+    words = [programs / "vsock-perf", "--listen", host, "--timeout", "1", "--json"]
+    with open("/dev/full", "w") as full:
+        said = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, timeout=LIMIT)
+    assert said.returncode == 99 and "the results could not be written" in said.stderr, said
+
+
 def test_host_measures_a_strangers_guest(programs, host):
     measured = Half(programs / "vsock-perf", "--listen", host, "--packets", 10, *SMALL)
     said, fate = against(measured, vsock_stranger.guest_benchmark, Stranger("inet", host))
