@@ -108,7 +108,9 @@ static bool will_say_more(int fd)
 	ssize_t n = recv(fd, said, sizeof(said), MSG_PEEK | MSG_DONTWAIT);
 	int one_more = (int)n + 1;
 
-	return n > 0 && wire_is_part_of_hello(said, (size_t)n) &&
+	if (n < 0)
+		return errno == EAGAIN;
+	return n && wire_is_part_of_hello(said, (size_t)n) &&
 	       setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &one_more, sizeof(one_more)) == 0;
 }
 
