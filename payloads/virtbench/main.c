@@ -28,18 +28,20 @@ static int work(void *context)
 	return run_benchmarks(&settings);
 }
 
-static void undo(void *context)
-{
-	(void)context;
-	stop_failed = backend_stop(&settings.backend) < 0;
-}
-
 static int remove_entry(const char *path, const struct stat *status, int kind, struct FTW *at)
 {
 	(void)status;
 	(void)kind;
 	(void)at;
 	return remove(path);
+}
+
+/* Whoever calls it: us, or who is left when we are killed. */
+static void undo(void *context)
+{
+	(void)context;
+	stop_failed = backend_stop(&settings.backend) < 0;
+	nftw(settings.backend.work, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 static void make_work_folder(void)
@@ -109,7 +111,6 @@ static void fill_standard_files(void)
 int main(int argc, char **argv)
 {
 	const struct supervised run = { work, undo, NULL, RUN_LIMIT_MS };
-	int status;
 
 	fill_standard_files();
 	if (argc > 1 && !strcmp(argv[1], "compare"))
@@ -125,7 +126,5 @@ int main(int argc, char **argv)
 	make_work_folder();
 	console_begin();
 	say_seed(argv);
-	status = exit_status(supervise(&run));
-	nftw(settings.backend.work, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
-	return status;
+	return exit_status(supervise(&run));
 }

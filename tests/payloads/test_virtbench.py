@@ -448,6 +448,24 @@ def test_interrupted_run_stops_everything(toy, tmp_path):
     assert toy.logged()[-1] == "stopped all" and len(toy.logged()) == 4
 
 
+def test_killed_outright_stops_everything(toy, tmp_path):
+    (tmp_path / "work").mkdir()
+    toy.script("start_machine", "echo me\n")
+    with subprocess.Popen(
+        toy.words("-n", "1", "fork"), stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path / "work")},
+    ) as bench:  # fmt: skip
+        while bench.stderr.read(1) != ".":
+            assert bench.poll() is None
+        assert os.listdir(tmp_path / "work")
+        bench.kill()
+    deadline = time.monotonic() + LIMIT
+    while "stopped all" not in toy.logged() or os.listdir(tmp_path / "work"):
+        assert time.monotonic() < deadline, toy.logged()
+        time.sleep(0.02)
+    assert "stopped me" in toy.logged()
+
+
 def runs_of(**times: float) -> str:
     """A CSV file of four runs, each with the benchmarks' times give or take 0.1 %."""
     lines = [
