@@ -164,6 +164,7 @@ static const struct part domctl_parts[] = {
 	{ domctl_affinity, &domctl_affinity_count },
 	{ domctl_devices, &domctl_devices_count },
 	{ domctl_hvm, &domctl_hvm_count },
+	{ domctl_running, &domctl_running_count },
 };
 
 const struct family family_domctl = {

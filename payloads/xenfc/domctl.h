@@ -9,10 +9,10 @@
 
 extern const struct operation domctl_life[], domctl_vcpu[], domctl_limits[], domctl_hvm[],
 	domctl_devices[], domctl_state[], domctl_vnuma[],
-	domctl_registers[], domctl_affinity[];
+	domctl_registers[], domctl_affinity[], domctl_running[];
 extern const size_t domctl_life_count, domctl_vcpu_count, domctl_limits_count,
 	domctl_hvm_count, domctl_devices_count, domctl_state_count,
-	domctl_vnuma_count, domctl_registers_count, domctl_affinity_count;
+	domctl_vnuma_count, domctl_registers_count, domctl_affinity_count, domctl_running_count;
 
 struct xen_domctl *domctl_of(const struct call *call);
 

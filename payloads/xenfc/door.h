@@ -12,6 +12,13 @@
 #define DOOR_PAGE 4096u
 #define DOOR_ARENA_PAGES 32u
 
+/* Of the processor, before and after instructions that a door executes. */
+struct registers {
+	uint64_t rax, rcx, rdx, rbx, rsi, rdi;
+};
+
+#define NO_FAULT (-1)
+
 struct door {
 	const char *name;	/* "privcmd", "ring 0", "dry run": only for people */
 
@@ -45,6 +52,12 @@ struct door {
 	 * processor and the calling domain's own memory.
 	 */
 	bool owns_kernel;
+	/*
+	 * Execute a few instructions, as this kernel: the number of the exception that they ended
+	 * in, or NO_FAULT.  NULL where the kernel is not ours.
+	 */
+	int (*execute)(struct door *door, const uint8_t *code, size_t size,
+		       struct registers *registers);
 	/* Number (pfn for HVM, mfn for PV) of each arena page; NULL when it is not known. */
 	const uint64_t *arena_frames;
 

@@ -8,7 +8,8 @@ extern const struct family family_domctl, family_sysctl, family_evtchn,
 	family_mca, family_timer, family_hvm, family_dm, family_multicall,
 	family_physdev, family_mmuext, family_mmu, family_va, family_va_other,
 	family_set_debug, family_get_debug, family_segment, family_float, family_stack,
-	family_traps, family_callback, family_nmi, family_table, family_descriptor;
+	family_traps, family_callback, family_nmi, family_table, family_descriptor,
+	family_instructions;
 
 const struct family *const all_families[] = {
 	&family_domctl,
@@ -47,5 +48,6 @@ const struct family *const all_families[] = {
 	&family_nmi,
 	&family_table,
 	&family_descriptor,
+	&family_instructions,
 	NULL,
 };

@@ -14,6 +14,7 @@
  */
 #define DOMID_OWN_FIRST 30000u
 #define OWN_DOMAINS 8u
+#define DOMID_RUNNING (DOMID_OWN_FIRST + OWN_DOMAINS)	/* see running.c */
 #define DOMID_NOBODY_FIRST 20000u	/* up to the own ones: never created by anybody */
 #define DOMID_NOBODY_LAST 29999u
 

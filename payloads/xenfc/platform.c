@@ -204,6 +204,7 @@ static const size_t operation_count = COUNT(operations);
 static const struct part parts[] = {
 	{ operations, &operation_count },
 	{ platform_machine, &platform_machine_count },
+	{ platform_firmware, &platform_firmware_count },
 };
 
 static bool exists(uint32_t command)

@@ -7,8 +7,8 @@
 #define PLATFORM_FIELD(member, flow) FIELD(struct xen_platform_op, u.member, flow)
 #define PLATFORM(name) XENPF_##name
 
-extern const struct operation platform_machine[];
-extern const size_t platform_machine_count;
+extern const struct operation platform_machine[], platform_firmware[];
+extern const size_t platform_machine_count, platform_firmware_count;
 
 struct xen_platform_op *platform_of(const struct call *call);
 

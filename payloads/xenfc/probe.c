@@ -209,15 +209,15 @@ static int look_for_others(struct run *run)
 {
 	struct xen_domctl *d = domctl_aside_structure(run);
 
-	for (uint16_t id = DOMID_NOBODY_FIRST; id < DOMID_OWN_FIRST + OWN_DOMAINS; id++) {
+	for (uint16_t id = DOMID_NOBODY_FIRST; id <= DOMID_RUNNING; id++) {
 		memset(d, 0, sizeof(*d));
 		if (domctl_aside(run, XEN_DOMCTL_getdomaininfo, id)) {
 			if (run->machine.release < RELEASE(4, 19))
 				return EXIT_PASS;
 			continue;
 		}
-		if (d->domain < DOMID_OWN_FIRST + OWN_DOMAINS)
-			return refuse(run, EXIT_ERROR, "a domain with a number from 20000 to 30007 "
+		if (d->domain <= DOMID_RUNNING)
+			return refuse(run, EXIT_ERROR, "a domain with a number from 20000 to 30008 "
 				      "exists, maybe left by a run that was killed; destroy it "
 				      "(xl destroy NUMBER) and run again");
 	}

@@ -41,12 +41,15 @@ static void expect_trace(struct call *call)
 }
 
 /*
- * A key of "debug keys" is a command to Xen.  These only print, and little: grants, nodes, ports.
- * They are rare, for Xen drops what others print while its buffer is full.  Printing the ports of
- * a domain that has no processor yet ends Xen 4.17: a null pointer.
+ * A key of "debug keys" is a command to Xen.  These only print: memory, domains, timers, queues,
+ * interrupts, grants, nodes.  They are rare, for Xen drops what others print while its buffer is
+ * full.  Printing the ports of a domain that has no processor yet ends Xen 4.17: a null pointer.
  */
-static const char printing[] = { 'g', 'u', 'e' };
-#define PRINT_ONE_IN 200u
+static const char printing[] = {
+	'g', 'u', 'm', 'H', 'q', 'r', 't', 'a', 'i', 'I', 'z', 'M', 'Q', 'c', 's', 'n', 'v', 'h',
+	'e',
+};
+#define PRINT_ONE_IN 400u
 
 static void generate_keys(struct call *call)
 {

@@ -94,7 +94,7 @@ def test_only_domains_of_its_own_are_changed(program):
             assert "\nhypercall " in call
             continue
         domain = int(named[1])
-        assert domain == 0 or 20000 <= domain <= 30007 or domain >= 0x7FF0, call
+        assert domain == 0 or 20000 <= domain <= 30008 or domain >= 0x7FF0, call
         if domain == 0:
             assert "Expecting -" in call, call
 

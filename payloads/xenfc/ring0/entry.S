@@ -87,6 +87,41 @@ catch_resume:
 	mov $1, %eax
 	jmp *56(%rdi)
 
+/* void execute_code(const void *code, struct registers { rax, rcx, rdx, rbx, rsi, rdi } *) */
+	.globl execute_code
+execute_code:
+	push %rbx
+	push %rbp
+	push %r12
+	push %r13
+	push %r14
+	push %r15
+	push %rsi
+	mov %rdi, %r11
+	mov %rsi, %r10
+	mov 0(%r10), %rax
+	mov 8(%r10), %rcx
+	mov 16(%r10), %rdx
+	mov 24(%r10), %rbx
+	mov 32(%r10), %rsi
+	mov 40(%r10), %rdi
+	call *%r11
+	cld
+	pop %r10
+	mov %rax, 0(%r10)
+	mov %rcx, 8(%r10)
+	mov %rdx, 16(%r10)
+	mov %rbx, 24(%r10)
+	mov %rsi, 32(%r10)
+	mov %rdi, 40(%r10)
+	pop %r15
+	pop %r14
+	pop %r13
+	pop %r12
+	pop %rbp
+	pop %rbx
+	ret
+
 /* Xen pushes rcx and r11 on top of what the processor would push. */
 .macro trap vector, has_error
 trap_\vector:

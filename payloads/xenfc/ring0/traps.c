@@ -7,6 +7,7 @@
 
 #define TRAPS 20
 #define PAGE_FAULT 14
+#define STEP_FLAGS 0x40500ul	/* single steps, backwards, alignment checks: C knows none of them */
 
 /* As entry.S leaves it on the stack. */
 struct frame {
@@ -78,10 +79,11 @@ void trap_handle(struct frame *frame)
 	}
 	frame->rdi = (uint64_t)catching;
 	frame->rip = (uint64_t)catch_resume;
+	frame->rflags &= ~STEP_FLAGS;
 	catching = NULL;
 }
 
-bool read_byte(const void *address, uint8_t *value, struct fault *fault)
+bool attempt(void (*action)(void *), void *argument, struct fault *fault)
 {
 	struct catch place;
 
@@ -90,7 +92,29 @@ bool read_byte(const void *address, uint8_t *value, struct fault *fault)
 		return false;
 	}
 	catching = &place;
-	*value = *(const volatile uint8_t *)address;
+	action(argument);
 	catching = NULL;
+	return true;
+}
+
+struct reading {
+	const void *from;
+	uint8_t value;
+};
+
+static void read_it(void *argument)
+{
+	struct reading *reading = argument;
+
+	reading->value = *(const volatile uint8_t *)reading->from;
+}
+
+bool read_byte(const void *address, uint8_t *value, struct fault *fault)
+{
+	struct reading reading = { .from = address };
+
+	if (!attempt(read_it, &reading, fault))
+		return false;
+	*value = reading.value;
 	return true;
 }

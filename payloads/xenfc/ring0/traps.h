@@ -21,7 +21,10 @@ struct fault {
 /* Fails only when Xen refuses the table. */
 long traps_begin(struct shared_info *shared);
 
-/* False, and what happened, when the byte cannot be read. */
+/* False, and what happened, when the action ended in an exception. */
+bool attempt(void (*action)(void *), void *argument, struct fault *fault);
+
+/* The same of a byte that cannot be read. */
 bool read_byte(const void *address, uint8_t *value, struct fault *fault);
 
 #endif

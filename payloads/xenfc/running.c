@@ -1,0 +1,261 @@
+/* A small HVM machine that is made, runs to its end and goes: all in one call of the sequence. */
+#include "domctl.h"
+#include "guest_code.h"
+#include "surroundings.h"
+#include "window.h"
+
+#include <xen/hvm/save.h>
+
+#define RUN_PERCENT 1
+#define NO_SUCH_FLAG (2u * XEN_DOMCTL_CDF_MAX)
+#define KILOBYTES 1024u
+#define LOOK_EVERY_NS 250000u
+#define LOOKS 40u
+#define SAVED_AT (ARENA_ASIDE + DOOR_PAGE)
+#define SAVED_BYTES (3u * (size_t)DOOR_PAGE)
+
+/* One processor's state, as a machine that was saved. */
+struct saved {
+	struct hvm_save_descriptor header_is;
+	HVM_SAVE_TYPE(HEADER) header;
+	struct hvm_save_descriptor cpu_is;
+	HVM_SAVE_TYPE(CPU) cpu;
+	struct hvm_save_descriptor end_is;
+};
+
+static void generate_running(struct call *call)
+{
+	struct xen_domctl *d = domctl_of(call);
+	struct xen_domctl_createdomain *c = &d->u.createdomain;
+
+	memset(c, 0, sizeof(*c));
+	d->domain = DOMID_RUNNING;
+	call->domain = NULL;
+	c->flags = XEN_DOMCTL_CDF_hvm | (chance(call, 60) ? XEN_DOMCTL_CDF_hap : 0);
+	c->max_vcpus = 1;
+	c->max_evtchn_port = 1023;
+	c->max_grant_frames = c->max_maptrack_frames = -1;
+	c->grant_opts = XEN_DOMCTL_GRANT_version(1);
+	c->arch.emulation_flags = chance(call, 20) ? XEN_X86_EMU_LAPIC :
+		XEN_X86_EMU_ALL & ~XEN_X86_EMU_VPCI;
+	if (!chance(call, RUN_PERCENT))
+		c->flags |= NO_SUCH_FLAG;	/* a life costs as much as ten thousand other calls */
+}
+
+static void expect_running(struct call *call)
+{
+	const struct machine *m = &call->run->machine;
+	uint32_t flags = domctl_of(call)->u.createdomain.flags;
+	bool hap = flags & XEN_DOMCTL_CDF_hap;
+
+	expect_only(call, flags & NO_SUCH_FLAG || !m->hvm || !(hap ? m->hap : m->shadow) ?
+		    ERR(EINVAL) : 0);
+}
+
+static bool must(struct call *call, const char *what, long result, long expected)
+{
+	if (result != expected)
+		call_wrong(call, "%s a machine that is to run gave %ld, expected %ld", what, result,
+			   expected);
+	return result == expected;
+}
+
+static struct xen_domctl *structure(struct call *call)
+{
+	struct xen_domctl *d = domctl_aside_structure(call->run);
+
+	memset(d, 0, sizeof(*d));
+	return d;
+}
+
+static long order(struct call *call, uint32_t command)
+{
+	return domctl_aside(call->run, command, DOMID_RUNNING);
+}
+
+static long set_limits(struct call *call)
+{
+	long result;
+
+	structure(call)->u.max_mem.max_memkb = KILOBYTES;
+	result = order(call, XEN_DOMCTL_max_mem);
+	if (result)
+		return result;
+	structure(call)->u.max_vcpus.max = 1;
+	return order(call, XEN_DOMCTL_max_vcpus);
+}
+
+static long give_memory(struct call *call)
+{
+	struct run *run = call->run;
+	struct xen_memory_reservation *r = (void *)(run->door->arena + ARENA_ASIDE);
+	xen_pfn_t *frames = (void *)(r + 1);
+
+	memset(r, 0, sizeof(*r));
+	r->domid = DOMID_RUNNING;
+	r->nr_extents = GUEST_PAGES;
+	set_xen_guest_handle(r->extent_start, frames);
+	for (unsigned int i = 0; i < GUEST_PAGES; i++)
+		frames[i] = i;
+	return aside(run, __HYPERVISOR_memory_op, XENMEM_populate_physmap, (uintptr_t)r, 0);
+}
+
+static bool write_memory(struct call *call, const struct guest_code *code)
+{
+	for (unsigned int i = 0; i < GUEST_PAGES; i++) {
+		uint8_t *page = window_page(WINDOW_SECOND);
+
+		if (!must(call, "mapping a page of",
+			  window_open(call->run, WINDOW_SECOND, i, DOMID_RUNNING), 0))
+			return false;
+		memset(page, 0, DOOR_PAGE);
+		guest_code_write(call, code, i, page);
+	}
+	return must(call, "unmapping a page of", window_close(call->run, WINDOW_SECOND), 0);
+}
+
+static long load(struct call *call, size_t size)
+{
+	struct xen_domctl *d = structure(call);
+	uint64_t address = (uintptr_t)call->run->door->arena + SAVED_AT;
+
+	d->u.hvmcontext.size = (uint32_t)size;
+	memcpy(&d->u.hvmcontext.buffer, &address, sizeof(address));
+	return order(call, XEN_DOMCTL_sethvmcontext);
+}
+
+static long start(struct call *call, const struct guest_code *code)
+{
+	struct saved *saved = (void *)(call->run->door->arena + SAVED_AT);
+	long result;
+
+	memset(saved, 0, sizeof(*saved));
+	saved->header_is.typecode = HVM_SAVE_CODE(HEADER);
+	saved->header_is.length = HVM_SAVE_LENGTH(HEADER);
+	saved->header.magic = HVM_FILE_MAGIC;
+	saved->header.version = HVM_FILE_VERSION;
+	saved->cpu_is.typecode = HVM_SAVE_CODE(CPU);
+	saved->cpu_is.length = HVM_SAVE_LENGTH(CPU);
+	guest_code_start(code, &saved->cpu);
+	saved->end_is.typecode = HVM_SAVE_CODE(END);
+	result = load(call, sizeof(*saved));
+	if (result)
+		return result;
+	structure(call);
+	return order(call, XEN_DOMCTL_unpausedomain);
+}
+
+static void sleep_a_little(struct call *call)
+{
+	struct run *run = call->run;
+	struct sched_poll *poll = (void *)(run->door->arena + ARENA_ASIDE);
+
+	memset(poll, 0, sizeof(*poll));
+	poll->timeout = run->door->now_ns(run->door) + LOOK_EVERY_NS;
+	aside(run, __HYPERVISOR_sched_op, SCHEDOP_poll, (uintptr_t)poll, 0);
+}
+
+/* What it shut itself down with; negative: it did not in the time it had. */
+static int follow(struct call *call)
+{
+	const struct xen_domctl_getdomaininfo *info;
+
+	for (unsigned int i = 0; i < LOOKS; i++) {
+		sleep_a_little(call);
+		info = domain_read(call->run, DOMID_RUNNING);
+		if (!info) {
+			call_wrong(call, "a machine that ran is gone");
+			return -1;
+		}
+		if (info->flags & XEN_DOMINF_shutdown)
+			return info->flags >> XEN_DOMINF_shutdownshift & XEN_DOMINF_shutdownmask;
+	}
+	return -1;
+}
+
+static void check_results(struct call *call, const struct guest_code *code, int end)
+{
+	const uint8_t *results = window_page(WINDOW_SECOND);
+	const struct guest_check *check;
+	unsigned int first;
+
+	if (!must(call, "looking into the memory of",
+		  window_open(call->run, WINDOW_SECOND, GUEST_RESULTS_PAGE, DOMID_RUNNING), 0))
+		return;
+	first = guest_code_differs(code, results);
+	check = &code->checks[first];
+	if (first < GUEST_CHECKS)
+		call_wrong(call, "Xen emulates %x %x %x %x %x (%u bits) otherwise than the processor",
+			   check->bytes[0], check->bytes[1], check->bytes[2], check->bytes[3],
+			   check->bytes[4], code->wide ? 64 : 32);
+	else if (end == GUEST_END && !guest_code_complete(results))
+		call_wrong(call, "a machine came to its end without what comes before");
+	window_close(call->run, WINDOW_SECOND);
+}
+
+/* All of its state can be had, and is taken again. */
+static void save_and_load(struct call *call)
+{
+	struct xen_domctl *d = structure(call);
+	uint64_t address = (uintptr_t)call->run->door->arena + SAVED_AT;
+
+	order(call, XEN_DOMCTL_pausedomain);
+	if (!must(call, "asking for the size of", order(call, XEN_DOMCTL_gethvmcontext), 0) ||
+	    d->u.hvmcontext.size > SAVED_BYTES)
+		return;
+	memcpy(&d->u.hvmcontext.buffer, &address, sizeof(address));
+	if (must(call, "saving", order(call, XEN_DOMCTL_gethvmcontext), 0))
+		must(call, "loading", load(call, d->u.hvmcontext.size), 0);
+}
+
+static void live(struct call *call)
+{
+	const struct surroundings around = {
+		.call = call, .id = DOMID_RUNNING,
+		.controllers = domctl_of(call)->u.createdomain.arch.emulation_flags !=
+			XEN_X86_EMU_LAPIC,
+	};
+	struct guest_code code;
+	int end;
+
+	guest_code_draw(call, &code);
+	if (!must(call, "limiting", set_limits(call), 0) ||
+	    !must(call, "giving memory to", give_memory(call), GUEST_PAGES) ||
+	    !write_memory(call, &code))
+		return;
+	surroundings_before(&around);
+	if (!must(call, "starting", start(call, &code), 0))
+		return;
+	surroundings_while(&around);
+	end = follow(call);
+	if (code.checked)
+		check_results(call, &code, end);
+	save_and_load(call);
+	surroundings_after(&around);
+}
+
+static void after_running(struct call *call)
+{
+	struct run *run = call->run;
+
+	if (call->result)
+		return;
+	live(call);
+	structure(call);
+	must(call, "destroying", order(call, XEN_DOMCTL_destroydomain), 0);
+	if (domain_read(run, DOMID_RUNNING))
+		call_wrong(call, "a machine that ran is still there");
+}
+
+static const struct field running_fields[] = {
+	DOMCTL_FIELD(createdomain.flags, FLOW_INOUT),
+	DOMCTL_FIELD(createdomain.arch.emulation_flags, FLOW_IN),
+	FIELDS_END,
+};
+
+const struct operation domctl_running[] = {
+	{ .name = "machine_that_runs", .command = DOMCTL(createdomain), .danger = DANGER_OWN,
+	  .traits = TRAIT_KERNEL | TRAIT_ALONE | TRAIT_ONCE, .weight = 2, .fields = running_fields,
+	  .generate = generate_running, .expect = expect_running, .after = after_running },
+};
+const size_t domctl_running_count = COUNT(domctl_running);

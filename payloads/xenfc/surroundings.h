@@ -1,0 +1,25 @@
+/* What a control domain does to a small HVM machine before, while and after it runs. */
+#ifndef XENFC_SURROUNDINGS_H
+#define XENFC_SURROUNDINGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct call;
+
+struct surroundings {
+	struct call *call;
+	uint16_t id;
+	bool controllers;	/* it has interrupt controllers */
+};
+
+/* Once it has memory, before its first instruction. */
+void surroundings_before(const struct surroundings *s);
+
+/* It may run, or be at its end. */
+void surroundings_while(const struct surroundings *s);
+
+/* It does not run any more. */
+void surroundings_after(const struct surroundings *s);
+
+#endif
