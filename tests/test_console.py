@@ -129,6 +129,22 @@ def test_lack_of_memory_is_the_last_explanation() -> None:
     assert found is not None and found.kind == console.OOM
 
 
+def test_a_flood_ends_and_hides_nothing() -> None:
+    flood = "BUG: x\n" * 20_000
+    text = flood + "[ 9.0] xentest: START guest1 7-t\n" + OOPS.splitlines()[3] + "\n" + flood
+    findings = console.scan(text)
+    assert len(findings) <= 3 * console.MAX_ALIKE
+    (first, *_) = [item for item in findings if item.test == "guest1 7-t"]
+    assert "NULL pointer" in first.title and first.excerpt.count("\n") == 19
+
+
+def test_a_finding_at_the_very_end_is_whole() -> None:
+    finding = console.cause("one\n(XEN) Panic on CPU 1:\n(XEN) too bad")
+    assert finding is not None
+    assert finding.title == "Xen panic: Panic on CPU 1: too bad"
+    assert finding.excerpt == "one\n(XEN) Panic on CPU 1:\n(XEN) too bad"
+
+
 def test_last_line_is_the_last_that_says_something() -> None:
     assert console.last_line("one\n\x1b[31mtwo\x1b[0m\r\n\n  \n") == "two"
     assert console.last_line("") == ""

@@ -169,6 +169,17 @@ def test_kirk_json(
     assert judge(tmp_path, "kirk", report, 0).status.value == status
 
 
+def test_a_report_of_too_many_files_is_not_read_in_part(tmp_path: Path) -> None:
+    (tmp_path / "output").touch()
+    for number in range(verdict.MAX_FILES):
+        (tmp_path / f"{number}.xml").write_text(f"<testsuite>{CASE}</testsuite>")
+    found = verdict.read("junit:*.xml", tmp_path / "output", 0, tmp_path)
+    assert found.status.value == "pass"
+    (tmp_path / "zz.xml").write_text(f"<testsuite>{CASE}</testsuite>")
+    found = verdict.read("junit:*.xml", tmp_path / "output", 0, tmp_path)
+    assert found.status.value == "error" and "more than 1000 files" in found.reason
+
+
 CASE = '<testcase name="a"/>'
 JUNIT = [
     (f'<testsuites failures="1"><testsuite tests="1">{CASE}</testsuite></testsuites>', "error"),

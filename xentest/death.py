@@ -15,6 +15,7 @@ from xentest.runs import Run
 from xentest.verdict import console
 
 MAX_CONSOLE = 20_000
+RECENT = 1 << 20  # what a domain said last: a crash is looked for as soon as it is told
 
 
 @dataclass
@@ -35,7 +36,7 @@ class Death:
             text = self._domain_console(result.domain)
         findings = console.scan(text)
         own = [item for item in findings if item.test == f"{result.domain} {result.folder}"]
-        finding = own[0] if own else console.cause(text)
+        finding = own[0] if own else console.first_cause(findings)
         if finding is not None:
             title, excerpt = finding.title, finding.excerpt
         elif text.strip():
@@ -50,7 +51,9 @@ class Death:
         log = self.run.folder / "domains" / domain / "console.log"
         if not log.exists():
             return ""
-        return log.read_text(encoding="utf-8", errors="replace")
+        with open(log, "rb") as stream:
+            stream.seek(max(0, log.stat().st_size - RECENT))
+            return stream.read(RECENT).decode("utf-8", "replace")
 
 
 def _before_this_boot(started: str) -> bool:

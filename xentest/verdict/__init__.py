@@ -46,10 +46,12 @@ def read(
         findings.in_output = False
         present = report_files(form, work)
         fresh = [path for path, mark in present.items() if (stale or {}).get(path) != mark]
+        if len(present) > MAX_FILES:
+            findings.problem(f"more than {MAX_FILES} files are {place}: not all were read")
         if not fresh:
             old = " (only files from before the run)" if present else ""
             findings.problem(f"the test wrote no {place}{old}")
-        _read_all(name, fresh, findings)
+        _read_all(name, fresh[:MAX_FILES], findings)
     else:
         findings.cut = text.is_cut(output)
         _read_all(name, [output], findings)
@@ -68,7 +70,7 @@ def report_files(form: str, work: Path) -> dict[Path, object]:
     from itertools import islice
 
     marks: dict[Path, object] = {}
-    for name in sorted(islice(iglob(place, root_dir=work, recursive=True), MAX_FILES)):
+    for name in sorted(islice(iglob(place, root_dir=work, recursive=True), MAX_FILES + 1)):
         try:
             state = (work / name).lstat()
         except OSError:

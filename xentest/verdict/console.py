@@ -8,12 +8,15 @@ text further on (a command line, a marker, a user's process) is no finding.
 from __future__ import annotations
 
 import re
+from collections import Counter, deque
 from dataclasses import dataclass
-from typing import Iterator, Optional
+from typing import Iterator, Optional, Sequence
 
 LINES_BEFORE = 4
 LINES_IN_EXCERPT = 20
 MAX_LINE = 300
+MAX_ALIKE = 10  # findings of one kind in one test
+MAX_FINDINGS = 2000
 OOM = "Linux out of memory"
 
 XEN_PREFIX = re.compile(r"\(XEN\)(?: \[[^\]]*\])* ?(.*)")
@@ -63,45 +66,88 @@ class Finding:
     test: str = ""
 
 
+@dataclass
+class _Growing:
+    """A finding whose excerpt still wants lines."""
+
+    kind: str
+    message: str
+    offset: int
+    test: str
+    excerpt: list[str]
+
+    def take(self, line: str) -> None:
+        """The next line of the log."""
+        if self.kind == "Xen panic" and len(self.excerpt) == self._of_panic:
+            self.message = " ".join([self.message, *_panic_text(line)])
+        self.excerpt.append(line[:MAX_LINE])
+
+    def __post_init__(self) -> None:
+        self._of_panic = len(self.excerpt)  # where the line after "Panic on CPU n:" comes
+
+    @property
+    def finding(self) -> Finding:
+        title = f"{self.kind}: {self.message}"[:MAX_LINE]
+        return Finding(self.kind, title, self.offset, "\n".join(self.excerpt), self.test)
+
+
 def scan(text: str) -> list[Finding]:
-    """All findings in the order of the text; the first is the cause of the others."""
-    lines = list(_lines(text))
-    findings = []
+    """The findings in the order of the text; the first is the cause of the others.
+
+    In time and memory that the text's length bounds: who says the same for ever (a guest
+    may) is heard MAX_ALIKE times for each kind and test.
+    """
+    findings: list[_Growing] = []
+    growing: list[_Growing] = []
+    alike: Counter[tuple[str, str]] = Counter()
+    before: deque[str] = deque(maxlen=LINES_BEFORE)
     open_tests: dict[str, str] = {}
-    for index, (offset, line) in enumerate(lines):
+    for offset, line in _lines(text):
         marker = MARKER.search(line)
         if marker:
             _follow(open_tests, *marker.groups())
+        for item in growing:
+            item.take(line)
+        growing = [item for item in growing if len(item.excerpt) < LINES_IN_EXCERPT]
         found = _classify(line)
-        if found is None:
-            continue
-        kind, message = found
-        if kind == "Xen panic":
-            message = " ".join([message, *_panic_text(lines, index)])
-        excerpt = _excerpt([line for _, line in lines], index)
-        test = next(reversed(open_tests.values()), "")
-        findings.append(Finding(kind, f"{kind}: {message}"[:MAX_LINE], offset, excerpt, test))
-    return findings
+        if found and len(findings) < MAX_FINDINGS:
+            test = next(reversed(open_tests.values()), "")
+            alike[found[0], test] += 1
+            if alike[found[0], test] <= MAX_ALIKE:
+                excerpt = [*before, line[:MAX_LINE]]
+                growing.append(_Growing(found[0], found[1], offset, test, excerpt))
+                findings.append(growing[-1])
+        before.append(line[:MAX_LINE])
+    return [item.finding for item in findings]
 
 
 def cause(text: str) -> Optional[Finding]:
     """The finding that explains a death: the first, a mere lack of memory last."""
-    findings = scan(text)
+    return first_cause(scan(text))
+
+
+def first_cause(findings: Sequence[Finding]) -> Optional[Finding]:
+    """Of all findings the one that explains the others."""
     hard = [finding for finding in findings if finding.kind != OOM]
-    return next(iter(hard + findings), None)
+    return next(iter([*hard, *findings]), None)
 
 
 def last_line(text: str) -> str:
     """The last line that says something."""
-    said = [line.strip() for _, line in _lines(text) if line.strip()]
-    return said[-1][:MAX_LINE] if said else ""
+    last = ""
+    for _, line in _lines(text):
+        last = line.strip() or last
+    return last[:MAX_LINE]
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
+    """Each line with its offset; one at a time, since a log may be long and its lines short."""
     offset = 0
-    for line in text.split("\n"):
-        yield offset, ESCAPES.sub("", line)
-        offset += len(line) + 1
+    while offset <= len(text):
+        end = text.find("\n", offset)
+        end = len(text) if end < 0 else end
+        yield offset, ESCAPES.sub("", text[offset:end])
+        offset = end + 1
 
 
 def _follow(open_tests: dict[str, str], event: str, domain: str, test: str) -> None:
@@ -120,15 +166,7 @@ def _classify(line: str) -> Optional[tuple[str, str]]:
     return None
 
 
-def _panic_text(lines: list[tuple[int, str]], index: int) -> list[str]:
+def _panic_text(line: str) -> list[str]:
     """Xen prints what the panic is about on the line after "Panic on CPU n:"."""
-    for _, line in lines[index + 1 : index + 2]:
-        match = XEN_PREFIX.search(line)
-        if match and match.group(1).strip(" *"):
-            return [match.group(1).strip()]
-    return []
-
-
-def _excerpt(lines: list[str], index: int) -> str:
-    begin = max(0, index - LINES_BEFORE)
-    return "\n".join(line[:MAX_LINE] for line in lines[begin : begin + LINES_IN_EXCERPT])
+    match = XEN_PREFIX.search(line)
+    return [match.group(1).strip()] if match and match.group(1).strip(" *") else []
