@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import os
 import struct
@@ -184,6 +186,39 @@ def test_coverage_counts_lines_of_a_program(tmp_path):
     )  # fmt: skip
     assert said.returncode == 0, said
     assert said.stdout.splitlines()[-1].split()[:3] == ["3", "of", "4"], said.stdout
+
+
+@pytest.fixture
+def measure(tmp_path, monkeypatch):
+    """coverage/measure whose runs say what they are told; its status of a folder."""
+    module = load(SOURCE / "payloads/xenfc/coverage/measure")
+    (tmp_path / "xen").write_bytes(b"hypervisor")
+
+    def of(lab: str, folder: Path, status: int = 0) -> int:
+        def run(_, log):
+            log.write_text(lab)
+            return status
+
+        monkeypatch.setattr(module, "run", run)
+        xen = str(tmp_path / "xen")
+        return module.main(["--only", "lab", "--xen", xen, "--tree", str(tmp_path), str(folder)])
+
+    return of
+
+
+def test_what_the_lab_counted_is_kept(measure, tmp_path):
+    packed = base64.encodebytes(gzip.compress(b"counters")).decode()
+    lab = "before\nCOUNTED privcmd-dom0\r\n" + packed.replace("\n", "\r\n") + "COUNTED.\r\nafter\n"
+    assert measure(lab, tmp_path / "all") == 99  # the others told nothing
+    assert (tmp_path / "all/privcmd-dom0").read_bytes() == b"counters"
+    assert not (tmp_path / "all/privcmd-guest").exists()
+
+
+def test_no_counters_at_all_is_an_error_whatever_was_there_before(measure, tmp_path, capsys):
+    (tmp_path / "none").mkdir()
+    (tmp_path / "none/privcmd-dom0").write_bytes(b"old")
+    assert measure("COUNTED privcmd-dom0\ncut short", tmp_path / "none", 1) == 99
+    assert "privcmd-dom0 told no counters" in capsys.readouterr().err
 
 
 def test_mutants_say_what_they_are():
