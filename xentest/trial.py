@@ -160,12 +160,18 @@ def _run(trial: Trial) -> Result:
     )
     result = trial.result(found.status, found.reason)
     result.subtests, result.log_offset = list(found.subtests), found.log_offset
-    result.figures = figures.read(test.figures, trial.output, trial.test_dir)
+    try:
+        result.figures = figures.read(test.figures, trial.output, trial.test_dir)
+    except figures.TooSlow as slow:
+        trial.notes.append(str(slow))
     if outcome.timed_out:
-        words, result.log_offset = text.last_words(trial.output)
-        said = f"; its last words: {words}" if words else "; it said nothing"
-        result.status = Status.TIMEOUT
-        result.reason = fit(f"ended after {test.timeout:g} s, its time limit{said}")
+        ended = f"ended after {test.timeout:g} s, its time limit"
+        if result.status.severity > Status.TIMEOUT.severity:
+            trial.notes.append(ended)
+        else:
+            words, result.log_offset = text.last_words(trial.output)
+            said = f"; its last words: {words}" if words else "; it said nothing"
+            result.status, result.reason = Status.TIMEOUT, fit(ended + said)
     _keep_logs(trial)
     return result
 

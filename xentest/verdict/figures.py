@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import signal
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Iterator
 
@@ -14,19 +16,37 @@ from xentest.verdict import text
 MAX_FIGURES = 1000
 MAX_SIZE = 16 << 20
 MAX_LINE = 1000  # a pattern that tries many ways must not meet a long line
+LIMIT = 60.0  # seconds of this process's own time: some patterns try more ways than there is time
+
+
+class TooSlow(Exception):
+    """The figures could not be read within LIMIT; the message says so."""
 
 
 def read(source: str, output: Path, work: Path) -> list[Figure]:
     """The figures that `source` names: "" none, "json" JSON lines of the output, "json:FILE" a
     file below `work`, or a pattern with the groups name, value and unit that is looked for in
-    each line of the output.
+    each line of the output. Raises TooSlow. To be called in the main thread only.
     """
-    found: list[Figure] = []
-    for figure in _named_by(source, output, work):
-        if len(found) == MAX_FIGURES:
-            break
-        found.append(figure)
-    return found
+    from itertools import islice
+
+    with _limited():
+        return list(islice(_named_by(source, output, work), MAX_FIGURES))
+
+
+@contextmanager
+def _limited() -> Iterator[None]:
+    def stop(*_: object) -> None:
+        advice = "write a pattern that can match in fewer ways"
+        raise TooSlow(f"no figures: they could not be read in {LIMIT:g} s; {advice}")
+
+    before = signal.signal(signal.SIGVTALRM, stop)
+    signal.setitimer(signal.ITIMER_VIRTUAL, LIMIT)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
 
 
 def _named_by(source: str, output: Path, work: Path) -> Iterator[Figure]:
