@@ -39,6 +39,9 @@ BENIGN = """\
 (XEN) Scrubbing Free RAM in background.
 (d1) Panic on CPU 0:
 (d1) FATAL TRAP: vector = 13
+(d12) (XEN) Panic on CPU 0:
+[2026-01-31 02:30:00] (d1) (XEN) Xen BUG at x.c:1
+(d1) [    4.310000] BUG: kernel NULL pointer dereference, address: 0000000000000008
 [    0.000000] Kernel command line: panic=5 softlockup_panic=1 BUG: ignore
 [    0.100000] Kernel panic timeout set to 5 s
 [    4.200000] xentest: START guest1 1-BUG: and Kernel panic - not syncing

@@ -2,7 +2,8 @@
 
 Only lines that the hypervisor or a kernel printed themselves count: Xen's carry
 "(XEN)", Linux's begin with the text or a time stamp.  What merely quotes such a
-text further on (a command line, a marker, a user's process) is no finding.
+text further on (a command line, a marker, a user's process) is no finding, nor is
+what Xen passes on of a guest, "(d1) ...": a guest may write anything there.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ MAX_FINDINGS = 2000
 OOM = "Linux out of memory"
 
 XEN_PREFIX = re.compile(r"\(XEN\)(?: \[[^\]]*\])* ?(.*)")
+GUEST_PREFIX = re.compile(r"(?:\[[^\]]*\] *)?\(d\d+\) ")
 LINUX_PREFIX = re.compile(
     r"^(?:.*?\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? )?"
     r"(?:(?:watchdog|NMI watchdog|rcu|printk|sysrq): |-+\[ cut here \]-+)*(.*)"
@@ -157,6 +159,8 @@ def _follow(open_tests: dict[str, str], event: str, domain: str, test: str) -> N
 
 
 def _classify(line: str) -> Optional[tuple[str, str]]:
+    if GUEST_PREFIX.match(line):
+        return None
     xen = XEN_PREFIX.search(line)
     match = xen or LINUX_PREFIX.match(line)
     message = match.group(1).strip() if match else ""
