@@ -6,7 +6,7 @@ import signal
 from dataclasses import dataclass, field, replace
 from typing import Optional, Sequence
 
-from xentest.errors import first_line, printable
+from xentest.errors import first_line, printable_line
 from xentest.results import MAX_REASON, Status, Subtest
 
 MAX_LISTED = 20_000  # subtests of each kind, good and not good, that are kept one by one
@@ -55,9 +55,9 @@ class Findings:
     ) -> None:
         """One verdict of the report."""
         subtest = Subtest(
-            printable(name)[:300] or "?",
+            printable_line(name)[:300] or "?",
             status,
-            printable(reason)[:MAX_REASON],
+            printable_line(reason)[:MAX_REASON],
             duration,
             offset if self.in_output else None,
         )
@@ -65,7 +65,7 @@ class Findings:
 
     def problem(self, what: str, offset: Optional[int] = None) -> None:
         """Something about the report that makes it no proof of anything."""
-        self.problems.append((printable(what)[:MAX_REASON], offset))
+        self.problems.append((printable_line(what)[:MAX_REASON], offset))
 
     def _judge(self, subtest: Subtest) -> Subtest:
         """Apply what the control file expects."""
