@@ -180,9 +180,9 @@ def reads_nothing(control: socket.socket) -> None:
     """A server that welcomes, lets data come, and reports a result in good order."""
     says(message(WELCOME))(control)
     with contextlib.suppress(OSError):  # the client may have left
-        while control.recv(256, socket.MSG_WAITALL)[40:44] != struct.pack(">I", STOP):
-            pass
-        control.sendall(message(RESULT))
+        while said := control.recv(256, socket.MSG_WAITALL):
+            if said[40:44] == struct.pack(">I", STOP):
+                control.sendall(message(RESULT))
 
 
 def client_of(both: Pair, serve_data: Callable[[socket.socket], None]) -> Ended:
@@ -194,9 +194,13 @@ def client_of(both: Pair, serve_data: Callable[[socket.socket], None]) -> Ended:
         client = both.client("-H", "127.0.0.1", "--json")
         connection = control.accept()[0]
         connection.settimeout(LIMIT)
-        threading.Thread(target=reads_nothing, args=(connection,), daemon=True).start()
+        answer = threading.Thread(target=reads_nothing, args=(connection,))
+        answer.start()
         threading.Thread(target=serve_data, args=(data.accept()[0],), daemon=True).start()
         ended = Ended(client)
+        # Its end ends the thread too.  A descriptor must not be closed under a thread: its number
+        # is somebody else's soon.
+        answer.join(LIMIT)
         connection.close()
     assert not ended.lines("figure"), ended
     return ended
