@@ -71,6 +71,8 @@ def against(half: Half, role: Callable[[Stranger], None], stranger: Stranger):
     thread.start()
     said = half.end()
     if said.returncode:
-        stranger.end()  # it may wait for what does not come any more
+        stranger.give_up()
     thread.join(LIMIT)
+    if not thread.is_alive():
+        stranger.end()
     return said, (fates or [TimeoutError("the stranger still waits")])[0]

@@ -10,6 +10,7 @@ but Python, so that the lab's machine can run it too:
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
 import struct
@@ -50,8 +51,11 @@ class Stranger:
     rude: tuple[str, str] = ("", "")  # the step, and what to do there
     volume: Volume = field(default_factory=Volume)
     kept: list[socket.socket] = field(default_factory=list)
+    given_up: bool = False
 
     def _new(self, machine: Machine, port: int) -> socket.socket:
+        if self.given_up:
+            raise ConnectionError("nobody is there any more")
         made = socket.socket(getattr(socket, f"AF_{self.family.upper()}"), socket.SOCK_STREAM)
         self.kept.append(made)
         made.settimeout(LIMIT)
@@ -119,6 +123,15 @@ class Stranger:
         """At the end of a step of the protocol, perhaps a byte too many."""
         if self.rude == (step, "more"):
             connection.sendall(b"*")
+
+    def give_up(self) -> None:
+        """What its thread waits for does not come any more.  Nothing is closed under the thread:
+        the descriptors' numbers are others' soon, and then it would hold what is theirs.
+        """
+        self.given_up = True
+        for made in list(self.kept):
+            with contextlib.suppress(OSError):
+                made.shutdown(socket.SHUT_RDWR)
 
     def end(self) -> None:
         """Close what is open, as the end of a process does."""
