@@ -49,7 +49,7 @@ static const char printing[] = {
 	'g', 'u', 'm', 'H', 'q', 'r', 't', 'a', 'i', 'I', 'z', 'M', 'Q', 'c', 's', 'n', 'v', 'h',
 	'e',
 };
-#define PRINT_ONE_IN 400u
+#define PRINT_ONE_IN 200u
 
 static void generate_keys(struct call *call)
 {
@@ -118,19 +118,28 @@ static void expect_offline(struct call *call)
 		expect_also(call, (long)(uint32_t)ERR(EINVAL));
 }
 
+#define NO_PROCESSOR 4096u	/* as many as no Xen is built for */
+
 static void generate_hotplug(struct call *call)
 {
 	struct xen_sysctl_cpu_hotplug *h = &sysctl_of(call)->u.cpu_hotplug;
 
-	h->cpu = (uint32_t)draw_interesting(call, 32);
-	h->op = (uint32_t)draw_interesting(call, 32);
-	if (h->op <= XEN_SYSCTL_CPU_HOTPLUG_SMT_DISABLE)
+	h->op = chance(call, 30) ? (uint32_t)draw(call, 2) : (uint32_t)draw_interesting(call, 32);
+	if (h->op == XEN_SYSCTL_CPU_HOTPLUG_SMT_ENABLE || h->op == XEN_SYSCTL_CPU_HOTPLUG_SMT_DISABLE)
 		h->op += XEN_SYSCTL_CPU_HOTPLUG_SMT_DISABLE + 1;
+	h->cpu = chance(call, 40) ? 0 : NO_PROCESSOR + (uint32_t)draw_interesting(call, 31);
 }
 
+/* The first processor is there, and stays. */
 static void expect_hotplug(struct call *call)
 {
-	expect_only(call, ERR(EOPNOTSUPP));
+	const struct xen_sysctl_cpu_hotplug *h = &sysctl_of(call)->u.cpu_hotplug;
+
+	if (h->op > XEN_SYSCTL_CPU_HOTPLUG_OFFLINE)
+		expect_only(call, ERR(EOPNOTSUPP));
+	else
+		expect_only(call, h->op == XEN_SYSCTL_CPU_HOTPLUG_ONLINE && !h->cpu ? ERR(EEXIST) :
+			    ERR(EINVAL));
 }
 
 static void generate_pool(struct call *call)
@@ -308,7 +317,9 @@ const struct operation sysctl_control[] = {
 	CONTROL(tbuf_op, trace_fields, generate_trace, expect_trace),
 	CONTROL(debug_keys, keys_fields, generate_keys, expect_keys),
 	CONTROL(page_offline_op, offline_fields, generate_offline, expect_offline),
-	CONTROL(cpu_hotplug, hotplug_fields, generate_hotplug, expect_hotplug),
+	{ .name = "cpu_hotplug", .command = SYSCTL(cpu_hotplug), .danger = DANGER_SAFE,
+	  .traits = TRAIT_ALONE, .weight = 4, .fields = hotplug_fields,
+	  .generate = generate_hotplug, .expect = expect_hotplug },
 	CONTROL(cpupool_op, pool_fields, generate_pool, expect_pool),
 	CONTROL(scheduler_op, scheduler_fields, generate_scheduler, expect_scheduler),
 	CONTROL(get_pmstat, power_fields, generate_power, expect_power),
