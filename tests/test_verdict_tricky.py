@@ -112,7 +112,10 @@ LTP = [
     (GOOD_PAN + PAN.format("b", "", "pan(1): execvp of 'b' failed.  errno:2"), 0, "error"),
     (GOOD_PAN + LOG.format("PASS", 0, 0), 0, "pass"),
     (GOOD_PAN + LOG.format("FAIL", 1, 1), 0, "fail"),
+    (GOOD_PAN + "<<<test_start>>>\n", 0, "error"),
+    (GOOD_PAN + "<<<test_start>>>\ntag=b sti", 0, "error"),
     (PLAIN, 0, "pass"),
+    (PLAIN + PLAIN[:-30], 0, "error"),
     (PLAIN + PLAIN.replace("=a", "=b").replace("stat=0", "stat=32"), 0, "skip"),
     (PLAIN + PLAIN.replace("exited stat=0", "signaled stat=11"), 0, "fail"),
 ]
@@ -167,6 +170,46 @@ def test_kirk_json(
     counts = {"passed": 1, "failed": 0, "broken": 0, **stats}
     report = json.dumps({"results": entries, "stats": counts})
     assert judge(tmp_path, "kirk", report, 0).status.value == status
+
+
+FAILING = [
+    ("ktap", "TAP version 13\n1..3\nok 1 a\nnot ok 2 b\nok 3 c\n"),
+    ("ktap", KUNIT.format("not ok 2 b", "not ok")),
+    ("ktap", KSELFTEST.format("not ok 2 b", "", "not ok 1 selftests: kvm: x # exit=1")),
+    (
+        "ltp",
+        "a.c:5: TPASS: yes\na.c:6: TFAIL: no\n"
+        + COUNTS.format(1).replace("failed   0", "failed   1"),
+    ),
+    ("ltp", LOG.format("FAIL", 1, 1)),
+    ("kirk", KIRK_2_0.format("a: pass  (0.003s)\nb: fail  (0.003s)", "Failed Tests: 1")),
+    ("kirk", KIRK_3.format("a: pass  (0.003s)\nb: fail  (0.003s)", "Failed:   1")),
+    ("kirk", KIRK_4.format("a: pass  (0.003s)\nb: fail  (0.003s)", "Failed:   1")),
+    (
+        "junit",
+        '<testsuite tests="1">\n<testcase name="a"><failure/></testcase>\n</testsuite>',
+    ),
+    (
+        "xtf",
+        "Executing 'xl create -p test-a.cfg'\n--- Xen Test Framework ---\nTest result: FAILURE\n",
+    ),
+]
+
+
+@pytest.mark.parametrize("form, report", FAILING)
+def test_no_cut_or_lost_line_makes_a_failure_good(tmp_path: Path, form: str, report: str) -> None:
+    lines = report.splitlines(keepends=True)
+    fewer = ["".join(lines[:i] + lines[i + 1 :]) for i in range(len(lines))]
+    for part in [report, *fewer, *(report[:end] for end in range(len(report)))]:
+        assert not judge(tmp_path, form, part, 0).status.good, part
+
+
+def test_a_guest_that_was_created_and_said_nothing_has_crashed(tmp_path: Path) -> None:
+    good = "Executing 'xl create -p /x/test-a.cfg'\nExecuting 'xl console test-a'\n"
+    good += "--- Xen Test Framework ---\nTest result: SUCCESS\n"
+    assert judge(tmp_path, "xtf", good, 0).status.value == "pass"
+    found = judge(tmp_path, "xtf", good + "Executing 'xl create -p /x/test-b.cfg'\n", 0)
+    assert found.status.value == "crash" and found.reason.startswith("test-b")
 
 
 def test_a_report_of_too_many_files_is_not_read_in_part(tmp_path: Path) -> None:

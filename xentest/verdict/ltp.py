@@ -40,7 +40,8 @@ COUNT = re.compile(r"(passed|failed|broken|skipped|warnings)\s+([0-9]+)\s*$")
 LAST_COUNT = "warnings"
 ROW = re.compile(r"(\S+)\s+(PASS|FAIL|CONF|BROK)\s+(\d{1,9})\s*$")
 TOTAL = re.compile(r"Total (Tests|Failures):\s*(\d{1,9})\s*$")
-TAG = re.compile(r"tag=(\S+) stime=[0-9]+$")
+TAG = re.compile(r"tag=(\S+) stime=")
+BEGIN = "<<<test_start>>>"
 PLAIN_ROW = re.compile(r"tag=(\S+) stime=[0-9]+ dur=[0-9]+ exit=(\w+) stat=([0-9]{1,9})\b")
 STARTED = re.compile(r"initiation_status=\"(.*)\"$")
 SAID_FAILED = "INFO: ltp-pan reported some tests FAIL"
@@ -48,7 +49,7 @@ ENDING = re.compile(r".*\btermination_type=(\w+) termination_id=(\d{1,9})\b")
 KIRK_BEGIN = re.compile(r"(?:Starting suite|Suite): \S")  # before kirk 4, and since
 KIRK_END = "Execution time: "
 KIRK_LATE = re.compile(r"Suite '(.*)' timed out after")
-KIRK_COUNT = re.compile(r"(Failed|Broken|Warnings):\s+0*[1-9]")
+KIRK_COUNT = re.compile(r"(Failed|Broken|Warnings)( Tests)?:\s+0*[1-9]")
 KIRK_SILENT = re.compile(r"([^\s:]+)(?: \(\d+/\d+\))?:(?:[ |A-Za-z]*  \([0-9hms. ]+\))?$")
 KIRK = re.compile(
     r"([^\s:]+)(?: \(\d+/\d+\))?: "
@@ -154,11 +155,10 @@ class _Report:
         return True
 
     def _screen(self, text: str, offset: int) -> bool:
-        if tag := TAG.match(text):
-            if self._tag:
-                self._findings.problem(f"{self._tag} began and did not end", offset)
-            self._tag, self._telling, self._worst_line = tag[1], "", Status.PASS
-            self._start = "ok"
+        if text == BEGIN:
+            self._begin("a test", offset)
+        elif (tag := TAG.match(text)) and not PLAIN_ROW.match(text):
+            self._begin(tag[1], offset)
         elif self._tag and (started := STARTED.match(text)):
             self._start = started[1]
         elif (ending := ENDING.match(text)) and self._tag:
@@ -173,6 +173,11 @@ class _Report:
         else:
             return False
         return True
+
+    def _begin(self, name: str, offset: int) -> None:
+        if self._tag and self._tag != "a test":  # its name comes a line later
+            self._findings.problem(f"{self._tag} began and did not end", offset)
+        self._tag, self._telling, self._worst_line, self._start = name, "", Status.PASS, "ok"
 
     def _log(self, text: str, offset: int) -> bool:
         if text == SAID_FAILED:

@@ -18,7 +18,7 @@ STATUSES = {
     "CRASH": Status.CRASH,
 }
 BANNER = re.compile(r"--- Xen Test Framework ---\s*$")
-EXECUTING = re.compile(r"Executing '.*?(test-[^/' ]+?)(?:\.cfg)?'")
+EXECUTING = re.compile(r"Executing '(xl create\b)?.*?(test-[^/' ]+?)(?:\.cfg)?'")
 RESULT = re.compile(r"(?:.*\s)?Test result: (SUCCESS|SKIP|ERROR|FAILURE|CRASH)\s*$")
 TABLE = re.compile(r"Combined test results:\s*$")
 ROW = re.compile(r"(test-\S+)\s+(SUCCESS|SKIP|ERROR|FAILURE|CRASH)\s*$")
@@ -36,7 +36,9 @@ def read(stream: BinaryIO, findings: Findings) -> None:
         elif in_table and text.startswith("test-"):
             _row(text, offset, guests, findings)
         elif executing := EXECUTING.match(text):
-            guests.next_name = executing[1]
+            guests.next_name = executing[2]
+            if executing[1] == "xl create":
+                guests.create(offset)
         elif BANNER.search(text):
             guests.begin(offset)
         elif result := RESULT.match(text):
@@ -57,13 +59,21 @@ class _Guests:
     def __init__(self, findings: Findings) -> None:
         self.next_name = ""
         self._findings = findings
-        self._running: int | None = None  # offset of the banner of a guest without a result
+        self._running: int | None = None  # where a guest without a result began
+        self._silent = False  # it was created and has not said its first words
         self._count = 0
         self._named: dict[str, Status] = {}
 
-    def begin(self, offset: int) -> None:
+    def create(self, offset: int) -> None:
+        """The runner creates a guest."""
         self.finish()
-        self._running = offset
+        self._running, self._silent = offset, True
+
+    def begin(self, offset: int) -> None:
+        """A guest says its first words."""
+        if not self._silent:
+            self.finish()
+        self._running, self._silent = offset, False
 
     def end(self, status: Status, line: str, offset: int) -> None:
         self._count += 1
