@@ -23,7 +23,7 @@ STAMP = re.compile(r"(?:<\d+>)?\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? ?")  # as the ke
 VERSION = re.compile(r"K?TAP version \d+\s*$", re.IGNORECASE)
 PLAN = re.compile(r"1\.\.([0-9]+)\s*(?:#\s*(.*))?$")
 RESULT = re.compile(r"(not )?ok\b(?:\s+([0-9]+)\b)?\s*(-\s|-$)?\s*(.*)$")
-TORN = re.compile(r"not(?:\s+o?)?\s*(?:(?:<\d+>)?\[ *\d+\.\d+\].*)?$")
+TORN = re.compile(r"not(?:\s+o)?\s*(?:(?:<\d+>)?\[ *\d+\.\d+\].*)?$")
 TOTALS = re.compile(r"#\s*Totals:.*\b(?:fail|error):0*[1-9]")
 QUOTED = re.compile(
     r"#\s+(?:(?P<begin>K?TAP version \d+\s*$|1\.\.[0-9]+\b)|(?P<failed>not ok\s+[0-9]+\b.*))"

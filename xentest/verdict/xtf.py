@@ -18,7 +18,7 @@ STATUSES = {
     "CRASH": Status.CRASH,
 }
 BANNER = re.compile(r"--- Xen Test Framework ---\s*$")
-EXECUTING = re.compile(r"Executing '(xl create\b)?.*?(test-[^/' ]+?)(?:\.cfg)?'")
+EXECUTING = re.compile(r"Executing '(xl create\b)?.*?(test-[^/' ]{1,200}?)(?:\.cfg)?'")
 RESULT = re.compile(r"(?:.*\s)?Test result: (SUCCESS|SKIP|ERROR|FAILURE|CRASH)\s*$")
 TABLE = re.compile(r"Combined test results:\s*$")
 ROW = re.compile(r"(test-\S+)\s+(SUCCESS|SKIP|ERROR|FAILURE|CRASH)\s*$")
