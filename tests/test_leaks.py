@@ -48,6 +48,16 @@ def test_store_nodes_are_told_by_their_top() -> None:
     ]
 
 
+def test_what_a_foreign_guest_writes_into_its_own_part_is_no_leak() -> None:
+    foreign = replace(BEFORE, domains=BEFORE.domains + (("other", 5, "u5"),))
+    written = {"/local/domain/5/data/updated", "/local/domain/0/backend/vif/5/7"}
+    after = replace(foreign, nodes=BEFORE.nodes | written | {"/local/domain/55/data"})
+    assert leaks.compare(foreign, after) == [
+        "store node /local/domain/0/backend/vif/5/7 is left (1 node)",
+        "store node /local/domain/55/data is left (1 node)",
+    ]
+
+
 def test_many_store_nodes_are_counted() -> None:
     new = {f"/local/domain/{number}" for number in range(10, 30)}
     lines = leaks.compare(BEFORE, replace(BEFORE, nodes=BEFORE.nodes | new))

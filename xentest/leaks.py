@@ -95,14 +95,18 @@ def _domains(before: Basis, after: Basis) -> list[str]:
 
 
 def _nodes(before: Basis, after: Basis) -> list[str]:
-    """New store nodes; those of a domain that is left are its own matter."""
+    """New store nodes; those of a domain that is left, and what one that was there before
+    the run writes in its own part of the store, are its own matter."""
+    others = {domid for _, domid, _ in set(before.domains).intersection(after.domains)} - {0}
     living = {str(domid) for _, domid, _ in after.domains} - {
         str(domid) for _, domid, _ in before.domains
     }
     new = {
         path
         for path in after.nodes - before.nodes
-        if not _is_volatile(path) and not living.intersection(path.split("/"))
+        if not _is_volatile(path)
+        and not living.intersection(path.split("/"))
+        and not path.startswith(tuple(f"/local/domain/{domid}/" for domid in others))
     }
     tops = sorted(path for path in new if path.rpartition("/")[0] not in new)
     lines = [f"store node {path} is left ({_below(path, new)})" for path in tops[:MAX_LISTED]]
