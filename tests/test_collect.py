@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import stat
@@ -378,6 +379,20 @@ def test_a_full_disk_costs_the_output_not_the_verdict(place: Place) -> None:
         assert collect.load(place.run, "guest1", 1, "t") == found
     finally:
         subprocess.run(["umount", "-l", small], check=True)
+
+
+def test_logs_that_cannot_be_read_cost_the_logs_not_the_verdict(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(untrusted, "copy_subfolder", fails)
+    (place.test() / "logs").mkdir()
+    place.finish(status=Status.FAIL, reason="wrong")
+    (found,) = place.collect()
+    assert found.status is Status.FAIL and found.reason.startswith("wrong [output and logs are not")
+    assert "Input/output error" in found.reason
 
 
 def test_glance_sees_work_and_the_running_test(place: Place) -> None:

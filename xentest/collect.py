@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Callable, Optional
 
 from xentest import durable, results, shared, untrusted
-from xentest.errors import BrokenError, printable
+from xentest.errors import BrokenError, printable, printable_line
 from xentest.results import MAX_REASON, MalformedResult, Result, Status
 from xentest.runs import Run
 
@@ -139,9 +139,10 @@ def _store(run: Run, result: Result, source: Optional[int]) -> Result:
     try:
         result = _fill(temporary, result, source)
     except OSError as error:
-        if error.errno not in FULL or source is None:
+        if source is None:
             raise
-        note = f"[output and logs are not kept: {run.folder} is full]"
+        why = f"{run.folder} is full" if error.errno in FULL else str(error)
+        note = f"[output and logs are not kept: {printable_line(why)}]"
         result = _fill(temporary, _noted(result, note), None)
     os.rename(temporary, domain_folder / result.folder)
     durable.sync_folder(domain_folder)
