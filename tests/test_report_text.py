@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+
+from xentest.progress import Progress
 from xentest.report import text
 from xentest.results import Result, Status, Subtest
 
@@ -49,6 +52,15 @@ def test_what_a_guest_says_cannot_command_the_terminal() -> None:
     result = Result("d", "t", 1, Status.CRASH, "\x1b[2Jgone", console="\x1b]0;title\x07")
     summary = text.summary({**FACTS, "reason": "\x1b[31m"}, [result], "/runs/x")
     assert "\x1b" not in summary and "\x07" not in summary
+
+
+def test_nor_can_it_while_the_run_goes() -> None:
+    stream = io.StringIO()
+    progress = Progress(stream)
+    progress.say("xl says \x1b[2J\x07 gone")
+    with progress.step("\x9b31m"):
+        pass
+    assert stream.getvalue().startswith("xl says ?[2J? gone\n?31m: ")
 
 
 def test_what_a_guest_says_cannot_pass_for_a_line_of_ours() -> None:

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Iterator, TextIO
 
+from xentest.errors import printable
+
 
 @dataclass
 class Progress:
@@ -36,16 +38,16 @@ class Progress:
         self.say(f"{what}: {seconds:.1f} s")
 
     def say(self, line: str) -> None:
-        """A line that stays."""
+        """A line that stays; nothing in it, whoever said it, commands the terminal."""
         self._clear()
-        print(line, file=self.stream, flush=True)
+        print(printable(line), file=self.stream, flush=True)
 
     def moving(self, line: str) -> None:
         """A line that the next one replaces; nothing in a log."""
         if not self.stream.isatty():
             return
         self._clear()
-        self.stream.write(line[:120])
+        self.stream.write(printable(line)[:120])
         self.stream.flush()
         self._moving = True
 
