@@ -197,6 +197,12 @@ def test_several_members_and_padding_are_one_archive(place: Path, name: str) -> 
     assert (unpack(archive, place) / "top/deep/er/text").read_text() == "hello"
 
 
+def test_zstd_may_begin_with_a_frame_to_skip(place: Path) -> None:
+    archive = place.parent / "a.tar.zst"
+    archive.write_bytes(b"\x50\x2a\x4d\x18\x04\0\0\0size" + zstd(GOOD))
+    assert (unpack(archive, place) / "top/deep/er/text").read_text() == "hello"
+
+
 @pytest.mark.parametrize("name", ["gzip", "bzip2", "xz", "zstd"])
 def test_bombs_are_stopped_early(place: Path, name: str) -> None:
     bomb = COMPRESSORS[name](tar(entry("zeros", bytes(150 << 20))))

@@ -129,7 +129,8 @@ def _chunks(name: str, source: IO[bytes]) -> Chunks:
         from lzma import LZMADecompressor
 
         return _decoded(name, source, lambda: LZMADecompressor(memlimit=MEMORY), b"\xfd7zXZ\0")
-    if head.startswith(b"\x28\xb5\x2f\xfd"):
+    skippable = head[1:4] == b"\x2a\x4d\x18" and head[0] >> 4 == 5  # pzstd begins with such a frame
+    if skippable or head.startswith(b"\x28\xb5\x2f\xfd"):
         return _zstd(name, source)
     return _plain(source)
 
