@@ -231,6 +231,7 @@ JUNIT = [
     (f'<testsuite tests="{"9" * 6000}">{CASE}</testsuite>', "error"),
     (f'<testsuite tests="1" failures="many">{CASE}</testsuite>', "error"),
     (f'<testsuite tests="" failures="">{CASE}</testsuite>', "pass"),
+    ('<testsuite><testcase name="a"><Failure/></testcase></testsuite>', "fail"),
     ('<testsuite><testcase name="a" status="failed"/></testsuite>', "fail"),
     ('<testsuite><testcase name="a" status="disabled"/></testsuite>', "skip"),
     ('<testsuite><testcase name="a" status="run" result="completed"/></testsuite>', "pass"),

@@ -96,7 +96,7 @@ class _Report:
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise _Refused(f"nested more than {MAX_DEPTH} deep")
-        name = tag.rpartition(" ")[2]
+        name = tag.rpartition(" ")[2].lower()
         if name in SUITES:
             self._suites.append(self._suite(name, attributes))
         elif name == "testcase":
@@ -141,7 +141,7 @@ class _Report:
 
     def _end(self, tag: str) -> None:
         self._depth -= 1
-        name = tag.rpartition(" ")[2]
+        name = tag.rpartition(" ")[2].lower()
         if name in OUTCOMES and self._text is not None and self._case is not None:
             self._case.reason = first_line("".join(self._text))
             self._text = None
