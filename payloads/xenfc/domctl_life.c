@@ -4,6 +4,7 @@
 #define MAKE_PERCENT 4
 #define MAX_VCPUS_PV 8192u
 #define MAX_VCPUS_HVM 128u
+#define MOST_PAUSES 255u
 
 /* The kind of each own domain, when it is made as it should be. */
 static uint32_t flags_of_slot(uint16_t id)
@@ -232,6 +233,13 @@ static void check_paused(struct call *call)
 			   "the domain is still paused");
 }
 
+static void expect_pause(struct call *call)
+{
+	expect_unless_self(call);
+	if (call->domain && call->domain->paused == MOST_PAUSES)
+		expect_only(call, ERR(EOVERFLOW));
+}
+
 static void after_pause(struct call *call)
 {
 	if (!call->result && call->domain)
@@ -346,7 +354,7 @@ const struct operation domctl_life[] = {
 	  .traits = TRAIT_REFUSES_SELF, .expect = expect_unless_self, .after = after_destroy,
 	  .weight = 1 },
 	{ .name = "pausedomain", .command = DOMCTL(pausedomain), .danger = DANGER_OWN,
-	  .traits = TRAIT_REFUSES_SELF, .expect = expect_unless_self, .after = after_pause },
+	  .traits = TRAIT_REFUSES_SELF, .expect = expect_pause, .after = after_pause },
 	{ .name = "unpausedomain", .command = DOMCTL(unpausedomain), .danger = DANGER_OWN,
 	  .expect = expect_unpause, .after = after_unpause },
 	{ .name = "resumedomain", .command = DOMCTL(resumedomain), .danger = DANGER_OWN,

@@ -9,8 +9,8 @@
 #define RUN_PERCENT 1
 #define NO_SUCH_FLAG (2u * XEN_DOMCTL_CDF_MAX)
 #define KILOBYTES 1024u
-#define LOOK_EVERY_NS 250000u
-#define LOOKS 40u
+#define LOOK_EVERY_NS 1000000u
+#define LOOKS 10u
 #define SAVED_AT (ARENA_ASIDE + DOOR_PAGE)
 #define SAVED_BYTES (3u * (size_t)DOOR_PAGE)
 
