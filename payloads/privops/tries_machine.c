@@ -31,8 +31,21 @@ static int open_msr(int flags)
 	return open(MSR_FILE, flags | O_CLOEXEC);
 }
 
+/* The whole register; a device that gives less is none. */
+static bool read_register(int fd, off_t number, uint64_t *value, struct answer *why)
+{
+	ssize_t got = pread(fd, value, sizeof(*value), number);
+
+	if (got < 0)
+		*why = answer_refused(errno, "reading MSR 0x%llx", (unsigned long long)number);
+	else if (got != sizeof(*value))
+		*why = answer_broken(MSR_FILE " gave %zd bytes for a register", got);
+	return got == sizeof(*value);
+}
+
 static struct answer read_known_msr(struct scene *scene)
 {
+	struct answer why;
 	uint64_t value;
 	int fd = open_msr(O_RDONLY);
 
@@ -40,8 +53,8 @@ static struct answer read_known_msr(struct scene *scene)
 	if (fd < 0)
 		return answer_unreached(MSR_FILE ": %s (is the module msr there? are you root?)",
 					strerror(errno));
-	if (pread(fd, &value, sizeof(value), MSR_EFER) != sizeof(value))
-		return answer_refused(errno, "reading EFER");
+	if (!read_register(fd, MSR_EFER, &value, &why))
+		return why;
 	return answer_done("EFER reads %" PRIx64, value);
 }
 
@@ -50,10 +63,11 @@ const struct door door_msr = { MSR_FILE, read_known_msr };
 /* All zeros is what a hypervisor that ignores unknown registers answers. */
 static struct answer read_unknown(int fd)
 {
-	uint64_t value = 0;
+	struct answer why;
+	uint64_t value;
 
-	if (pread(fd, &value, sizeof(value), MSR_UNKNOWN) != sizeof(value))
-		return answer_refused(errno, "MSR 0x%x", MSR_UNKNOWN);
+	if (!read_register(fd, MSR_UNKNOWN, &value, &why))
+		return why;
 	if (!value)
 		return answer_refused(0, "MSR 0x%x reads 0: ignored", MSR_UNKNOWN);
 	return answer_done("MSR 0x%x, which no processor has, reads %" PRIx64, MSR_UNKNOWN, value);
@@ -119,8 +133,10 @@ struct answer try_firmware(struct scene *scene)
 	if (fd < 0 || !memory)
 		return fd < 0 ? answer : answer_broken("no memory");
 	got = pread(fd, memory, FIRMWARE_SIZE, FIRMWARE);
-	if (got <= 0)
+	if (got < 0)
 		return answer_refused(errno, "/dev/mem at 0x%x", FIRMWARE);
+	if (!got)
+		return answer_broken("/dev/mem ends before 0x%x", FIRMWARE);
 	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++)
 		if (memmem(memory, (size_t)got, marks[i], strlen(marks[i])))
 			return answer_done("the firmware at 0x%x shows its mark %s", FIRMWARE,
