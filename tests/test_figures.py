@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from runner_box import Box
+from xentest import control, trial
+from xentest.process import Outcome
 from xentest.results import Status
 from xentest.verdict import figures
 
@@ -27,10 +28,18 @@ def test_a_pattern_that_tries_too_many_ways_is_given_up(
     assert signal.getitimer(signal.ITIMER_VIRTUAL) == (0.0, 0.0)
 
 
-def test_a_subtest_worse_than_a_time_out_stays(box: Box) -> None:
-    report = "Starting suite: s\\na: kernel panic\\n"
-    found = box.one(
-        1, run_command=f"printf '{report}'; sleep 60", timeout="1", result_format="kirk"
-    )
-    assert found.status is Status.CRASH and "ended after 1 s" in found.reason
-    assert "kernel panic" in found.reason
+def test_a_subtest_worse_than_a_time_out_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hangs(item: trial.Trial, _: str, output: Path) -> Outcome:
+        output.write_text("Starting suite: s\na: kernel panic\n")
+        return Outcome(-9, True, 1.0, (), (), "")
+
+    monkeypatch.setattr(trial, "_command", hangs)
+    test = control.Test("t", "kirk", timeout=1.0, result_format="kirk")
+    domain = control.Domain("XENVM0", "box", str(tmp_path / "temp"), ("t",), "never")
+    item = trial.Trial(tmp_path / "shared", domain, 1, test)
+    item.folder.mkdir(parents=True)
+    found = trial.perform(item)
+    assert found.status is Status.CRASH, found
+    assert "a: kernel panic" in found.reason and "ended after 1 s" in found.reason
