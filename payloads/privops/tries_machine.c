@@ -108,14 +108,18 @@ static int open_memory(struct answer *why)
 static struct answer read_low_memory(struct scene *scene)
 {
 	struct answer answer;
+	ssize_t got;
 	char byte;
 	int fd = open_memory(&answer);
 
 	(void)scene;
 	if (fd < 0)
 		return answer;
-	if (pread(fd, &byte, 1, PAGE) != 1)
+	got = pread(fd, &byte, 1, PAGE);
+	if (got < 0)
 		return answer_unreached("Linux lets nobody read /dev/mem: %s", strerror(errno));
+	if (!got)
+		return answer_broken("/dev/mem ends before 0x%x", PAGE);
 	return answer_done("/dev/mem can be read");
 }
 
