@@ -83,6 +83,21 @@ def test_what_a_server_says_cannot_command_the_terminal(
     assert "404 ?[2J?gone" in said and said.replace("\n", "").isprintable()
 
 
+def test_a_server_that_is_never_done_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def drip(link: socket.socket) -> None:
+        link.sendall(HEAD + b"\r\n" + BODY)
+        link.settimeout(30)
+        while link.recv(1000):  # until it is left
+            pass
+
+    monkeypatch.setattr(fetch, "LONGEST", 0.2)
+    with serving(drip) as server, pytest.raises(BrokenError, match="not whole after 0.2 s"):
+        fetch.download(server.url, tmp_path)
+    assert server.asked == 1 and list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("rest", ["http://[::1/x", "http://u:secret@[::1/x"])
 def test_git_address_that_is_none(tmp_path: Path, rest: str) -> None:
     with pytest.raises(UsageError) as caught:

@@ -127,6 +127,15 @@ def test_patch_that_would_be_passed_over(
         tree.prepare(replace(location, patches=(f"{tmp_path}/bad.patch",)), tmp_path / "new")
 
 
+def test_patch_beyond_all_use(
+    tmp_path: Path, location: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tree, "PATCH_LIMIT", 50)
+    (tmp_path / "big.patch").write_text(PATCH)
+    with pytest.raises(BrokenError, match="more than the allowed 50"):
+        tree.prepare(replace(location, patches=(f"{tmp_path}/big.patch",)), tmp_path / "new")
+
+
 def test_patch_in_a_letter(tmp_path: Path, location: Location) -> None:
     letter = f"From: a\nSubject: [PATCH] x\n\n--- \n xen/file | 2 +-\n\n{PATCH}-- \n2.39\n\n"
     (tmp_path / "letter.patch").write_text(letter)

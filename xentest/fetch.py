@@ -19,6 +19,7 @@ ATTEMPTS = 3
 LIMIT = 4 << 30
 TIMEOUT = 60.0
 SLOWEST = 512  # bytes a second, over any `timeout` seconds
+LONGEST = 4 * 3600.0  # for one file: a server that is never done must not hold the night
 TREE_TIMEOUT = 3600.0  # for a whole clone or source package
 PAUSE = 1.0  # before the second attempt; doubled for each further one
 
@@ -45,8 +46,8 @@ def download(
     """Fetch one file into `folder`, whole and verified, and return it.
 
     Network faults are tried again, up to `attempts` times in all.  No wait is longer
-    than `timeout`, also when bytes drip in.  Raises BrokenError; then only what was
-    in `folder` before is there.
+    than `timeout`, also when bytes drip in, and no transfer longer than LONGEST.  Raises
+    BrokenError; then only what was in `folder` before is there.
     """
     _check_digest(sha256)
     local = _local(address)
@@ -297,7 +298,8 @@ def _watch(reader: int, part: Path, timeout: float, show: Callable[[int], None])
 
     poll = select.poll()
     poll.register(reader, select.POLLIN)
-    since, before = time.monotonic(), 0
+    begun = since = time.monotonic()
+    before = 0
     while not poll.poll(200):
         size = part.stat().st_size if part.exists() else 0
         show(size)
@@ -306,6 +308,8 @@ def _watch(reader: int, part: Path, timeout: float, show: Callable[[int], None])
             since, before = now, size
         elif now - since > timeout:
             return f"+only {size - before} bytes came in {timeout:g} s".encode()
+        if now - begun > LONGEST:
+            return f"-it is not whole after {LONGEST:g} s ({size} bytes came)".encode()
     return os.read(reader, 4096)
 
 

@@ -28,6 +28,7 @@ __all__ = [
 
 BUILD_TIMEOUT = 3600.0
 TOOL_TIMEOUT = 300.0
+PATCH_LIMIT = 64 << 20
 DEFAULT_BUILD = (
     # The paths out of the debug information: the same source gives the same build id.
     'make -C xen -j{jobs} EXTRA_CFLAGS_XEN_CORE="-ffile-prefix-map=$PWD=."'
@@ -76,9 +77,12 @@ def fetch_patches(
 
     with tempfile.TemporaryDirectory(prefix=".patches.", dir=beside) as folder:
         return [
-            (address, download(address, Path(folder), progress=progress).read_bytes())
-            for address in addresses
+            (address, _download_patch(address, Path(folder), progress)) for address in addresses
         ]
+
+
+def _download_patch(address: str, folder: Path, progress: Optional[Progress]) -> bytes:
+    return download(address, folder, limit=PATCH_LIMIT, progress=progress).read_bytes()
 
 
 def apply(location: Location, source: Source, patches: Sequence[tuple[str, bytes]]) -> None:
