@@ -20,7 +20,7 @@
 #include "supervisor.h"
 
 #define WATCH_MS 3000
-#define HOLD_MS 200
+#define HOLD_MS 100
 
 struct call {
 	struct plan plan;
