@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import pytest
 
 from xentest import verdict
+from xentest.verdict import findings, ktap
 
+CASE = '<testcase name="a"/>'
 KSELFTEST = "TAP version 13\n1..1\n# TAP version 13\n# 1..2\n# ok 1 a\n# {}\n# {}\n{}\n"
 KUNIT = """KTAP version 1
 1..1
@@ -212,6 +215,32 @@ def test_a_guest_that_was_created_and_said_nothing_has_crashed(tmp_path: Path) -
     assert found.status.value == "crash" and found.reason.startswith("test-b")
 
 
+FLOODS = {
+    "ktap": ["ok\n", "  ok - x\n"],
+    "ltp": ["a.c:1: TPASS: x\n", "a: pass  (1s)\n"],
+    "junit": [CASE],
+    "xtf": ["Test result: SUCCESS\n"],
+}
+
+
+@pytest.mark.parametrize("form, line", [(form, line) for form in FLOODS for line in FLOODS[form]])
+def test_a_flood_of_results_is_left(
+    tmp_path: Path, form: str, line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(findings, "MAX_RESULTS", 100)
+    monkeypatch.setattr(ktap, "MAX_LISTED", 50)  # what waits for its parent counts when it is over
+    head = "Suite: s\n" if "pass" in line else "<testsuite>" if form == "junit" else ""
+    found = judge(tmp_path, form, head + line * 200, 0)
+    assert found.status.value == "error" and "the rest was not read" in found.reason
+    assert len(found.subtests) == 100
+
+
+def test_a_flood_of_problems_is_bounded(tmp_path: Path) -> None:
+    found = findings.Findings()
+    ktap.read(io.BytesIO(b"Bail out!\n" * 1000), found)
+    assert len(found.problems) == findings.MAX_PROBLEMS
+
+
 def test_a_report_of_too_many_files_is_not_read_in_part(tmp_path: Path) -> None:
     (tmp_path / "output").touch()
     for number in range(verdict.MAX_FILES):
@@ -223,7 +252,6 @@ def test_a_report_of_too_many_files_is_not_read_in_part(tmp_path: Path) -> None:
     assert found.status.value == "error" and "more than 1000 files" in found.reason
 
 
-CASE = '<testcase name="a"/>'
 JUNIT = [
     (f'<testsuites failures="1"><testsuite tests="1">{CASE}</testsuite></testsuites>', "error"),
     (f'<testsuites tests="2"><testsuite tests="1">{CASE}</testsuite></testsuites>', "error"),

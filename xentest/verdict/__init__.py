@@ -1,7 +1,7 @@
 """From a test's report to its verdict: one reader a format.
 
 A reader takes a stream of any bytes and adds to Findings what it found.  It never
-raises, and it adds a pass only where one stands in the report.
+raises (but TooMany), and it adds a pass only where one stands in the report.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, Callable, Iterable, Optional, Sequence
 
 from xentest.verdict import text
-from xentest.verdict.findings import SKIP_EXIT, Findings, Verdict
+from xentest.verdict.findings import MAX_RESULTS, SKIP_EXIT, Findings, TooMany, Verdict
 
 FORMATS = ("exit", "ktap", "tap", "ltp", "kirk", "junit", "xtf")
 MAX_FILES = 1000
@@ -87,5 +87,8 @@ def _read_all(name: str, paths: Iterable[Path], findings: Findings) -> None:
         try:
             with text.open_regular(path) as stream:
                 reader(stream, findings)
+        except TooMany:
+            findings.problem(f"more than {MAX_RESULTS} results: the rest was not read")
+            return
         except text.NotReadable as error:
             findings.problem(str(error))

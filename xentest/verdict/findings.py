@@ -10,12 +10,18 @@ from xentest.errors import first_line, printable_line
 from xentest.results import MAX_REASON, Status, Subtest
 
 MAX_LISTED = 20_000  # subtests of each kind, good and not good, that are kept one by one
+MAX_PROBLEMS = 100  # that are kept; the first is the reason
+MAX_RESULTS = 250_000  # that are read at all: the control domain waits for a verdict
 SKIP_EXIT = 77
 ERROR_EXITS = {
     99: "the command says that it could not test (exit status 99)",
     126: "the command cannot be executed (exit status 126)",
     127: "command not found (exit status 127)",
 }
+
+
+class TooMany(Exception):
+    """More results than any test has: a flood, of which the rest is not read."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,7 @@ class Findings:
     explains_failure: bool = False  # a subtest failed, expected or not
     surprises: list[str] = field(default_factory=list)
     good_listed: int = 0
+    count: int = 0
 
     def add(
         self,
@@ -53,7 +60,10 @@ class Findings:
         duration: Optional[float] = None,
         offset: Optional[int] = None,
     ) -> None:
-        """One verdict of the report."""
+        """One verdict of the report. Raises TooMany."""
+        self.count += 1
+        if self.count > MAX_RESULTS:
+            raise TooMany
         subtest = Subtest(
             printable_line(name)[:300] or "?",
             status,
@@ -65,7 +75,8 @@ class Findings:
 
     def problem(self, what: str, offset: Optional[int] = None) -> None:
         """Something about the report that makes it no proof of anything."""
-        self.problems.append((printable_line(what)[:MAX_REASON], offset))
+        if len(self.problems) < MAX_PROBLEMS:
+            self.problems.append((printable_line(what)[:MAX_REASON], offset))
 
     def _judge(self, subtest: Subtest) -> Subtest:
         """Apply what the control file expects."""
