@@ -110,6 +110,7 @@ enum {
 	TRAIT_ALONE = 8,	/* never inside a multicall */
 	TRAIT_KERNEL = 16,	/* needs a kernel of our own */
 	TRAIT_ONCE = 32,	/* never repeated when it failed */
+	TRAIT_REPLACES = 64,	/* what succeeded changes nothing more when it is made again */
 };
 
 struct operation {

@@ -4,6 +4,13 @@
 #include "who.h"
 
 #define DM_MOST_BUFFERS 2u
+#define DM_HEAD offsetof(struct xen_dm_op, u)
+
+/* How much of the buffer Xen reads. */
+static uint64_t dm_size(const struct call *call)
+{
+	return DM_HEAD + (call->operation ? call->operation->structure_size : 0);
+}
 
 /* dm_op(domain, count, list of buffers): the first buffer is the operation. */
 static void dm_generate(struct call *call)
@@ -19,7 +26,7 @@ static void dm_generate(struct call *call)
 	op->out_size = op->size;
 	memcpy(&buffer.h, &address, sizeof(address));
 	if (chance(call, 10))
-		buffer.size = draw(call, 8);
+		buffer.size = draw(call, dm_size(call) + 1);
 	memcpy(list->at, &buffer, sizeof(buffer));
 	call->arguments[0] = draw_who(call, true);
 	call->arguments[1] = chance(call, 95) ? 1 : 3 + draw_interesting(call, 31);
@@ -70,11 +77,12 @@ static bool dm_expect(struct call *call)
 		expect_elsewhere(call, id);
 	else if (!is_target(call, id))
 		return false;
-	else if (buffer->size < offsetof(struct xen_dm_op, u) ||
-		 !reachable(call, handle_value(&buffer->h), offsetof(struct xen_dm_op, u)))
+	else if (buffer->size < DM_HEAD || !reachable(call, handle_value(&buffer->h), DM_HEAD))
 		expect_only(call, ERR(EFAULT));
 	else if (handle_value(&buffer->h) != area_sure(&call->areas[1]))
 		expect_only(call, ERR(EOPNOTSUPP));	/* the background as a number */
+	else if (buffer->size < dm_size(call))
+		expect_only(call, ERR(EFAULT));
 	else
 		return true;
 	return false;

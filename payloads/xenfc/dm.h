@@ -19,6 +19,6 @@ long dm_aside(struct call *call, uint32_t command);
 #define DM(command_name, class, traits_of, generator, expectation, follow) \
 	{ .name = #command_name, .command = XEN_DMOP_##command_name, .danger = class, \
 	  .traits = traits_of, .weight = 4, .generate = generator, .expect = expectation, \
-	  .after = follow }
+	  .structure_size = sizeof(((struct xen_dm_op *)0)->u.command_name), .after = follow }
 
 #endif

@@ -191,7 +191,8 @@ static void expect_modified(struct call *call)
 
 const struct operation dm_machine[] = {
 	{ .name = "nr_vcpus", .command = XEN_DMOP_nr_vcpus, .danger = DANGER_SAFE, .weight = 4,
-	  .since = RELEASE(4, 14), .expect = expect_vcpus, .after = after_vcpus },
+	  .since = RELEASE(4, 14), .structure_size = sizeof(struct xen_dm_op_nr_vcpus),
+	  .expect = expect_vcpus, .after = after_vcpus },
 	DM(set_pci_intx_level, DANGER_OWN, 0, generate_pci_level, expect_pci_level, NULL),
 	DM(set_isa_irq_level, DANGER_OWN, 0, generate_isa_level, expect_isa_level, NULL),
 	DM(set_pci_link_route, DANGER_OWN, 0, generate_route, expect_route, NULL),

@@ -157,6 +157,7 @@ static const struct field domctl_head[] = {
 static const struct part domctl_parts[] = {
 	{ domctl_life, &domctl_life_count },
 	{ domctl_limits, &domctl_limits_count },
+	{ domctl_rights, &domctl_rights_count },
 	{ domctl_vcpu, &domctl_vcpu_count },
 	{ domctl_state, &domctl_state_count },
 	{ domctl_vnuma, &domctl_vnuma_count },

@@ -7,6 +7,8 @@
 #define DOMCTL_FIELD(member, flow) FIELD(struct xen_domctl, u.member, flow)
 #define DOMCTL(name) XEN_DOMCTL_##name
 
+extern const struct operation domctl_rights[];
+extern const size_t domctl_rights_count;
 extern const struct operation domctl_life[], domctl_vcpu[], domctl_limits[], domctl_hvm[],
 	domctl_devices[], domctl_state[], domctl_vnuma[],
 	domctl_registers[], domctl_affinity[], domctl_running[];

@@ -177,10 +177,10 @@ static const struct field set_fields[] = {
 
 const struct operation domctl_affinity[] = {
 	{ .name = "setvcpuaffinity", .command = DOMCTL(setvcpuaffinity), .danger = DANGER_OWN,
-	  .fields = set_fields, .generate = generate_set, .expect = expect_set,
-	  .after = after_set },
+	  .traits = TRAIT_REPLACES, .fields = set_fields, .generate = generate_set,
+	  .expect = expect_set, .after = after_set },
 	{ .name = "setnodeaffinity", .command = DOMCTL(setnodeaffinity), .danger = DANGER_OWN,
-	  .weight = 4, .fields = node_fields, .generate = generate_nodes,
+	  .traits = TRAIT_REPLACES, .weight = 4, .fields = node_fields, .generate = generate_nodes,
 	  .expect = expect_nodes, .after = after_nodes },
 };
 const size_t domctl_affinity_count = COUNT(domctl_affinity);

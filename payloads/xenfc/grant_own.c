@@ -6,6 +6,7 @@
 
 #define BEHIND 28u
 #define COPIES_OF_VERSION_2 8u
+#define LISTED 4u
 
 uint8_t *own_page(const struct call *call, unsigned int number)
 {
@@ -18,9 +19,14 @@ uint64_t own_frame(const struct call *call, unsigned int number)
 	return call->run->plan.dry_run ? number : call->run->door->arena_frames[number];
 }
 
+static long aside_list(struct call *call, unsigned int command, void *list, unsigned int count)
+{
+	return aside(call->run, __HYPERVISOR_grant_table_op, command, (uintptr_t)list, count);
+}
+
 long own_aside(struct call *call, unsigned int command, void *structure)
 {
-	return aside(call->run, __HYPERVISOR_grant_table_op, command, (uintptr_t)structure, 1);
+	return aside_list(call, command, structure, 1);
 }
 
 /* Our table becomes visible with the first call that needs it. */
@@ -225,10 +231,52 @@ static void generate_copy(struct call *call)
 	call->note = draw_copy(call, 1, c);
 }
 
+/* An entry of our table says one thing only. */
+static bool refs_differ(const struct gnttab_copy *c)
+{
+	for (unsigned int i = 0; i < LISTED; i++)
+		for (unsigned int n = 0; n < i; n++)
+			if ((c[i].flags & c[n].flags & GNTCOPY_source_gref &&
+			     c[i].source.u.ref == c[n].source.u.ref) ||
+			    (c[i].flags & c[n].flags & GNTCOPY_dest_gref &&
+			     c[i].dest.u.ref == c[n].dest.u.ref))
+				return false;
+	return true;
+}
+
+/*
+ * Each copy of a list has its own status, and what is wrong with one does not end the others.  Only
+ * of lists that name no domain wrongly.
+ */
+static void copy_listed(struct call *call)
+{
+	struct gnttab_copy *c = (void *)(call->run->door->arena + ARENA_ASIDE);
+	int16_t right[LISTED];
+	long result;
+
+	memset(c, 0, LISTED * sizeof(*c));
+	for (unsigned int i = 0; i < LISTED; i++) {
+		right[i] = draw_copy(call, 1, &c[i]);
+		if (right[i] == GNTST_permission_denied)
+			return;
+	}
+	if (!refs_differ(c))
+		return;
+	result = aside_list(call, GNTTABOP_copy, c, LISTED);
+	if (result)
+		call_wrong(call, "copying by a list gave %ld", result);
+	for (unsigned int i = 0; i < LISTED; i++)
+		if (c[i].status != right[i])
+			call_wrong(call, "copy %u of a list has status %d, expected %d", i,
+				   c[i].status, right[i]);
+}
+
 static void after_copy(struct call *call)
 {
 	if (!call->result)
 		check_copy(call, (void *)call->structure->at, (int16_t)call->note);
+	if (chance(call, 5))
+		copy_listed(call);
 	if (chance(call, 5))
 		own_check_released(call);
 }

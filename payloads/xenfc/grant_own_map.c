@@ -48,6 +48,47 @@ static void keep_version(struct call *call)
 			   s->version, result);
 }
 
+static void swap_in_vain(struct call *call, uint32_t first, uint32_t second)
+{
+	struct gnttab_swap_grant_ref *s = (void *)(call->run->door->arena + ARENA_ASIDE);
+	long result;
+
+	*s = (struct gnttab_swap_grant_ref){ .ref_a = first, .ref_b = second };
+	result = own_aside(call, GNTTABOP_swap_grant_ref, s);
+	if (result || s->status != GNTST_eagain)
+		call_wrong(call, "swapping a grant in use gave %ld, status %d, expected %d", result,
+			   s->status, GNTST_eagain);
+}
+
+/* What is in use keeps its place in the table. */
+static void keep_place(struct call *call, uint32_t ref)
+{
+	uint32_t other = ref == FIRST_REF ? FIRST_REF + 1 : FIRST_REF;
+
+	swap_in_vain(call, ref, other);
+	swap_in_vain(call, other, ref);
+}
+
+/*
+ * Another place than the one where the grant is mapped: nothing is replaced there.  The mapping
+ * of the page that should have come there is gone, and with it Xen's hold on that page.
+ */
+static void replace_in_vain(struct call *call, grant_handle_t handle, uint64_t frame)
+{
+	struct gnttab_unmap_and_replace *u = (void *)(call->run->door->arena + ARENA_ASIDE);
+	long result = window_open(call->run, WINDOW_SECOND, frame, DOMID_SELF);
+
+	*u = (struct gnttab_unmap_and_replace){
+		.host_addr = (uintptr_t)window_page(WINDOW_TABLE),
+		.new_addr = (uintptr_t)window_page(WINDOW_SECOND), .handle = handle,
+	};
+	if (!result)
+		result = own_aside(call, GNTTABOP_unmap_and_replace, u);
+	if (result || u->status != GNTST_general_error)
+		call_wrong(call, "replacing a grant where it is not gave %ld, status %d", result,
+			   u->status);
+}
+
 /* A mapping that succeeded: the page is there, wrong ways out are refused, the right one works. */
 static void undo_map(struct call *call, const struct gnttab_map_grant_ref *m)
 {
@@ -60,6 +101,8 @@ static void undo_map(struct call *call, const struct gnttab_map_grant_ref *m)
 		call_wrong(call, "a mapped grant has another bus address");
 	if (chance(call, 20))
 		keep_version(call);
+	if (chance(call, 20))
+		keep_place(call, m->ref);
 	if (host && !device && chance(call, 30)) {
 		unmap_and_replace(call, m->handle);
 		return;
@@ -85,20 +128,22 @@ void own_lend(struct call *call, uint64_t frame)
 		.dom = call->run->machine.domid,
 	};
 	struct gnttab_map_grant_ref *m = (void *)(call->run->door->arena + ARENA_ASIDE);
+	struct gnttab_unmap_grant_ref right = { .host_addr = map.host_addr };
 	long result;
 
 	own_table_see(call);
 	own_entry_write(1, map.ref, GTF_permit_access, map.dom, frame);
 	*m = map;
 	result = own_aside(call, GNTTABOP_map_grant_ref, m);
-	if (result || m->status)
+	if (result || m->status) {
 		call_wrong(call, "mapping a page of ours by a grant gave %ld, status %d", result,
 			   m->status);
-	else
-		unmap(call, (struct gnttab_unmap_grant_ref){
-			.host_addr = map.host_addr, .handle = m->handle,
-			.dev_bus_addr = map.flags & GNTMAP_device_map ? m->dev_bus_addr : 0,
-		}, GNTST_okay);
+	} else {
+		right.handle = m->handle;
+		right.dev_bus_addr = map.flags & GNTMAP_device_map ? m->dev_bus_addr : 0;
+		replace_in_vain(call, right.handle, frame);
+		unmap(call, right, GNTST_okay);
+	}
 	own_entry_write(1, map.ref, GTF_invalid, 0, 0);
 }
 

@@ -5,6 +5,7 @@
 
 #define MOST_EXTENTS 16u
 #define PLACES 4096u	/* in the memory maps of HVM domains */
+#define LARGEST_ORDER 3u
 #define EXTENT_SHIFT 6	/* the command's upper bits say where a continuation goes on */
 
 static uint8_t *structure(const struct call *call)
@@ -19,7 +20,10 @@ static void generate_reservation(struct call *call)
 
 	r->domid = draw_who(call, false);
 	r->nr_extents = (xen_ulong_t)draw(call, MOST_EXTENTS + 1);
-	r->extent_order = chance(call, 85) ? 0 : 20 + (unsigned int)draw_interesting(call, 31);
+	r->extent_order = 0;
+	if (chance(call, 20))
+		r->extent_order = chance(call, 50) ? 1 + (unsigned int)draw(call, LARGEST_ORDER) :
+			20 + (unsigned int)draw_interesting(call, 31);
 	list = buffer_take(call, &r->extent_start, MOST_EXTENTS * sizeof(xen_pfn_t), true, false);
 	for (unsigned int i = 0; i < MOST_EXTENTS; i++) {
 		xen_pfn_t frame = (xen_pfn_t)draw(call, PLACES);
@@ -53,7 +57,7 @@ static bool reservation_sane(const struct call *call, const struct xen_memory_re
 {
 	const struct domain_model *domain = model_domain(&call->run->model, r->domid);
 
-	return done_before(call) < r->nr_extents && !r->extent_order && domain &&
+	return done_before(call) < r->nr_extents && r->extent_order <= LARGEST_ORDER && domain &&
 	       virtual_node_sane(r, domain);
 }
 
@@ -72,8 +76,8 @@ static void expect_reservation(struct call *call, bool list_needed)
 	if (!reservation_sane(call, r))
 		return;
 	wanted = r->nr_extents - start;
-	if (wanted > room_for(call->domain))
-		wanted = room_for(call->domain);
+	if (wanted > room_for(call->domain) >> r->extent_order)
+		wanted = room_for(call->domain) >> r->extent_order;
 	if (!reachable(call, list, r->nr_extents * sizeof(xen_pfn_t))) {
 		/* An address that is not even looked at because nothing is left to do. */
 		expect_range(call, (long)start, (long)(start + (list || list_needed ? wanted : 0)));
@@ -111,20 +115,22 @@ static void use_claim(struct domain_model *domain, uint64_t pages)
 
 static void after_increase(struct call *call)
 {
+	const struct xen_memory_reservation *r = (void *)structure(call);
 	struct domain_model *domain = call->domain;
-	uint64_t start = done_before(call), added;
+	uint64_t start = done_before(call), added, extent;
 	long told;
 
 	if (!domain || call->result < (long)start)
 		return;
-	added = (uint64_t)call->result - start;
+	extent = r->extent_order <= LARGEST_ORDER ? 1ull << r->extent_order : 0;
+	added = ((uint64_t)call->result - start) * extent;
 	told = told_pages(call, domain->id, XENMEM_current_reservation);
 	/* An extent whose number could not be told may have been made nevertheless. */
 	if (!reachable(call, handle_value(structure(call)), MOST_EXTENTS * sizeof(xen_pfn_t)) &&
-	    told == (long)(domain->pages + added + 1))
-		added++;
-	else if (domain->hvm && told == (long)(domain->pages + added + 1))
-		added++;
+	    told == (long)(domain->pages + added + extent))
+		added += extent;
+	else if (domain->hvm && told == (long)(domain->pages + added + extent))
+		added += extent;
 	domain->pages += added;
 	use_claim(domain, added);
 	if (told != (long)domain->pages)

@@ -162,7 +162,7 @@ const struct operation memory_maps[] = {
 	     expect_own_map, NULL),
 	MAPS(machine_memory_map, DANGER_SAFE, TRAIT_READS, xen_memory_map, map_fields,
 	     generate_map, expect_machine_map, NULL),
-	MAPS(set_memory_map, DANGER_OWN, 0, xen_foreign_memory_map, set_map_fields,
+	MAPS(set_memory_map, DANGER_OWN, TRAIT_REPLACES, xen_foreign_memory_map, set_map_fields,
 	     generate_set_map, expect_set_map, NULL),
 	MAPS(machphys_mfn_list, DANGER_SAFE, TRAIT_READS, xen_machphys_mfn_list, list_fields,
 	     generate_list, expect_list, NULL),

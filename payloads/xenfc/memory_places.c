@@ -3,6 +3,7 @@
 #include "who.h"
 
 #define MOST_RESOURCE_FRAMES 80u
+#define LAST_FRAME 0xffffffffull	/* with more than one from there on the range wraps */
 #define RESOURCE_STRIDE 32u	/* of frames that Xen hands out at once */
 #define DEFAULT_GRANT_FRAMES 64u
 #define NO_FRAME (1ull << 50)
@@ -34,7 +35,8 @@ static void generate_exchange(struct call *call)
 	e->in.nr_extents = e->out.nr_extents = (xen_ulong_t)draw(call, 4);
 	e->nr_exchanged = chance(call, 80) ? 0 : (xen_ulong_t)draw(call, 5);
 	if (chance(call, 10))
-		e->in.extent_order = 40 + (unsigned int)draw(call, 20);
+		*(chance(call, 50) ? &e->in.extent_order : &e->out.extent_order) =
+			40 + (unsigned int)draw(call, 20);
 	if (chance(call, 10))
 		e->out.nr_extents++;
 	if (chance(call, 10))
@@ -55,7 +57,7 @@ static void expect_exchange(struct call *call)
 {
 	const struct xen_memory_exchange *e = structure(call);
 
-	if (e->in.extent_order) {
+	if (e->in.extent_order || e->out.extent_order) {
 		expect_only(call, ERR(EPERM));
 	} else if (e->nr_exchanged > e->in.nr_extents || e->in.domid != e->out.domid ||
 		   e->in.nr_extents != e->out.nr_extents) {
@@ -213,6 +215,8 @@ static void generate_resource(struct call *call)
 	r->id = draw_mostly(call, 95, 2);
 	r->frame = chance(call, 90) ? draw(call, MOST_RESOURCE_FRAMES) :
 		draw_interesting(call, 64);
+	if (chance(call, 5))
+		r->frame = LAST_FRAME - draw(call, 4);
 	r->nr_frames = (uint32_t)draw(call, chance(call, 80) ? 4 : MOST_RESOURCE_FRAMES);
 	r->pad = chance(call, 5);
 	buffer_take(call, &r->frame_list, MOST_RESOURCE_FRAMES * sizeof(xen_pfn_t), true, true);
@@ -313,6 +317,7 @@ static const struct field exchange_fields[] = {
 	FIELD(struct xen_memory_exchange, in.extent_order, FLOW_IN),
 	FIELD(struct xen_memory_exchange, in.domid, FLOW_IN),
 	FIELD(struct xen_memory_exchange, out.nr_extents, FLOW_IN),
+	FIELD(struct xen_memory_exchange, out.extent_order, FLOW_IN),
 	FIELD(struct xen_memory_exchange, out.domid, FLOW_IN),
 	FIELD(struct xen_memory_exchange, nr_exchanged, FLOW_INOUT),
 	FIELDS_END,

@@ -1,7 +1,8 @@
 /*
  * mmuext_op, mmu_update, update_va_mapping: page tables, and what the processor caches of them.
- * Only with frames and addresses that are not there: page_life.c has a real one.
+ * Only with frames and addresses that are not there: page_life.c and mapping.c have real ones.
  */
+#include "mapping.h"
 #include "run.h"
 #include "who.h"
 
@@ -9,6 +10,7 @@
 #define PAGE_BITS 12
 #define XEN_MEMORY 0xffff830000000000ull
 #define UNKNOWN_COMMAND 64u
+#define MOST_LISTED 64u
 
 static struct mmuext_op *mmuext_of(const struct call *call)
 {
@@ -148,6 +150,38 @@ static void expect_invalid(struct call *call)
 	expect_only(call, ERR(EINVAL));
 }
 
+/* A list ends with its first element that is wrong, and tells how many were done. */
+static void generate_listed(struct call *call)
+{
+	struct area *list = area_take(call, MOST_LISTED * sizeof(struct mmuext_op), false);
+	struct area *done = area_take(call, sizeof(uint32_t), false);
+	struct mmuext_op *m = (void *)list->at;
+	uint64_t count = 1 + draw(call, MOST_LISTED);
+
+	call->note = (long)draw(call, count + 1);
+	for (uint64_t i = 0; i < count; i++)
+		m[i].cmd = (long)i == call->note ? UNKNOWN_COMMAND : MMUEXT_TLB_FLUSH_LOCAL;
+	done->out_size = done->size;
+	call->arguments[0] = area_sure(list);
+	call->arguments[1] = count;
+	call->arguments[2] = area_sure(done);
+	call->arguments[3] = DOMID_SELF;
+}
+
+static void expect_listed(struct call *call)
+{
+	expect_only(call, (uint64_t)call->note < call->arguments[1] ? ERR(ENOSYS) : 0);
+}
+
+static void after_listed(struct call *call)
+{
+	uint32_t done;
+
+	memcpy(&done, call->areas[2].at, sizeof(done));
+	if (done != (uint32_t)call->note)
+		call_wrong(call, "%u of a list were done, expected %ld", done, call->note);
+}
+
 /* mmu_update: an entry of a table that is not there. */
 static struct mmu_update *update_of(const struct call *call)
 {
@@ -241,6 +275,9 @@ static const struct operation mmuext_list[] = {
 	MMUEXT("unpin_table", UNPIN_TABLE, generate_no_frame, expect_invalid),
 	MMUEXT("clear_page", CLEAR_PAGE, generate_no_frame, expect_invalid),
 	MMUEXT("copy_page", COPY_PAGE, generate_no_frame, expect_invalid),
+	{ .name = "listed", .command = MMUEXT_TLB_FLUSH_LOCAL, .danger = DANGER_SAFE, .weight = 3,
+	  .traits = TRAIT_ONCE, .structure_size = sizeof(struct mmuext_op),
+	  .generate = generate_listed, .expect = expect_listed, .after = after_listed },
 };
 static const size_t mmuext_count = COUNT(mmuext_list);
 static const struct part mmuext_parts[] = { { mmuext_list, &mmuext_count } };
@@ -284,13 +321,16 @@ static const struct operation va_list_own[] = {
 	  .expect = expect_invalid },
 };
 static const size_t va_own_count = COUNT(va_list_own);
-static const struct part va_own_parts[] = { { va_list_own, &va_own_count } };
+static const struct part va_own_parts[] = {
+	{ va_list_own, &va_own_count },
+	{ va_mapping, &va_mapping_count },
+};
 
 const struct family family_va = {
 	.name = "va",
 	.hypercall = __HYPERVISOR_update_va_mapping,
 	.parts = va_own_parts,
-	.n_parts = 1,
+	.n_parts = COUNT(va_own_parts),
 	.generate = va_generate,
 	.expect = va_expect,
 };

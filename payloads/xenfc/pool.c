@@ -6,6 +6,7 @@
 #define NUMBERS 1000u
 #define NO_PROCESSOR 0x7fffffffu
 #define NO_COMMAND 77u
+#define POOL_OF_ALL 0u	/* is always there */
 
 static struct xen_sysctl_cpupool_op *pool_of(const struct call *call)
 {
@@ -112,12 +113,22 @@ static void expect_pool(struct call *call)
 		expect_also(call, 0);
 }
 
-static long make(struct call *call)
+static long make(struct call *call, uint32_t number)
 {
 	struct xen_sysctl *s = begin_pool(call, XEN_SYSCTL_CPUPOOL_OP_CREATE);
 
+	s->u.cpupool_op.cpupool_id = number;
 	s->u.cpupool_op.sched_id = pool_of(call)->sched_id;
 	return ask(call, s);
+}
+
+/* Where there may be one pool more only, that is not told of the call's own. */
+static void refuse_number_of(struct call *call, uint32_t number)
+{
+	long result = make(call, number);
+
+	if (result != ERR(ENOSPC))
+		must(call, "making twice", result, ERR(EEXIST));
 }
 
 static void destroy(struct call *call)
@@ -130,7 +141,8 @@ static void destroy(struct call *call)
 
 static void live(struct call *call)
 {
-	must(call, "making again", make(call), 0);
+	refuse_number_of(call, POOL_OF_ALL);
+	must(call, "making again", make(call, (uint32_t)call->note), 0);
 	refuse_scheduling(call);
 	refuse_members(call);
 	destroy(call);
@@ -138,15 +150,11 @@ static void live(struct call *call)
 
 static void after_pool(struct call *call)
 {
-	long again;
-
 	if (call->result)
 		return;
 	call->note = pool_of(call)->cpupool_id;
 	check_told(call);
-	again = make(call);
-	if (again != ERR(ENOSPC))
-		must(call, "making twice", again, ERR(EEXIST));
+	refuse_number_of(call, (uint32_t)call->note);
 	destroy(call);
 	if (chance(call, 5) && pool_of(call)->sched_id == XEN_SCHEDULER_CREDIT)
 		check_lives_take_nothing(call, live);

@@ -14,19 +14,31 @@
 		.expect = expectation, \
 	}
 
-static void expect_invalid(struct call *call)
-{
-	expect_only(call, ERR(EINVAL));
-}
-
 /* vm_assist(command, type) */
 
 #define ASSIST_TYPES 64u
+#define FIRST_TYPES 6u	/* which are for every PV kernel, as is the one that hides a map */
 
+static bool type_exists(const struct call *call)
+{
+	uint64_t type = call->arguments[1];
+
+	return type < FIRST_TYPES || type == VMASST_TYPE_m2p_strict;
+}
+
+/* Nothing that exists is switched: then there is no such command. */
 static void generate_assist(struct call *call)
 {
 	call->arguments[0] = draw_interesting(call, 32);
-	call->arguments[1] = ASSIST_TYPES + draw_interesting(call, 31);
+	call->arguments[1] = chance(call, 60) ? draw(call, ASSIST_TYPES) :
+		ASSIST_TYPES + draw_interesting(call, 31);
+	if (type_exists(call) && call->arguments[0] <= VMASST_CMD_disable)
+		call->arguments[0] += VMASST_CMD_disable + 1;
+}
+
+static void expect_assist(struct call *call)
+{
+	expect_only(call, type_exists(call) ? ERR(ENOSYS) : ERR(EINVAL));
 }
 
 static bool always(struct call *call)
@@ -36,7 +48,7 @@ static bool always(struct call *call)
 }
 
 static const struct operation assist_list[] = {
-	{ .name = "vm_assist", .danger = DANGER_SAFE, .weight = 3, .expect = expect_invalid },
+	{ .name = "vm_assist", .danger = DANGER_SAFE, .weight = 3, .expect = expect_assist },
 };
 
 FAMILY(assist, "vm", __HYPERVISOR_vm_assist, assist_list, 0, generate_assist, always);
@@ -273,9 +285,56 @@ static void after_nested(struct call *call)
 		call_wrong(call, "a call beyond the count was made");
 }
 
+static void generate_nothing(struct call *call)
+{
+	(void)call;
+}
+
+/* A long one that Xen interrupts after a timer that is over at once, and goes on with. */
+
+#define MANY_ENTRIES 64u
+#define NOT_MADE 0xffffffffffffffffull
+
+static void generate_interrupted(struct call *call)
+{
+	struct area *area = area_take(call, MANY_ENTRIES * sizeof(multicall_entry_t), false);
+	multicall_entry_t *entries = (void *)area->at;
+	uint64_t last = draw(call, MANY_ENTRIES), timer = draw(call, last + 1);
+
+	for (unsigned int i = 0; i < MANY_ENTRIES; i++) {
+		entries[i].op = __HYPERVISOR_xen_version;
+		entries[i].result = NOT_MADE;
+	}
+	entries[timer].op = __HYPERVISOR_set_timer_op;
+	entries[timer].args[0] = 1;
+	area->out_size = area->size;
+	call->note = (long)timer;
+	call->arguments[0] = area_sure(area);
+	call->arguments[1] = last + 1;
+}
+
+static void after_interrupted(struct call *call)
+{
+	const multicall_entry_t *entries = (const void *)call->areas[0].at;
+	unsigned long version = (unsigned long)aside(call->run, __HYPERVISOR_xen_version,
+						     XENVER_version, 0, 0);
+
+	for (uint64_t i = 0; i < MANY_ENTRIES; i++) {
+		unsigned long right = i >= call->arguments[1] ? NOT_MADE :
+			(long)i == call->note ? 0 : version;
+
+		if (entries[i].result != right)
+			call_wrong(call, "call %lu of %lu gave %ld, expected %ld", i,
+				   call->arguments[1], (long)entries[i].result, (long)right);
+	}
+}
+
 static const struct operation nested_list[] = {
+	{ .name = "interrupted", .danger = DANGER_OWN, .traits = TRAIT_KERNEL | TRAIT_ALONE,
+	  .weight = 2, .generate = generate_interrupted, .expect = expect_success,
+	  .after = after_interrupted },
 	{ .name = "nested", .danger = DANGER_SAFE, .traits = TRAIT_ALONE, .weight = 4,
-	  .expect = expect_success, .after = after_nested },
+	  .generate = generate_nested, .expect = expect_success, .after = after_nested },
 };
 
-FAMILY(multicall, "multicall", __HYPERVISOR_multicall, nested_list, 0, generate_nested, always);
+FAMILY(multicall, "multicall", __HYPERVISOR_multicall, nested_list, 0, generate_nothing, always);

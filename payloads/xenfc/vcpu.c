@@ -2,6 +2,7 @@
 #include "run.h"
 
 #define NO_FRAME (1ull << 50)	/* no machine has memory there */
+#define ANY_PAGE 26u	/* of the arena */
 #define XEN_MEMORY 0xffff830000000000ull
 #define LEAST_PERIOD_NS 1000000ull
 #define MOST_PERIOD_NS (UINT64_MAX >> 2)
@@ -100,6 +101,15 @@ static void generate_register_info(struct call *call)
 	info->offset = (uint32_t)draw_interesting(call, chance(call, 50) ? 12 : 32);
 }
 
+/* A page that might well be the place: a kernel of ours has chosen another one already. */
+static void generate_move_info(struct call *call)
+{
+	struct vcpu_register_vcpu_info *info = structure(call);
+
+	generate_register_info(call);
+	info->mfn = call->run->plan.dry_run ? ANY_PAGE : call->run->door->arena_frames[ANY_PAGE];
+}
+
 static void expect_register_info(struct call *call)
 {
 	const struct vcpu_register_vcpu_info *info = structure(call);
@@ -188,6 +198,10 @@ static const struct operation operations[] = {
 	     expect_success, after_timer),
 	VCPU(register_vcpu_info, DANGER_SAFE, 0, sizeof(struct vcpu_register_vcpu_info),
 	     info_fields, generate_register_info, expect_register_info, NULL),
+	{ .name = "move_vcpu_info", .command = VCPUOP_register_vcpu_info, .danger = DANGER_OWN,
+	  .traits = TRAIT_KERNEL, .weight = 2,
+	  .structure_size = sizeof(struct vcpu_register_vcpu_info), .fields = info_fields,
+	  .generate = generate_move_info, .expect = expect_register_info },
 	VCPU(register_runstate_memory_area, DANGER_OWN, TRAIT_KERNEL,
 	     sizeof(struct vcpu_register_runstate_memory_area), area_fields, generate_area,
 	     expect_area, NULL),

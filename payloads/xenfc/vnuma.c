@@ -282,8 +282,8 @@ static const struct field get_fields[] = {
 
 const struct operation domctl_vnuma[] = {
 	{ .name = "setvnumainfo", .command = DOMCTL(setvnumainfo), .danger = DANGER_OWN,
-	  .weight = 8, .fields = set_fields, .generate = generate_set, .expect = expect_set,
-	  .after = after_set },
+	  .traits = TRAIT_REPLACES, .weight = 8, .fields = set_fields, .generate = generate_set,
+	  .expect = expect_set, .after = after_set },
 };
 const size_t domctl_vnuma_count = COUNT(domctl_vnuma);
 

@@ -8,6 +8,7 @@
  */
 #include <stdbool.h>
 
+#include <xen/vcpu.h>
 #include <xen/xen.h>
 
 #include "../freestanding.h"
@@ -19,6 +20,7 @@
 #include "coverage.h"
 #include "door_ring0.h"
 #include "guest.h"
+#include "hypercall.h"
 #include "memory.h"
 #include "shutdown.h"
 #include "traps.h"
@@ -35,6 +37,12 @@ static union {
 	struct shared_info info;
 	uint8_t page[PAGE_SIZE];
 } shared __attribute__((aligned(4096)));
+
+/* Where Xen keeps what it tells our processor: moved here once, which cannot be undone. */
+static union {
+	struct vcpu_info info;
+	uint8_t page[PAGE_SIZE];
+} processor __attribute__((aligned(4096)));
 static char command_line[MAX_GUEST_CMDLINE + 1];
 
 static void say_figure(const char *name, uint64_t value, const char *unit, const char *better)
@@ -57,11 +65,15 @@ static void find_console(const struct start_info *info)
 
 static void share_with_xen(const struct start_info *info)
 {
+	struct vcpu_register_vcpu_info place = { .mfn = machine_frame(&processor) };
+
 	if (page_map(&shared, info->shared_info))
 		shutdown_with(EXIT_ERROR, "Xen does not let us map the shared information page");
 	shared.info.vcpu_info[0].evtchn_upcall_mask = 1;
-	clock_use(&shared.info.vcpu_info[0].time);
-	if (traps_begin(&shared.info))
+	if (hypercall3(__HYPERVISOR_vcpu_op, VCPUOP_register_vcpu_info, 0, (unsigned long)&place))
+		shutdown_with(EXIT_ERROR, "Xen does not tell our processor where we want it to");
+	clock_use(&processor.info.time);
+	if (traps_begin(&processor.info))
 		shutdown_with(EXIT_ERROR, "Xen does not take the table of exceptions");
 }
 

@@ -24,16 +24,16 @@ int catch_begin(struct catch *place) __attribute__((returns_twice));
 void trap_handle(struct frame *frame);
 void events_quieten(void);
 
-static struct shared_info *shared_page;
+static struct vcpu_info *processor;
 static struct catch *volatile catching;
 static struct fault caught;
 
-long traps_begin(struct shared_info *shared)
+long traps_begin(struct vcpu_info *own)
 {
 	struct trap_info table[TRAPS + 1] = { 0 };
 	long status;
 
-	shared_page = shared;
+	processor = own;
 	for (int i = 0; i < TRAPS; i++) {
 		table[i].vector = i;
 		table[i].cs = FLAT_KERNEL_CS;
@@ -49,8 +49,8 @@ long traps_begin(struct shared_info *shared)
 /* We look at no event; one that comes because a call unmasked them is put aside. */
 void events_quieten(void)
 {
-	shared_page->vcpu_info[0].evtchn_upcall_mask = 1;
-	shared_page->vcpu_info[0].evtchn_upcall_pending = 0;
+	processor->evtchn_upcall_mask = 1;
+	processor->evtchn_upcall_pending = 0;
 }
 
 static void tell(const struct fault *fault)
@@ -70,7 +70,7 @@ void trap_handle(struct frame *frame)
 	caught = (struct fault){
 		.vector = frame->vector,
 		.error = frame->error,
-		.address = frame->vector == PAGE_FAULT ? shared_page->vcpu_info[0].arch.cr2 : 0,
+		.address = frame->vector == PAGE_FAULT ? processor->arch.cr2 : 0,
 		.instruction = frame->rip,
 	};
 	if (!catching) {

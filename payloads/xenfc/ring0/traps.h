@@ -19,7 +19,7 @@ struct fault {
 };
 
 /* Fails only when Xen refuses the table. */
-long traps_begin(struct shared_info *shared);
+long traps_begin(struct vcpu_info *own);
 
 /* False, and what happened, when the action ended in an exception. */
 bool attempt(void (*action)(void *), void *argument, struct fault *fault);

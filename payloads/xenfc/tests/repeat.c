@@ -15,8 +15,10 @@ static uint8_t arena[ARENA_BYTES] __attribute__((aligned(DOOR_PAGE)));
 static struct run run;
 static struct door door;
 static const struct operation operation = { .name = "any" };
+static const struct operation replacing = { .name = "any", .traits = TRAIT_REPLACES };
 static uint64_t free_pages, moment, taken_by_call, taken_by_others;
-static unsigned int most_times, times;
+static unsigned int most_times, times, times_a_page;
+static bool quick;
 
 static long hypercall(struct door *unused, unsigned int number, const uint64_t a[5])
 {
@@ -30,6 +32,8 @@ static long hypercall(struct door *unused, unsigned int number, const uint64_t a
 	}
 	if (number == LEAKY && times++ < most_times)
 		free_pages -= taken_by_call;
+	if (number == LEAKY && times_a_page && times % times_a_page == 0)
+		free_pages--;
 	return -XEN_EINVAL;
 }
 
@@ -41,7 +45,7 @@ static uint64_t now(struct door *unused)
 	(void)unused;
 	if (lent)
 		free_pages = 100000;
-	return moment += 100000000;
+	return moment += quick ? 1000 : 100000000;
 }
 
 static int begin(void **state)
@@ -56,7 +60,8 @@ static int begin(void **state)
 				  .number = 1, .result = -XEN_EINVAL };
 	free_pages = 100000;
 	taken_by_call = taken_by_others = 0;
-	times = 0;
+	times = times_a_page = 0;
+	quick = true;
 	most_times = UINT32_MAX;
 	lent = false;
 	return 0;
@@ -95,6 +100,7 @@ static void pages_lent_are_no_leak(void **state)
 	(void)state;
 	taken_by_call = 3;
 	lent = true;
+	quick = false;
 	assert_false(is_wrong());
 }
 
@@ -113,6 +119,41 @@ static void what_succeeded_is_not_made_again(void **state)
 	assert_int_equal(times, 0);
 }
 
+static void what_succeeded_and_only_replaces_is_made_again(void **state)
+{
+	(void)state;
+	run.call.result = 0;
+	run.call.operation = &replacing;
+	taken_by_call = 1;
+	assert_true(is_wrong());
+}
+
+/* 32 bytes each time are a page each 128 times. */
+static void a_few_bytes_each_time_are_seen(void **state)
+{
+	(void)state;
+	times_a_page = 128;
+	assert_true(is_wrong());
+}
+
+static void a_few_bytes_are_looked_for_once(void **state)
+{
+	(void)state;
+	times_a_page = 128;
+	most_times = 0;
+	assert_true(is_wrong());
+	run.call.wrong[0] = 0;
+	assert_false(is_wrong());
+}
+
+static void a_slow_call_is_not_made_so_often(void **state)
+{
+	(void)state;
+	quick = false;
+	assert_false(is_wrong());
+	assert_true(times < 10);
+}
+
 static bool is_tried(unsigned int kind, long result)
 {
 	run.call.kind = kind;
@@ -129,6 +170,7 @@ static void each_kind_and_result_has_its_turn(void **state)
 	const unsigned int rare = 7;
 
 	(void)state;
+	quick = false;
 	for (unsigned int kind = 0; kind < MAX_KINDS; kind++)
 		for (long error = 1; error < MAX_RESULTS; error++)
 			for (int i = 0; i < 9 && (kind != rare || error != XEN_EFAULT); i++)
@@ -146,6 +188,10 @@ int main(void)
 		cmocka_unit_test_setup(pages_lent_are_no_leak, begin),
 		cmocka_unit_test_setup(pages_that_others_take_are_no_leak, begin),
 		cmocka_unit_test_setup(what_succeeded_is_not_made_again, begin),
+		cmocka_unit_test_setup(what_succeeded_and_only_replaces_is_made_again, begin),
+		cmocka_unit_test_setup(a_few_bytes_each_time_are_seen, begin),
+		cmocka_unit_test_setup(a_few_bytes_are_looked_for_once, begin),
+		cmocka_unit_test_setup(a_slow_call_is_not_made_so_often, begin),
 		cmocka_unit_test_setup(each_kind_and_result_has_its_turn, begin),
 	};
 
