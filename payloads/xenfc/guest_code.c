@@ -268,6 +268,14 @@ static void write_question(struct call *call, struct writer *w)
 	bytes(w, questions[draw(call, COUNT(questions))], 3);
 }
 
+/* Processors of one kind do not know the other's instruction: an exception. */
+static void call_xen(struct writer *w, bool amd)
+{
+	byte(w, 0x0f);
+	byte(w, 0x01);
+	byte(w, amd ? 0xd9 : 0xc1);
+}
+
 /* The other hypercalls: what they do to such a machine goes when it goes. */
 static void write_hypercall(struct call *call, struct writer *w)
 {
@@ -279,9 +287,7 @@ static void write_hypercall(struct call *call, struct writer *w)
 	load(w, ESI, 6 * DOOR_PAGE);
 	load(w, ECX, 6 * DOOR_PAGE);
 	load(w, EDX, (uint32_t)draw(call, 3));
-	byte(w, 0x0f);
-	byte(w, 0x01);
-	byte(w, 0xd9);
+	call_xen(w, chance(call, 70));
 }
 
 static void write_random(struct call *call, struct writer *w, bool wide)
@@ -303,16 +309,14 @@ static void write_random(struct call *call, struct writer *w, bool wide)
 	}
 }
 
-static void write_end(struct writer *w)
+static void write_end(struct writer *w, bool amd)
 {
 	load(w, EAX, __HYPERVISOR_sched_op);
 	load(w, EDI, SCHEDOP_shutdown);
 	load(w, ESI, END_ARGUMENT);
 	load(w, EBX, SCHEDOP_shutdown);
 	load(w, ECX, END_ARGUMENT);
-	byte(w, 0x0f);
-	byte(w, 0x01);
-	byte(w, 0xd9);
+	call_xen(w, amd);
 	byte(w, 0xeb);	/* for ever */
 	byte(w, 0xfe);
 }
@@ -335,8 +339,10 @@ static void write_unit(struct call *call, const struct guest_code *code, unsigne
 
 	memset(at, NOP, UNIT);
 	if (number == UNITS - 1)
-		return write_end(&w);
+		return write_end(&w, false);
 	begin_unit(&w, number);
+	if (number == UNITS - 2)
+		return write_end(&w, true);
 	if (code->checked && number < 2 * GUEST_CHECKS)
 		write_check(&w, &code->checks[number / 2], number / 2, number & 1);
 	else if (!code->checked)
