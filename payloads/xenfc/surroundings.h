@@ -11,6 +11,7 @@ struct surroundings {
 	struct call *call;
 	uint16_t id;
 	bool controllers;	/* it has interrupt controllers */
+	bool certain;		/* what is asked has one answer: it did not execute anything at all */
 };
 
 /* Once it has memory, before its first instruction. */
