@@ -40,7 +40,7 @@ static void generate_running(struct call *call)
 	c->arch.emulation_flags = chance(call, 20) ? XEN_X86_EMU_LAPIC :
 		XEN_X86_EMU_ALL & ~XEN_X86_EMU_VPCI;
 	if (!chance(call, RUN_PERCENT))
-		c->flags |= NO_SUCH_FLAG;	/* a life costs as much as ten thousand other calls */
+		c->flags |= NO_SUCH_FLAG;	/* a life costs as much as thousands of other calls */
 }
 
 static void expect_running(struct call *call)
