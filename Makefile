@@ -21,7 +21,7 @@ deps:
 	tools/install-packages $(RUN_PACKAGES) $(XEN_PACKAGES) $(LAB_PACKAGES) \
 		$(PAYLOAD_PACKAGES) $(CHECK_PACKAGES)
 
-# Whether xenfc sees the planted bugs of tests/mutants: builds Xen about thirty times.
+# Whether xenfc sees the planted bugs of tests/mutants: builds Xen about forty times.
 check-mutants: deps
 	tools/check-mutants
 

@@ -14,6 +14,7 @@ from typing import Callable, Sequence
 from xentest import boot, control, durable, runs
 from xentest.errors import EXIT_BROKEN, EXIT_OK, XentestError
 from xentest.progress import Progress
+from xentest.report import mail
 from xentest.results import Status
 
 EXCERPT_LINES = 20
@@ -179,8 +180,9 @@ class AtBoot:
                 f"  {line}\n" for line in lines.splitlines()
             )
         durable.write_text(self.run.folder / "summary.txt", told)
-        self.run.update(state="broken", status=Status.BROKEN.value, reason=reason, ended=runs.now(),
-                        console=lines)  # fmt: skip
+        facts = {"status": Status.BROKEN.value, "reason": reason, "ended": runs.now()}
+        facts |= mail.report(self.wanted, self.run, facts, told, self.progress)
+        self.run.update(state="broken", console=lines, **facts)
         boot.clear(self.paths)
         return EXIT_BROKEN
 

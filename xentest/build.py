@@ -13,6 +13,7 @@ from xentest import VERSION, boot, durable, runs
 from xentest.control import Control
 from xentest.errors import EXIT_OK, BrokenError, XentestError, without_password
 from xentest.progress import Progress
+from xentest.report import mail
 from xentest.results import Status
 
 
@@ -37,6 +38,8 @@ def explain(control: Control) -> str:
         plan = control.plan(domain)
         lines.append(f"  {begun}: {len(plan)} tests: {', '.join(test.name for _, test in plan)}")
     lines.append(f"  keep what comes of it in {preferences.results_dir}")
+    if preferences.mail_to:
+        lines.append(f"  mail the report to {preferences.mail_to}")
     return "\n".join(lines)
 
 
@@ -54,7 +57,7 @@ def start(control: Control, paths: boot.Paths, progress: Progress, *, reboot: bo
                 _make_hypervisor(control, paths, run, state, progress)
             _arm(control, paths, run, state)
         except BaseException as error:
-            _end(run, paths, error)
+            _end(control, run, paths, error, progress)
             raise
     if not reboot:
         progress.say("not rebooted (--no-reboot): the run goes on with the next boot")
@@ -168,15 +171,18 @@ def _arm(control: Control, paths: boot.Paths, run: runs.Run, state: boot.State) 
     run.update(state="booting", rebooted=time.time())
 
 
-def _end(run: runs.Run, paths: boot.Paths, error: BaseException) -> None:
+def _end(
+    control: Control, run: runs.Run, paths: boot.Paths, error: BaseException, progress: Progress
+) -> None:
     """The run ends here: the tree's fault is `fail`, ours is `broken`."""
     own = isinstance(error, XentestError) and error.exit_status == 1
     status = Status.FAIL if own else Status.BROKEN
-    reason = _reason(error)
+    facts = {"status": status.value, "reason": _reason(error), "ended": runs.now()}
+    summary = f"run {run.id}: {status.value}\n{facts['reason']}\n"
     try:
-        run.update(state="finished" if own else "broken", status=status.value, reason=reason,
-                   ended=runs.now())  # fmt: skip
-        durable.write_text(run.folder / "summary.txt", f"run {run.id}: {status.value}\n{reason}\n")
+        run.update(state="finished" if own else "broken", **facts)
+        durable.write_text(run.folder / "summary.txt", summary)
+        run.update(**mail.report(control, run, facts, summary, progress))
     finally:
         boot.clear(paths)
 

@@ -25,7 +25,7 @@ from xentest.errors import EXIT_BROKEN, EXIT_FAILED, EXIT_OK, BrokenError, Xente
 from xentest.fleet import PREPARED, Fleet
 from xentest.ownrunner import OwnRunner
 from xentest.progress import Progress
-from xentest.report import text
+from xentest.report import mail, text
 from xentest.results import Status, worst
 
 LOCK = Path("/var/lib/xentest/lock")
@@ -196,6 +196,7 @@ class _Flow:
         facts = {"status": status.value, "reason": reason, "ended": runs.now()}
         summary = text.summary({**self._run.facts, **facts}, results, str(self._run.folder))
         durable.write_text(self._run.folder / "summary.txt", summary)
+        facts |= mail.report(self._control, self._run, facts, summary, self._progress)
         # Last: who watches the run takes this for its end.
         self._run.update(state="broken" if trouble else "finished", **facts)
         print(summary, end="", flush=True)

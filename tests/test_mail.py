@@ -1,0 +1,114 @@
+"""The report goes to whom mail_to names; a mail that cannot be sent changes no verdict."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import io
+import os
+from pathlib import Path
+
+import pytest
+
+from stub_world import World
+from xentest import control, runs
+from xentest.progress import Progress
+from xentest.report import mail
+
+CONTROL = """\
+[Preferences]
+xen-tree=x
+shared_dir=/srv/shared
+{more}
+[Locations]
+x=file:///x.tar.gz
+[t]
+run_command=true
+[XENVM0]
+name=dom0
+tempdir=/var/tmp/x
+test1=t
+"""
+FACTS = {"status": "fail", "reason": "guest1 1-t: fail"}
+SUMMARY = "dom0 1-t fail\nna\u00efve \u2013 caf\u00e9\n"
+
+
+def sendmail(folder: Path, script: str, patch: pytest.MonkeyPatch) -> Path:
+    """A mail program of that text, found before any real one."""
+    folder.mkdir()
+    program = folder / "sendmail"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    patch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    return program
+
+
+def report(root: Path, to: str = "mail_to=root, qa@lab.example") -> tuple[dict[str, str], str]:
+    """What is kept of the mail, and what was said."""
+    wanted = control.parse(CONTROL.format(more=to), "night.cfg")
+    said = io.StringIO()
+    run = runs.begin(root / "runs", wanted)
+    return mail.report(wanted, run, FACTS, SUMMARY, Progress(said)), said.getvalue()
+
+
+def test_the_summary_is_handed_to_the_mail_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "bin"
+    sendmail(folder, f'echo "$@" > {folder}/words; cat > {folder}/mail', monkeypatch)
+    kept, said = report(tmp_path)
+    assert kept == {"mail": "sent to root qa@lab.example"} and kept["mail"] in said
+    assert (folder / "words").read_text() == "-oi -t\n"
+    sent = email.message_from_bytes((folder / "mail").read_bytes(), policy=email.policy.default)
+    assert sent["To"] == "root, qa@lab.example"
+    assert sent["Subject"].endswith(": fail - guest1 1-t: fail") and sent["From"]
+    assert sent.get_content() == SUMMARY
+
+
+@pytest.mark.parametrize(
+    "script, reason",
+    [
+        ("cat > /dev/null; echo 'mailbox\tfull' >&2; exit 75", "status 75: mailbox full"),
+        ("exit 1", "status 1"),  # without having read a word
+        ("sleep 60", "did not end within 1 s"),
+    ],
+)
+def test_a_mail_that_cannot_be_sent_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, reason: str
+) -> None:
+    monkeypatch.setattr(mail, "SEND_LIMIT", 1.0)
+    sendmail(tmp_path / "bin", script, monkeypatch)
+    kept, said = report(tmp_path)
+    assert kept["mail"].startswith("not sent to root qa@lab.example: ") and reason in kept["mail"]
+    assert "not sent" in said
+
+
+def test_a_machine_without_mail_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(mail, "PLACES", ())
+    kept, _ = report(tmp_path)
+    assert "has no sendmail; install a mail program" in kept["mail"]
+
+
+def test_nobody_wants_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sendmail(tmp_path / "bin", f"touch {tmp_path}/called", monkeypatch)
+    assert report(tmp_path, "") == ({}, "") and not (tmp_path / "called").exists()
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_the_verdict_is_that_of_the_tests(tmp_path: Path, status: int) -> None:
+    world = World(tmp_path)
+    world.prepare()
+    program = tmp_path / "bin/sendmail"
+    program.write_text(f"#!/bin/sh\ncat > {tmp_path}/mail; exit {status}\n")
+    program.chmod(0o755)
+    world.control({"t": "true"}, {"dom0": ["t"]}, mail_to="root")
+    before = os.environ["PATH"]
+    try:
+        assert world.start() == 0
+    finally:
+        os.environ["PATH"] = before
+    facts = world.run().facts
+    assert facts["state"] == "finished" and facts["status"] == "pass"
+    assert facts["mail"].startswith("not sent" if status else "sent to root")
+    assert "1-t" in (tmp_path / "mail").read_text()
