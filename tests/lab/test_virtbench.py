@@ -122,7 +122,7 @@ def test_guests_of_libvirt(packed, tmp_path):
 def test_guests_of_qemu_alone(packed):
     """An emulator in the emulated machine: two small guests, the shortest way to a verdict. In the
     control domain, for it has two processors."""
-    nights.needs_time(6)
+    nights.needs_time(8)
     settings = "KERNEL=/boot/vmlinux-guest MEMORY=112"
     words = "-n 2 --boot-limit 600 qemu cpuid hlt-exit pingpong"
     check(run_in_lab(packed, "xen", settings, words), {"hlt-exit": "no /dev/kvm"})
