@@ -37,9 +37,9 @@ check: deps lint
 
 # Python and shell that have no ending of their own.
 PYTHON_TOOLS = $(addprefix tools/,check bench-night make-man check-mutants) \
-	$(addprefix payloads/,xenfc/ring0/boot xenfc/ring0/minimise xenfc/coverage/report \
+	$(addprefix payloads/,xenfc/ring0/boot xenfc/ring0/minimise xenfc/coverage/report xenfc/coverage/measure \
 		rushit/bench oneway/bench/harness-cost virtbench/tests/agreement/agree)
-SHELL_TOOLS = $(addprefix payloads/,xenfc/ring0/run-guest vsock/bench/rates vsock/vsock-both.sh rushit/between-domains.sh \
+SHELL_TOOLS = $(addprefix payloads/,xenfc/ring0/run-guest xenfc/coverage/in-dom0.sh vsock/bench/rates vsock/vsock-both.sh rushit/between-domains.sh \
 		rushit/vsock-loopback.sh) tests/lab/*.sh \
 	payloads/virtbench/backends/guest payloads/virtbench/backends/qemu-guest \
 	payloads/virtbench/backends/stop-process payloads/virtbench/backends/*/st*
