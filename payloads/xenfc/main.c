@@ -142,7 +142,7 @@ static struct plan make_plan(void)
 	if (options.loops >= 0)
 		plan.loops = (uint64_t)options.loops;
 	else if (options.dry_run || options.emit)
-		plan.loops = 100;
+		plan.loops = (uint64_t)(options.to >= 0 ? options.to : options.from + 99) + 1;
 	plan.from = (uint64_t)options.from;
 	if (options.to >= 0)
 		plan.to = (uint64_t)options.to;

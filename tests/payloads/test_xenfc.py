@@ -64,6 +64,8 @@ def test_lines_of_the_ancestor(program):
 def test_part_of_a_sequence_is_the_same_calls(program):
     whole = calls(program, "-s", "9", "-l", "200")
     assert calls(program, "-s", "9", "--from", "50", "--to", "59") == whole[50:60]
+    assert calls(program, "-s", "9", "--from", "50")[:50] == whole[50:100]
+    assert len(calls(program, "-s", "9", "--from", "70001", "--to", "70003")) == 3
 
 
 def test_four_in_five_calls_are_of_the_table(program):
