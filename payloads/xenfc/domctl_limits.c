@@ -56,6 +56,8 @@ static void after_max_vcpus(struct call *call)
 	if (call->result)
 		return;
 	target(call)->has_vcpus = true;
+	if (target(call)->max_vcpus > call->run->model.most_vcpus)
+		call->run->model.most_vcpus = target(call)->max_vcpus;
 	info = domain_read(call->run, target(call)->id);
 	if (!info || info->max_vcpu_id != target(call)->max_vcpus - 1)
 		call_wrong(call, "the highest processor is %u afterwards",

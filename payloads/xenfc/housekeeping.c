@@ -2,6 +2,7 @@
 #include "domctl.h"
 
 #define PATIENCE_NS 3000000000ull
+#define PATIENCE_NS_EACH_VCPU 4000000ull	/* of the largest domain that there was */
 /*
  * Xen's pool of small objects grows by a hundred pages and more in a minute, ever slower, until
  * there is a hole for each: repeat.c finds what leaks with every call.
@@ -95,18 +96,19 @@ static bool pages_are_back(struct run *run)
 		run->claimed_at_start = run->machine.claimed_pages;
 	}
 	run->others_at_start = others.who;
-	return run->machine.free_pages + SPARE_PAGES >= run->free_at_start &&
+	return run->machine.free_pages + SPARE_PAGES + run->model.most_vcpus >= run->free_at_start &&
 	       run->machine.claimed_pages <= run->claimed_at_start;
 }
 
 static bool wait_for(struct run *run, bool (*condition)(struct run *run))
 {
+	uint64_t limit = PATIENCE_NS + run->model.most_vcpus * PATIENCE_NS_EACH_VCPU;
 	uint64_t start = run->door->now_ns(run->door);
 
 	do {
 		if (condition(run))
 			return true;
-	} while (run->door->now_ns(run->door) - start < PATIENCE_NS);
+	} while (run->door->now_ns(run->door) - start < limit);
 	return false;
 }
 
