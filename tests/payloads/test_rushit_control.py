@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import struct
 import subprocess
@@ -211,7 +212,9 @@ def test_what_nobody_reads_has_not_arrived(folder, tmp_path):
     leave = threading.Event()
     ended = client_of(Pair(folder, "tcp_stream", tmp_path), lambda _: leave.wait(LIMIT))
     leave.set()
-    assert ended.status == 1 and "nothing arrived" in ended.err, ended
+    # What the socket took may have gone before the measuring began, or while it went on.
+    assert ended.status == 1, ended
+    assert re.search("nothing arrived|no data moved", ended.err), ended
 
 
 def test_answers_that_are_too_long_are_not_the_next_ones(pair):
