@@ -10,25 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from lab_box import CONTROL
 from stub_world import World
 from xentest import control, runs
 from xentest.progress import Progress
 from xentest.report import mail
 
-CONTROL = """\
-[Preferences]
-xen-tree=x
-shared_dir=/srv/shared
-{more}
-[Locations]
-x=file:///x.tar.gz
-[t]
-run_command=true
-[XENVM0]
-name=dom0
-tempdir=/var/tmp/x
-test1=t
-"""
 FACTS = {"status": "fail", "reason": "guest1 1-t: fail"}
 SUMMARY = "dom0 1-t fail\nna\u00efve \u2013 caf\u00e9\n"
 
@@ -68,9 +55,10 @@ def test_the_summary_is_handed_to_the_mail_program(
 @pytest.mark.parametrize(
     "script, reason",
     [
-        ("cat > /dev/null; echo 'mailbox\tfull' >&2; exit 75", "status 75: mailbox full"),
-        ("exit 1", "status 1"),  # without having read a word
+        ("cat > /dev/null; echo 'mailbox\tfull' >&2; exit 75", "failed: mailbox full"),
+        ("exit 1", "failed: exit status 1"),  # without having read a word
         ("sleep 60", "did not end within 1 s"),
+        ("echo no such user >&2; sleep 60 & exit 67", "failed: no such user"),
     ],
 )
 def test_a_mail_that_cannot_be_sent_is_told(
@@ -81,6 +69,16 @@ def test_a_mail_that_cannot_be_sent_is_told(
     kept, said = report(tmp_path)
     assert kept["mail"].startswith("not sent to root qa@lab.example: ") and reason in kept["mail"]
     assert "not sent" in said
+
+
+def test_a_mail_program_that_goes_on_in_the_background_has_taken_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mail, "SEND_LIMIT", 20.0)
+    sendmail(tmp_path / "bin", f"cat > {tmp_path}/mail; sleep 30 &", monkeypatch)
+    kept, _ = report(tmp_path)
+    assert kept["mail"].startswith("sent to root")
+    assert "guest1 1-t" in (tmp_path / "mail").read_text()
 
 
 def test_a_machine_without_mail_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,7 @@
-"""One command of a toolstack under its time limit.
+"""One command that may leave something behind, under its time limit.
 
 Output goes to files, not pipes: `xl create` leaves a daemon behind that would
-hold a pipe open for as long as the domain lives.
+hold a pipe open for as long as the domain lives, and a mail program one that delivers.
 """
 
 from __future__ import annotations
@@ -22,14 +22,23 @@ class CommandFailed(BrokenError):
     """The command ran and said no."""
 
 
-def run(arguments: Sequence[str], timeout: float) -> str:
-    """What the command printed; CommandFailed if it failed, BrokenError if it hangs."""
+def run(arguments: Sequence[str], timeout: float, given: bytes = b"") -> str:
+    """What the command printed; CommandFailed if it failed, BrokenError if it hangs.
+
+    `given` is what it can read.
+    """
     shown = " ".join(arguments)
-    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+    with (
+        tempfile.TemporaryFile() as words,
+        tempfile.TemporaryFile() as output,
+        tempfile.TemporaryFile() as errors,
+    ):
+        words.write(given)
+        words.seek(0)
         try:
             process = subprocess.Popen(
                 arguments,
-                stdin=subprocess.DEVNULL,
+                stdin=words,
                 stdout=output,
                 stderr=errors,
                 start_new_session=True,
@@ -40,7 +49,7 @@ def run(arguments: Sequence[str], timeout: float) -> str:
             status = _wait(process, timeout)
         except subprocess.TimeoutExpired:
             _end(process)
-            advice = "The toolstack hangs; look at xenstored and xl's logs, then reboot."
+            advice = "If it is the toolstack, look at xenstored and xl's logs, then reboot."
             raise BrokenError(f"`{shown}` did not end within {timeout:.0f} s", advice) from None
         except BaseException:
             _end(process)

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import socket
-import subprocess
 from typing import TYPE_CHECKING, Any, Mapping
 
-from xentest.errors import first_line, printable_line
+from xentest.domains import command
+from xentest.errors import BrokenError, printable_line
 from xentest.progress import Progress
 
 if TYPE_CHECKING:
@@ -62,22 +61,7 @@ def _hand_over(message: bytes) -> str:
             "this machine has no sendmail; install a mail program (Debian: dma, exim4 or postfix)"
         )
     try:
-        child = subprocess.Popen(
-            [program, "-oi", "-t"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-    except OSError as error:
-        return f"{program}: {error.strerror}"
-    try:
-        _, said = child.communicate(message, SEND_LIMIT)
-    except subprocess.TimeoutExpired:
-        os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
-        return f"{program} did not end within {SEND_LIMIT:.0f} s"
-    if child.returncode != 0:
-        told = printable_line(first_line(said.decode("utf-8", "replace")))[:200]
-        return f"{program} ended with status {child.returncode}" + (f": {told}" if told else "")
+        command.run([program, "-oi", "-t"], SEND_LIMIT, message)
+    except BrokenError as error:
+        return printable_line(error.what)
     return ""
