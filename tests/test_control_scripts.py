@@ -206,7 +206,7 @@ class Machine:
         (self.tools / name).chmod(0o755)
 
     def run(self, script: str, *, guest: bool, lie: str = "") -> subprocess.CompletedProcess[str]:
-        """Run a copy whose time limits are short, so that a lie is found out quickly."""
+        """Run a copy; with a lie its time limits are short, so that it is found out quickly."""
         control = {"name": "Domain-0", "id": 0, "mem": 512, "paused": False}
         state = {"store": GUEST if guest else {"domid": "0"}, "domains": [control], "last": 0}
         self.file("state.json", json.dumps(state))
@@ -216,8 +216,9 @@ class Machine:
             self.file(*LYING_FILES[lie])
         copy = self.folder / "tests"
         shutil.copytree(SCRIPTS, copy)
-        for path in copy.glob("*.sh"):
-            path.write_text(LIMIT.sub(r"\1 1", path.read_text()))
+        if lie:
+            for path in copy.glob("*.sh"):
+                path.write_text(LIMIT.sub(r"\1 1", path.read_text()))
         environment = {
             **os.environ,
             "PATH": f"{self.tools}:/usr/bin:/bin",
