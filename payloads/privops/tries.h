@@ -54,6 +54,8 @@ struct answer try_event_not_offered(struct scene *scene);
 
 /* tries_machine.c: MSRs, /dev/mem, MMIO */
 extern const struct door door_msr, door_memory;
+/* What it means that EFER, which every processor has, reads so. */
+struct answer known_msr_answer(uint64_t efer);
 struct answer try_unknown_msr_read(struct scene *scene);
 struct answer try_unknown_msr_write(struct scene *scene);
 struct answer try_firmware(struct scene *scene);

@@ -12,6 +12,7 @@
 
 #define MSR_FILE "/dev/cpu/0/msr"
 #define MSR_EFER 0xc0000080u	/* every 64-bit kernel may read it */
+#define EFER_LONG_MODE_ACTIVE (1u << 10)
 #define MSR_UNKNOWN 0x12345678u	/* no processor has it */
 #define FIRMWARE 0xf0000
 #define FIRMWARE_SIZE 0x10000
@@ -43,6 +44,15 @@ static bool read_register(int fd, off_t number, uint64_t *value, struct answer *
 	return got == sizeof(*value);
 }
 
+/* A door that shows zeros for whatever it is asked shows no register. */
+struct answer known_msr_answer(uint64_t efer)
+{
+	if (!(efer & EFER_LONG_MODE_ACTIVE))
+		return answer_broken(MSR_FILE " says that EFER is 0x%" PRIx64 ", in which no 64-bit "
+				     "kernel runs: it shows no real register", efer);
+	return answer_done("EFER reads %" PRIx64, efer);
+}
+
 static struct answer read_known_msr(struct scene *scene)
 {
 	struct answer why;
@@ -55,7 +65,7 @@ static struct answer read_known_msr(struct scene *scene)
 					strerror(errno));
 	if (!read_register(fd, MSR_EFER, &value, &why))
 		return why;
-	return answer_done("EFER reads %" PRIx64, value);
+	return known_msr_answer(value);
 }
 
 const struct door door_msr = { MSR_FILE, read_known_msr };

@@ -141,8 +141,9 @@ static unsigned int read_config(unsigned int offset)
 
 struct answer pci_answer(enum role role, unsigned int id, unsigned int subsystem)
 {
-	if (id == 0xffffffffu)
-		return answer_refused(0, "no device answers at 00:00.0");
+	/* All ones, or a vendor that cannot be. */
+	if (id == 0xffffffffu || !(id & 0xffff))
+		return answer_refused(0, "no device answers at 00:00.0 (0x%08x)", id);
 	if (has_virtual_devices(role) && subsystem == VENDOR_QEMU)
 		return answer_refused(0, "00:00.0 is %04x:%04x of the emulated machine, not the "
 				      "host's", id & 0xffff, id >> 16);

@@ -34,12 +34,14 @@ until [ -s given ]; do busybox usleep 100000; done
 cat given
 python3 - <<END
 import struct
-for name, at in (("msr", 0xC0000080), ("msr", 0x12345678), ("mem", 0xFEC00000), ("mem", 0xF0000)):
+EFER = 0xD01 .to_bytes(8, "little")
+for name, at, what in (("msr", 0xC0000080, EFER), ("msr", 0x12345678, b"8 bytes."),
+                       ("mem", 0xFEC00000, b"_SM_" * 2), ("mem", 0xF0000, b"_SM_" * 2)):
     with open(name, "ab"):
         pass
     with open(name, "r+b") as file:
         file.seek(at)
-        file.write(b"_SM_" * 2)
+        file.write(what)
 END
 modprobe msr
 mount --bind msr /dev/cpu/0/msr
@@ -182,7 +184,7 @@ def test_guest_that_was_given_too_much(program):
 
 def test_xen_that_lets_every_guest(program):
     nights.needs_time(3)
-    tarball = nights.hypervisor([f"file://{PATCH}"])
+    tarball = nights.hypervisor(f"file://{PATCH}")
     said = payloads.execute(
         "sh in-xen-guest.sh small 100 ./privops xen_privcmd.unrestricted=1",
         program, options=("--hypervisor", str(tarball), "--fresh"),

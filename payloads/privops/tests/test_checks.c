@@ -98,6 +98,15 @@ static void test_answers_of_a_kvm_guest(void **state)
 	assert_int_equal(pci_answer(ROLE_KVM_GUEST, bridge, real).became, granted.became);
 	assert_int_equal(pci_answer(ROLE_PVH_GUEST, bridge, qemu).became, granted.became);
 	assert_int_equal(pci_answer(ROLE_PVH_GUEST, 0xffffffffu, 0xffff).became, BECAME_REFUSED);
+	assert_int_equal(pci_answer(ROLE_CONTROL, 0, 0).became, BECAME_REFUSED);
+}
+
+/* A register file of zeros would let each register that nobody has pass as one that is ignored. */
+static void test_registers_that_are_none(void **state)
+{
+	(void)state;
+	assert_int_equal(known_msr_answer(0).became, BECAME_BROKEN);
+	assert_int_equal(known_msr_answer(0xd01).became, BECAME_DONE);
 }
 
 static void run_in(const char *words, const char *root)
@@ -263,6 +272,7 @@ int main(void)
 		cmocka_unit_test(test_fault_at_a_port),
 		cmocka_unit_test(test_root_without_rights),
 		cmocka_unit_test(test_answers_of_a_kvm_guest),
+		cmocka_unit_test(test_registers_that_are_none),
 		cmocka_unit_test(test_files_that_the_host_shares),
 		cmocka_unit_test(test_share_that_is_not_mounted),
 		cmocka_unit_test(test_machine_without_a_keyboard_controller),
