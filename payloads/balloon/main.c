@@ -30,6 +30,7 @@ struct call {
 	char **argv;
 	struct view before;
 	struct report *report;	/* shared with the child */
+	uint64_t *neighbour_target;	/* and so is this; see struct trial */
 	struct cases_plan told;
 	bool not_put_back;
 };
@@ -86,6 +87,7 @@ static int run_scenarios(void *context)
 			       .settle_ms = (uint64_t)call->plan.settle_seconds * 1000,
 			       .watch_ms = WATCH_MS, .hold_ms = HOLD_MS,
 			       .neighbour = call->plan.neighbour,
+			       .neighbour_target = call->neighbour_target,
 			       .save_file = call->plan.save_file };
 	struct why why;
 
@@ -111,17 +113,24 @@ static int run_scenarios(void *context)
 	return report_end(report);
 }
 
+static void not_put_back(struct call *call, const char *what, uint64_t target,
+			 const struct why *why)
+{
+	fprintf(stderr, "balloon: %s could not be put back to %" PRIu64 " kB: %s\n", what, target,
+		why->text);
+	call->not_put_back = true;
+}
+
 /* In the parent or its keeper.  Its own failure must not hide behind a good status. */
 static void put_back(void *context)
 {
 	struct call *call = context;
 	struct why why;
 
-	if (!plan_put_back(&call->plan, &call->before, &why))
-		return;
-	fprintf(stderr, "balloon: the memory could not be put back to %" PRIu64 " kB: %s\n",
-		call->before.target, why.text);
-	call->not_put_back = true;
+	if (plan_put_back(&call->plan, &call->before, &why))
+		not_put_back(call, "the memory", call->before.target, &why);
+	if (plan_put_back_neighbour(&call->plan, *call->neighbour_target, &why))
+		not_put_back(call, call->plan.neighbour, *call->neighbour_target, &why);
 }
 
 static int run(struct call *call)
@@ -132,7 +141,9 @@ static int run(struct call *call)
 	int status;
 
 	call->report = report_new_shared();
-	if (!call->report) {
+	call->neighbour_target = mmap(NULL, sizeof(*call->neighbour_target), PROT_READ | PROT_WRITE,
+				      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (!call->report || call->neighbour_target == MAP_FAILED) {
 		fprintf(stderr, "balloon: no memory\n");
 		return EXIT_ERROR;
 	}

@@ -52,15 +52,21 @@ static const char *tool_of(const struct plan *plan)
 	return strcmp(plan->interface, "virsh") ? "xl" : "virsh";
 }
 
-int plan_open_door(const struct plan *plan, struct door *door, struct why *why)
+static int open_outside(const struct plan *plan, const char *name, struct door *door,
+			struct why *why)
 {
 	if (plan->qmp)
-		return door_open_qmp(door, plan->qmp, why);
-	if (!plan->domain)
-		return open_inside(plan, door, why);
+		return door_open_qmp(door, name, why);
 	if (!strcmp(tool_of(plan), "virsh"))
-		return door_open_virsh(door, plan->domain, why);
-	return door_open_xl(door, plan->domain, why);
+		return door_open_virsh(door, name, why);
+	return door_open_xl(door, name, why);
+}
+
+int plan_open_door(const struct plan *plan, struct door *door, struct why *why)
+{
+	if (!plan->qmp && !plan->domain)
+		return open_inside(plan, door, why);
+	return open_outside(plan, plan->qmp ? plan->qmp : plan->domain, door, why);
 }
 
 void plan_measure(const struct plan *plan, struct trial *trial)
@@ -109,6 +115,20 @@ int plan_put_back(const struct plan *plan, const struct view *before, struct why
 	/* Always: a monitor does not tell whether a target waits to be followed. */
 	if (!status && door.place != PLACE_WATCH)
 		status = door.set(&door, before->target, why);
+	door.close(&door);
+	return status ? -1 : 0;
+}
+
+int plan_put_back_neighbour(const struct plan *plan, uint64_t target, struct why *why)
+{
+	struct door door;
+	int status;
+
+	if (!target)
+		return 0;
+	if (open_outside(plan, plan->neighbour, &door, why))
+		return -1;
+	status = door.set(&door, target, why);
 	door.close(&door);
 	return status ? -1 : 0;
 }

@@ -33,4 +33,7 @@ void plan_measure(const struct plan *plan, struct trial *trial);
  */
 int plan_put_back(const struct plan *plan, const struct view *before, struct why *why);
 
+/* The same for the other domain's target; 0: it is as it was. */
+int plan_put_back_neighbour(const struct plan *plan, uint64_t target, struct why *why);
+
 #endif

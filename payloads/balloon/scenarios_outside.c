@@ -118,12 +118,16 @@ struct verdict scenario_neighbour(struct trial *trial)
 		return verdict_error("%s", why.text);
 	other.door = &door;
 	other.domain = trial->neighbour;
+	*trial->neighbour_target = other.before.target;
 	verdict = move(trial, one_step_smaller(trial), &settled);
 	if (verdict.outcome == OUTCOME_PASS)
 		verdict = move(&other, one_step_smaller(&other), &settled);
 	if (verdict.outcome == OUTCOME_PASS)
 		verdict = grow_both(trial, &other);
-	back = both(move_back(&other), move_back(trial));
+	back = move_back(&other);
+	if (back.outcome == OUTCOME_PASS)
+		*trial->neighbour_target = 0;
+	back = both(back, move_back(trial));
 	door.close(&door);
 	return both(both(verdict, back), verdict);
 }

@@ -22,6 +22,7 @@ struct trial {
 	uint64_t hold_ms;	/* how long a target that was reached is seen to stay so */
 	const char *domain;	/* from outside */
 	const char *neighbour;	/* another domain, or NULL */
+	uint64_t *neighbour_target;	/* seen by the supervisor: what to put it back to, or 0 */
 	const char *save_file;
 };
 

@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -141,6 +142,20 @@ def test_driver_that_does_not_move_fails(program, tree):
     assert said.returncode == 1, said
     assert "not ok 1 lower # the allocation did not follow" in said.stdout
     assert tree.target == START_KB
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_another_user_is_in_no_group_of_roots(program):
+    """What root's group may write is no hole."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        tree = Tree(Path(folder))
+        (tree.folder / "target_kb").chmod(0o664)
+        said = subprocess.run(
+            [program, "--root", folder, "--ktap", "not-root"],
+            extra_groups=[0], capture_output=True, text=True, timeout=LIMIT,
+        )  # fmt: skip
+    assert said.returncode == 0 and "user 65534 is refused with EACCES" in said.stdout, said
 
 
 def start(program: str, tree: Tree, *words: str) -> subprocess.Popen[str]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -42,21 +44,32 @@ MOVE = 'echo "$3" > $state'
 RESTORE = 'cp "$2" {folder}/guest'
 
 
-def with_virsh(program: str, folder: Path, move: str, *words: str, restore: str = RESTORE):
-    """Guests `guest` and `other` below a stand-in; what balloon said, what guest is left with."""
+def memory(folder: Path, name: str) -> int:
+    return int((folder / name).read_text())
+
+
+def start_with_virsh(program: str, folder: Path, move: str, *words: str, restore: str = RESTORE):
+    """Guests `guest` and `other` below a stand-in."""
     for name in ("guest", "other"):
         (folder / name).write_text(f"{START_KB}\n")
     virsh = folder / "virsh"
     restore = restore.format(folder=folder)
     virsh.write_text(VIRSH.format(folder=folder, start=START_KB, move=move, restore=restore))
     virsh.chmod(0o755)
-    said = subprocess.run(
+    return subprocess.Popen(
         [program, "--domain", "guest", "--interface", "virsh", "--ktap", "--neighbour", "other",
          "--save-file", str(folder / "saved"), *words],
         env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"},
-        capture_output=True, text=True, timeout=60,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    return said, int((folder / "guest").read_text())
+
+
+def with_virsh(program: str, folder: Path, move: str, *words: str, restore: str = RESTORE):
+    """What balloon said, and what `guest` is left with."""
+    process = start_with_virsh(program, folder, move, *words, restore=restore)
+    out, err = process.communicate(timeout=60)
+    said = subprocess.CompletedProcess([], process.returncode, out, err)
+    return said, memory(folder, "guest")
 
 
 def test_virsh_moves_a_guest(program, tmp_path):
@@ -87,6 +100,21 @@ def test_virsh_neighbour_that_does_not_grow(program, tmp_path):
     said, left = with_virsh(program, tmp_path, move, "--settle", "1", "neighbour")
     assert (said.returncode, left) == (1, START_KB), said
     assert "other has" in said.stdout, said
+
+
+@pytest.mark.parametrize("word", ["TERM", "KILL"])
+def test_killed_while_the_neighbour_is_small(program, tmp_path, word):
+    killed = tmp_path / "killed"
+    move = f"case $2-$3 in other-{START_KB}) [ -e {killed} ] || exit 0 ;; esac; {MOVE}"
+    process = start_with_virsh(program, tmp_path, move, "--settle", "50", "neighbour")
+    end = time.monotonic() + 60
+    while (tmp_path / "other").read_text() in ("", f"{START_KB}\n"):
+        assert time.monotonic() < end and process.poll() is None, "it does not move the neighbour"
+        time.sleep(0.002)
+    killed.touch()
+    process.send_signal(getattr(signal, f"SIG{word}"))
+    process.communicate(timeout=60)  # until the keeper has closed them too
+    assert (memory(tmp_path, "guest"), memory(tmp_path, "other")) == (START_KB, START_KB)
 
 
 def test_virsh_guest_that_does_not_move(program, tmp_path):

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #define START (512u << 10)
+#define MOST_CLAIMED (1ull << 30)
 
 static void grow(struct fake *f, uint64_t wanted)
 {
@@ -22,6 +23,10 @@ static void advance(struct fake *f)
 
 	if (f->deaf)
 		return;
+	if (f->boasts) {
+		f->current = wanted < MOST_CLAIMED ? wanted : MOST_CLAIMED;
+		return;
+	}
 	if (f->drifts && f->current == wanted && wanted != START) {
 		f->current += 4096;
 		return;
@@ -43,11 +48,11 @@ static int fake_view(struct door *door, struct view *view, struct why *why)
 	memset(view, 0, sizeof(*view));
 	view->current = f->current;
 	view->target = f->forgets_target ? START : f->target;
-	view->limit = view->ceiling = f->limit;
+	view->limit = view->ceiling = f->boasts ? 0 : f->limit;
 	view->hypervisor = f->hypervisor_blind ? f->frozen_count : f->current;
 	view->guest_total = f->guest_blind ? f->frozen_total : f->current - f->guest_gap;
 	f->least_total = f->least_total < view->guest_total ? f->least_total : view->guest_total;
-	if (f->guest_never_grows)
+	if (f->guest_never_grows || f->boasts)
 		view->guest_total = f->least_total;
 	if (f->guest_stops_telling && f->current < START)
 		view->guest_total = 0;

@@ -35,6 +35,7 @@ struct fake {
 	bool loses_writes;	/* every second target is lost, and so the last of many */
 	unsigned int writes;
 	bool drifts;		/* leaves a target that it has reached */
+	bool boasts;		/* has whatever it is asked for, by its own word alone */
 	bool guest_never_grows;	/* MemTotal only falls */
 	uint64_t frozen_total, frozen_count, least_total;
 	uint64_t available;	/* MemAvailable; 0: half of MemTotal */

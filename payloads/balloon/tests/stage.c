@@ -42,6 +42,7 @@ int stage_setup(void **state)
 	stage->door.open_other = open_neighbour;
 	fake_trial_init(&stage->trial, &stage->door, &stage->report);
 	stage->trial.neighbour = "neighbour";
+	stage->trial.neighbour_target = &stage->neighbour_target;
 	stage->trial.save_file = "no-such-file";
 	current = stage;
 	*state = stage;

@@ -9,6 +9,7 @@ struct stage {
 	struct fake fake, neighbour;
 	struct door door;
 	struct report report;
+	uint64_t neighbour_target;
 	struct trial trial;
 };
 

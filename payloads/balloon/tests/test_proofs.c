@@ -66,6 +66,11 @@ static void ignores_the_ceiling(struct stage *stage)
 	stage->fake.ignores_limit = true;
 }
 
+static void boasts_of_memory(struct stage *stage)
+{
+	stage->fake.boasts = true;
+}
+
 static void goes_above_its_ceiling(struct stage *stage)
 {
 	stage->fake.ignores_limit = true;
@@ -155,6 +160,7 @@ static const struct {
 	{ "one-byte", never_grows, "did not come back" },
 	{ "tiny", never_grows, "did not come back" },
 	{ "beyond", ignores_the_ceiling, "above the hard limit" },
+	{ "beyond", boasts_of_memory, "but the kernel manages" },
 };
 
 static struct verdict run(struct stage *stage, const char *name)
