@@ -158,11 +158,20 @@ static bool counter_is_invariant(void)
 	return __get_cpuid(0x80000007, &a, &b, &c, &d) && d & 1u << 8;
 }
 
+static bool counter_is_readable_in_order(void)
+{
+	unsigned int a, b, c, d;
+
+	return __get_cpuid(0x80000001, &a, &b, &c, &d) && d & 1u << 27;
+}
+
 struct tsc_rate tsc_rate_find(void)
 {
 	struct tsc_rate rate = { .hz = rate_from_perf_page(), .method = "perf page" };
 
-	if (rate.hz > 0) {
+	if (!counter_is_readable_in_order()) {
+		rate = (struct tsc_rate){ .method = "none: the processor has no RDTSCP" };
+	} else if (rate.hz > 0) {
 		rate.error_ppm = 500 / rate.hz * 1e6;
 	} else {
 		rate = (struct tsc_rate){ .hz = rate_from_cpuid(), .method = "cpuid 0x15" };

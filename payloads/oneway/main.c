@@ -5,6 +5,7 @@
  *   oneway serve                 for comparisons from another machine
  *   oneway compare               all transports in one run
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -201,10 +202,12 @@ static void choose_source(void)
 	} else if (!strcmp(server_offset, "estimate")) {
 		measure.source = OFFSET_ESTIMATED;
 	} else {
+		errno = 0;
 		measure.offset.ticks = strtoll(server_offset, &end, 0);
-		if (end == server_offset || *end)
+		if (errno || end == server_offset || *end)
 			options_error(&measure_program, "-s cannot be '%s'; write a number of ticks, "
-				      "auto or estimate", server_offset);
+				      "auto or estimate; a client names its server with -c",
+				      server_offset);
 	}
 	if (measure.offset.ratio && measure.source != OFFSET_GIVEN)
 		options_error(&measure_program, "--scaling needs a number behind -s");

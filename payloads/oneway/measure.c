@@ -75,7 +75,7 @@ void measure_tell_placement(const struct measure *m, const struct exchange *e)
 }
 
 int measure_tell(const struct measure *m, const char *name, const double *latencies, size_t n,
-		 bool first)
+		 bool main)
 {
 	struct summary s;
 	int status = EXIT_PASS;
@@ -85,13 +85,14 @@ int measure_tell(const struct measure *m, const char *name, const double *latenc
 	if (m->json) {
 		summary_write_json(&s, stdout, m->transport, name, &m->clock, &m->percentiles);
 	} else {
-		if (first) {
-			summary_print_stamps(&s, stdout, m->last);
+		if (main)
 			print_clock(&m->clock);
-		}
 		summary_print_time(&s, stdout, name, &m->clock, &m->percentiles);
+		/* Last: who was used to the ancestor looks at its end, through tail. */
+		if (main)
+			summary_print_stamps(&s, stdout, m->last);
 	}
-	if (first && m->hgrm)
+	if (main && m->hgrm)
 		status = write_hgrm(m->hgrm, &s);
 	summary_free(&s);
 	return status;
@@ -101,18 +102,19 @@ int measure_tell(const struct measure *m, const char *name, const double *latenc
 static int tell_round_trips(const struct measure *m, const struct exchange *e)
 {
 	double *values = calloc(e->done, sizeof(*values));
-	int status;
+	int status = EXIT_PASS;
 
 	if (!values)
 		return complain("no memory for the results; ask for fewer messages with -n");
-	for (size_t i = 0; i < e->done; i++)
-		values[i] = (double)(int64_t)(e->received[i] - e->sent[i]);
-	status = measure_tell(m, "round-trip", values, e->done, true);
-	if (m->plan.rate > 0 && status == EXIT_PASS) {
+	if (m->plan.rate > 0) {
 		for (size_t i = 0; i < e->done; i++)
 			values[i] = (double)(int64_t)(e->received[i] - e->intended[i]);
 		status = measure_tell(m, "response", values, e->done, false);
 	}
+	for (size_t i = 0; i < e->done; i++)
+		values[i] = (double)(int64_t)(e->received[i] - e->sent[i]);
+	if (status == EXIT_PASS)
+		status = measure_tell(m, "round-trip", values, e->done, true);
 	free(values);
 	return status;
 }
@@ -133,11 +135,11 @@ int measure_ask(const struct measure *m)
 	}
 	status = exchange_ask(fd, &m->plan, &e, &why);
 	close(fd);
+	measure_tell_placement(m, &e);
 	if (status)
 		status = complain("at message %zu of %zu: %s", e.done + 1, m->plan.count, why.text);
 	else
 		status = tell_round_trips(m, &e);
-	measure_tell_placement(m, &e);
 	exchange_free(&e);
 	return status;
 }

@@ -37,9 +37,9 @@ struct measure {
 int measure_serve(const struct measure *m);
 int measure_ask(const struct measure *m);
 
-/* Tell one series of latencies; the ancestor's lines and --hgrm are for the first of a run. */
+/* Tell one series of latencies; the ancestor's lines and --hgrm are for the main one, told last. */
 int measure_tell(const struct measure *m, const char *name, const double *latencies, size_t n,
-		 bool first);
+		 bool main);
 void measure_tell_placement(const struct measure *m, const struct exchange *e);
 
 /* Say on standard error what went wrong; returns EXIT_ERROR. */

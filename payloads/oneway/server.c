@@ -220,18 +220,19 @@ static int check_unchanged(const struct measure *m, const struct offset *before)
 static int tell_one_way(const struct measure *m, const struct exchange *e)
 {
 	double *values = calloc(e->done, sizeof(*values));
-	int status;
+	int status = EXIT_PASS;
 
 	if (!values)
 		return complain("no memory for the results; ask for fewer messages with -n");
-	for (size_t i = 0; i < e->done; i++)
-		values[i] = (double)(int64_t)(e->received[i] - e->sent[i]);
-	status = measure_tell(m, "one-way", values, e->done, true);
-	if (is_open_loop(m, e) && status == EXIT_PASS) {
+	if (is_open_loop(m, e)) {
 		for (size_t i = 0; i < e->done; i++)
 			values[i] = (double)(int64_t)(e->received[i] - e->intended[i]);
 		status = measure_tell(m, "one-way response", values, e->done, false);
 	}
+	for (size_t i = 0; i < e->done; i++)
+		values[i] = (double)(int64_t)(e->received[i] - e->sent[i]);
+	if (status == EXIT_PASS)
+		status = measure_tell(m, "one-way", values, e->done, true);
 	free(values);
 	return status;
 }
@@ -260,9 +261,8 @@ static int serve(const struct measure *m, struct exchange *e)
 				"--size", e->done + 1, m->plan.count, why.text);
 	if (check_unchanged(m, &offset) || translate(m, &offset, e))
 		return EXIT_ERROR;
-	status = tell_one_way(m, e);
 	measure_tell_placement(m, e);
-	return status;
+	return tell_one_way(m, e);
 }
 
 int measure_serve(const struct measure *m)

@@ -87,7 +87,8 @@ def listening(path: str, serve: Callable[[socket.socket], None]) -> Iterator[Non
 def test_both_halves_print_the_ancestors_lines(program, path):
     server, client = both(program, path, 0)
     assert (server.returncode, client.returncode) == (0, 0), (server, client)
-    assert re.search(ANCESTOR, server.stdout) and re.search(ANCESTOR, client.stdout)
+    # Nothing comes after them: the ancestor's users look at the end, through tail.
+    assert re.search(ANCESTOR + r"\Z", server.stdout) and re.search(ANCESTOR + r"\Z", client.stdout)
     assert "one-way in microseconds: first" in server.stdout
     assert server.stderr == "Connection from ...\n"
 
@@ -108,12 +109,12 @@ def test_json_has_environment_clock_percentiles_and_figures(program, path):
     server, _ = both(program, path, 0, "--json", "--percentiles", "50,99.99")
     lines = records(server.stdout)
     assert [line["type"] for line in lines] == [
-        "environment", "clock", "offset", "latency", "figure", "figure", "placement",
+        "environment", "clock", "offset", "placement", "latency", "figure", "figure",
     ]  # fmt: skip
-    latency = lines[3]
+    latency = lines[4]
     assert latency["count"] == 1999 and set(latency["percentiles"]) == {"50", "99.99"}
     assert sum(count for _, _, count in latency["buckets_ns"]) == 1999
-    assert lines[4]["name"] == "unix-one-way-median" and lines[4]["better"] == "lower"
+    assert lines[5]["name"] == "unix-one-way-median" and lines[5]["better"] == "lower"
 
 
 def test_counter_is_used_or_refused_with_a_reason(program, path):
@@ -190,6 +191,7 @@ def test_open_loop_tells_response_times(program, path):
     assert (server.returncode, client.returncode) == (0, 0), (server, client)
     assert "response in microseconds" in client.stdout
     assert "one-way response in microseconds" in server.stdout
+    assert re.search(ANCESTOR + r"\Z", server.stdout) and re.search(ANCESTOR + r"\Z", client.stdout)
 
 
 def test_distribution_file(program, path, tmp_path):
@@ -251,6 +253,8 @@ def test_nobody_comes_nobody_is_there(program, path):
         (["-m", "unix"], "either -s OFFSET (server) or -c ADDRESS"),
         (["-m", "unix", "-s", "0", "-c", "x"], "either -s OFFSET"),
         (["-m", "unix", "-s", "zero"], "write a number of ticks, auto or estimate"),
+        (["-m", "unix", "-s", "9" * 30], "write a number of ticks, auto or estimate"),
+        (["-m", "inet", "-s", "127.0.0.1"], "a client names its server with -c"),
         (["-m", "inet", "-c", "somewhere"], "host names are not looked up"),
         (["-m", "vsock", "-c", "x"], "write vsock:CID:PORT"),
         (["-m", "unix", "-c", "x", "--rate", "5"], "--size=16"),
