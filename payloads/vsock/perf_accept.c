@@ -21,10 +21,23 @@ static int place(int *fds, int fd, uint32_t port, struct why *why)
 	return 0;
 }
 
+/* Nine connections of two guests would be measured as if they were one's. */
+static int same_guest(const struct address *peer, const struct address *first, struct why *why)
+{
+	char one[64], other[64];
+
+	if (endpoint_same_machine(peer, first))
+		return 0;
+	why_set(why, "a second guest came, from %s; the first is at %s",
+		address_format(peer, other, sizeof(other)), address_format(first, one, sizeof(one)));
+	return -1;
+}
+
 int perf_accept(int listener, int *fds, deadline_t deadline, struct why *why)
 {
+	struct address peer, first;
+
 	for (int n = 0; n < SOCKETS; n++) {
-		struct address peer;
 		struct why reason;
 		int fd = transport_accept(listener, &peer, deadline, &reason);
 
@@ -37,6 +50,10 @@ int perf_accept(int listener, int *fds, deadline_t deadline, struct why *why)
 			close(fd);
 			return -1;
 		}
+		if (!n)
+			first = peer;
+		if (same_guest(&peer, &first, why))
+			return -1;
 	}
 	return 0;
 }

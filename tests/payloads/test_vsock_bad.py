@@ -85,6 +85,14 @@ def test_host_integration(programs, host):
     assert not wrong(HOST_INTEGRATION, trial, 1)
 
 
+def test_integration_of_another_guest(programs, host):
+    words = ("--listen", host, "--peer", sibling(host, 1), "--ktap")
+    checked = Half(programs / "vsock-integration", *words)
+    other = Stranger("inet", host, own=sibling(host, 2))
+    said, _ = against(checked, vsock_stranger.guest_integration, other)
+    assert said.returncode == 1 and f"is from {other.own}:49152, another machine" in said.stdout
+
+
 GUEST_INTEGRATION = {
     "8000 stall": "exchange with the host's port 8000: ",
     "8000 reset": "exchange with the host's port 8000: ",
@@ -156,6 +164,18 @@ def test_host_benchmark(programs, host):
         return against(measured, vsock_stranger.guest_benchmark, stranger)[0]
 
     assert not wrong(HOST_BENCHMARK, trial, 99)
+
+
+def test_benchmark_of_two_guests_at_once(programs, host):
+    measured = Half(programs / "vsock-perf", "--listen", host, *SMALL, *LIMITS)
+    guests = [Stranger("inet", host, own=sibling(host, number)) for number in range(2)]
+    for guest, port in zip(guests, (8501, 8502)):
+        guest.connect(8500, port)
+    said = measured.end()
+    for guest in guests:
+        guest.end()
+    assert said.returncode == 99, said
+    assert f"a second guest came, from {guests[1].own}:8502" in said.stderr, said
 
 
 GUEST_BENCHMARK = {
