@@ -4,44 +4,14 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "bare.h"
 
-double now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC_RAW, &t);
-	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
-void must(int holds, const char *what)
-{
-	if (holds)
-		return;
-	perror(what);
-	exit(1);
-}
-
-static const struct operation *by_name(const char *name)
-{
-	const struct operation *const lists[] = { micro_operations, stream_operations,
-						  hypervisor_operations };
-
-	for (int i = 0; i < 3; i++)
-		for (const struct operation *o = lists[i]; o->name; o++)
-			if (!strcmp(o->name, name))
-				return o;
-	return NULL;
-}
-
 int main(int argc, char **argv)
 {
-	const struct operation *operation = argc == 4 ? by_name(argv[1]) : NULL;
+	const struct operation *operation = argc == 4 ? operation_by_name(argv[1]) : NULL;
 	long runs = operation ? atol(argv[2]) : 0, times = operation ? atol(argv[3]) : 0;
 
 	if (runs < 1 || times < 1) {

@@ -13,6 +13,9 @@ double now(void);
 /* End, saying what failed, unless it holds. */
 void must(int holds, const char *what);
 
+/* NULL when there is none of that name. */
+const struct operation *operation_by_name(const char *name);
+
 extern const struct operation micro_operations[], stream_operations[], hypervisor_operations[];
 
 #endif
