@@ -3,7 +3,7 @@
 
 local host, carry = ...
 local ffi = require("ffi")
-local error, ipairs, loadstring, pairs = error, ipairs, loadstring, pairs
+local error, ipairs, loadstring, package, pairs = error, ipairs, loadstring, package, pairs
 local print, rawget, setmetatable, table, type = print, rawget, setmetatable, table, type
 
 local in_coroutine = coroutine.running
@@ -83,6 +83,7 @@ end
 
 local function load_syscalls()
   if rawget(aliases, "S") then return aliases.S end
+  package.loaded.ffi = ffi
   setmetatable(aliases, nil)
   carry.unrecorded("syscalls", function()
     local chunk = loadstring(host.file("script_syscalls"), "=script_syscalls.lua")
@@ -102,6 +103,14 @@ setmetatable(aliases, { __index = function(_, name)
 end })
 
 package.preload.syscall = load_syscalls
+
+-- S defines struct addrinfo and the like: who asks for ffi finds them there.
+package.loaded.ffi = nil
+function package.preload.ffi()
+  load_syscalls()
+  return ffi
+end
+
 table.insert(package.loaders, 2, function(name)
   local text = host.file(name)
   if text then return loadstring(text, "=" .. name) end

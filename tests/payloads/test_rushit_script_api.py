@@ -152,6 +152,7 @@ def test_ffi_in_the_static_program(programs, tmp_path):  # noqa: F811
     local ffi = require("ffi")
     ffi.cdef("int getpid(void); int nosuch(void);")
     assert(ffi.C.getpid() == S.getpid())
+    assert(require("ffi") == ffi)
     print(select(2, pcall(function() return ffi.C.nosuch end)))
     print(select(2, pcall(ffi.load, "m")))
     os.exit(0)
@@ -160,6 +161,23 @@ def test_ffi_in_the_static_program(programs, tmp_path):  # noqa: F811
     assert status["server"] == 0, output
     assert "ffi.C.nosuch is not in this static program" in output["server"]
     assert "this program is static and loads no libraries" in output["server"]
+
+
+@needs_namespace
+def test_types_of_c_need_no_other_name_first(programs, tmp_path):  # noqa: F811
+    """What hooks get can be named, whatever else a script uses of S."""
+    text = """
+    local ffi = require("ffi")
+    local sizes = collect({ffi.sizeof("struct addrinfo"), ffi.sizeof("struct msghdr")})
+    client_socket(function(fd, ai) sizes[1] = ffi.sizeof("struct addrinfo", ai) end)
+    run()
+    print("sizes", sizes[1][1], sizes[1][2])
+    """
+    output, status = play_script(
+        programs, tmp_path, text, "tcp_rr", "tcp_rr -c -H 127.0.0.1 -l 1 SCRIPT"
+    )
+    assert status == {"server": 0, "client": 0}, output
+    assert "sizes\t48\t56" in output["client"], output
 
 
 @needs_namespace
