@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from xentest import barrier
+from xentest import barrier, durable
 from xentest.errors import BrokenError, UsageError
 
 XENRUNTESTS = Path(__file__).resolve().parent.parent / "xenruntests"
 
 
-def meet(shared: Path, domain: str, count: int, timeout: float = 10) -> barrier.Meeting:
+def meet(shared: Path, domain: str, count: int, timeout: float = 120) -> barrier.Meeting:
     return barrier.wait(shared, "point", domain, count, timeout)
 
 
@@ -32,14 +32,14 @@ def test_domains_meet(tmp_path: Path) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(240)
     assert all(found[name] == barrier.Meeting(True, ("a", "b", "c")) for name in "abc")
 
 
 def test_alone_it_gives_up_in_time_and_takes_its_arrival_back(tmp_path: Path) -> None:
     begun = time.monotonic()
     assert meet(tmp_path, "a", 2, 0.3) == barrier.Meeting(False, ("a",))
-    assert 0.3 <= time.monotonic() - begun < 3
+    assert 0.3 <= time.monotonic() - begun < 100
     assert meet(tmp_path, "b", 2, 0.1) == barrier.Meeting(False, ("b",))
 
 
@@ -60,7 +60,7 @@ def test_reused_barrier_never_lets_a_fast_domain_through(tmp_path: Path) -> None
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(240)
     assert wrong == []
     assert set(reached.values()) == {rounds}
 
@@ -69,7 +69,7 @@ def test_killed_waiter_is_taken_back(tmp_path: Path) -> None:
     command = [XENRUNTESTS, "--shared", tmp_path, "--barrier", "point", "2", "--hostname", "a"]
     waiter = subprocess.Popen(command)
     marker = tmp_path / "barriers" / "point" / "a"
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while not marker.exists():
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -83,12 +83,29 @@ def test_terminated_waiter_takes_itself_back(tmp_path: Path) -> None:
     command = [XENRUNTESTS, "--shared", tmp_path, "--barrier", "point", "2", "--hostname", "a"]
     waiter = subprocess.Popen(command, stderr=subprocess.PIPE)
     marker = tmp_path / "barriers" / "point" / "a"
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while not marker.exists():
         assert time.monotonic() < deadline
         time.sleep(0.01)
     waiter.terminate()
-    assert waiter.communicate(timeout=10)[1] == b"xenruntests: interrupted\n"
+    assert waiter.communicate(timeout=120)[1] == b"xenruntests: interrupted\n"
+    assert json.loads(marker.read_text()) == {"times": 0, "waiting": False}
+
+
+def test_one_that_is_ended_as_it_arrives_takes_itself_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = durable.write_text
+
+    def write_and_be_ended(path: Path, text: str) -> None:
+        monkeypatch.setattr(durable, "write_text", real)
+        real(path, text)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(durable, "write_text", write_and_be_ended)
+    with pytest.raises(KeyboardInterrupt):
+        meet(tmp_path, "a", 2)
+    marker = tmp_path / "barriers/point/a"
     assert json.loads(marker.read_text()) == {"times": 0, "waiting": False}
 
 
@@ -171,7 +188,7 @@ def test_command_counts_by_the_control_file_and_names_who_is_missing(tmp_path: P
     (tmp_path / "one" / "xentests.conf").write_text(CONTROL.format(tmp_path))
     command = [XENRUNTESTS, "--barrier", "point", "--timeout", "0.2"]
     environment = {"XENTEST_SHARED": str(tmp_path), "XENTEST_DOMAIN": "one", "PATH": "/bin"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=20)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 1
     assert done.stderr == (
         "xenruntests: barrier point: 1 of 2 domains came within 0.2 s; here: one; missing: two\n"

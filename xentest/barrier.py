@@ -55,8 +55,8 @@ def wait(shared: Path, name: str, domain: str, count: int, timeout: float) -> Me
     before = _arrivals(folder).get(domain, Arrival(0, False)).times
     mine = before + 1
     passed = False
-    _write(folder, domain, Arrival(mine, True))
     try:
+        _write(folder, domain, Arrival(mine, True))
         here = _wait(folder, mine, count, timeout)
         passed = len(here) >= count
     finally:
