@@ -223,7 +223,10 @@ class _Job:
         self._reap()
         if _childless():
             return []
-        return [(pid, name) for pid, name in _living_below() if pid not in self._others]
+        found = [(pid, name) for pid, name in _living_below() if pid not in self._others]
+        if not found:
+            self._reap()  # who ended while we looked
+        return found
 
     def _names(self) -> tuple[str, ...]:
         return tuple(f"{name} ({pid})" for pid, name in self._living())
