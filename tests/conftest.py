@@ -1,9 +1,11 @@
 """Fixtures that several test modules use."""
 
+import os
 import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from lab_box import Lab
 from runner_box import Box
@@ -13,6 +15,16 @@ from runner_box import Box
 # would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+# The servers of these tests are here: no proxy leads to them.
+for _name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+    del os.environ[_name]
+
+# The same examples each time: what fails, fails for everybody.  A slow machine is no finding.
+settings.register_profile(
+    "fixed", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("fixed")
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Callable
 
 import pytest
@@ -73,6 +74,7 @@ class Lab:
     switched_on: list[Scripted] = field(default_factory=list)
     said: io.StringIO = field(default_factory=io.StringIO)
     run: runs.Run | None = None
+    now: float = 1000.0  # the clock of the night: it stands but for `waits`
 
     def order(self, more: str = "", **changes: Any) -> night.Order:
         wanted = control.parse(CONTROL.format(more=more), "night.cfg")
@@ -84,9 +86,11 @@ class Lab:
         order.results.mkdir(exist_ok=True)
         self.console.touch()
         self.patch.setattr(machine, "switch_on", self._switch_on)
-        self.patch.setattr(night.time, "sleep", lambda seconds: None)
+        clock = SimpleNamespace(monotonic=lambda: self.now, sleep=lambda seconds: None)
+        self.patch.setattr(night, "time", clock)
         before = night._latest(order.results)
-        self.night = night.Night(order, self._made(), before, Progress(self.said))
+        made, said = self._made(), Progress(self.said)
+        self.night = night.Night(order, made, before, said, begun=self.now)
         return self.night.watch()
 
     def _made(self) -> machine.Machine:
@@ -143,8 +147,7 @@ class Lab:
         """The clock of the night goes on by so much."""
 
         def act() -> None:
-            self.night.booting_since -= seconds
-            self.night.begun -= seconds
+            self.now += seconds
 
         return act
 

@@ -37,7 +37,8 @@ class World:
     """Folders and programs of one machine below `folder`."""
 
     folder: Path
-    limits: Limits = Limits(boot=8, down=1, paused=1, settle=1.5)
+    # Only what is to run out is short: a dead domain would be waited for longer.
+    limits: Limits = Limits(boot=300, down=1, paused=300, settle=60)
 
     def prepare(self) -> None:
         for name in ("bin", "xen", "shared", "results", "tmp"):
@@ -66,7 +67,7 @@ class World:
         lines += [f"{key}={value}" for key, value in more.items()]
         lines += ["[Locations]", "x=file:///x.tar.gz"]
         for name, command in tests.items():
-            lines += [f"[{name}]", f"run_command={command}", "timeout=20"]
+            lines += [f"[{name}]", f"run_command={command}", "timeout=120"]
         for number, (name, wanted) in enumerate(domains.items()):
             config = self.folder / f"{name}.xl"
             lines += [f"[XENVM{number}]", f"name={name}", f"tempdir={self.folder}/tmp/{name}"]
@@ -140,7 +141,7 @@ class World:
                     pass
 
 
-def wait_for(condition: Callable[[], bool], what: str, limit: float = 20.0) -> None:
+def wait_for(condition: Callable[[], bool], what: str, limit: float = 120.0) -> None:
     """Wait until the condition holds; fails with `what` after the limit."""
     deadline = time.monotonic() + limit
     while not condition():

@@ -9,12 +9,12 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sudden_death import DIE_AT, steps_told
 from xentest import atboot, boot, build, control, durable, runs, tree
 from xentest.errors import BrokenError, XentestError, guarded_main
 from xentest.progress import Progress
@@ -44,30 +44,25 @@ test2=t
 """
 BUILT = tree.Built(Path("/x/xen.gz"), "abc123", "4.17.5", "rev1", "gcc 12")
 
-# A xenbuild whose tree takes its time: killed at any moment by the tests.
-SLOW = """
-import sys, time
+# A xenbuild that builds nothing: killed at any step by the tests.
+MORTAL = (
+    DIE_AT
+    + """
+import sys
 sys.path.insert(0, {source!r})
 from pathlib import Path
 from xentest import boot, build, control, tree
 from xentest.progress import Progress
 
-def work(*words, **more):
-    time.sleep(0.05)
-    return Path({root!r})
-
-def made(*words, **more):
-    time.sleep(0.05)
-    return tree.Built(Path("/x/xen.gz"), "abc", "4.17", "rev", "gcc")
-
-tree.prepare = tree.install = work
-tree.build = made
-boot.write_entry = boot.choose_once = lambda *words: time.sleep(0.02)
-boot.reboot = lambda: time.sleep(0.05)
+tree.prepare = tree.install = lambda *words, **more: Path({root!r})
+tree.build = lambda *words, **more: tree.Built(Path("/x/xen.gz"), "abc", "4.17", "rev", "gcc")
+boot.write_entry = boot.choose_once = boot.reboot = lambda *words: None
 paths = boot.Paths(Path({root!r}))
-print("begun", flush=True)
-sys.exit(build.start(control.load({control!r}), paths, Progress(), reboot=True))
+wanted = control.load({control!r})
+die_at({moment})
+sys.exit(build.start(wanted, paths, Progress(), reboot=True))
 """
+)
 
 
 class Stand:
@@ -322,33 +317,32 @@ def test_a_control_file_that_others_may_write_is_refused(stand: Stand, mode: int
     assert caught.value.exit_status == 2 and content_of(stand.root) == before
 
 
-def spawn_slow(stand: Stand) -> "subprocess.Popen[str]":
-    code = SLOW.format(source=str(ROOT), root=str(stand.root), control=str(stand.file))
-    found = subprocess.Popen(
-        [sys.executable, "-c", code],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
+def run_mortal(stand: Stand, moment: int) -> "subprocess.CompletedProcess[str]":
+    code = MORTAL.format(
+        source=str(ROOT), root=str(stand.root), control=str(stand.file), moment=moment
     )
-    assert found.stdout is not None
-    assert found.stdout.readline() == "begun\n"
-    return found
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+def close_for_next(stand: Stand) -> None:
+    stand.run().update(state="finished", status="pass")
+    boot.clear(stand.paths)
 
 
 def test_killed_at_any_moment_the_next_night_starts_clean(stand: Stand) -> None:
-    """kill -9 at random moments: what was begun is closed, and the next run is armed."""
-    seed = int(os.environ.get("XENTEST_SEED") or random.randrange(1 << 32))
-    print(f"XENTEST_SEED={seed}")
-    chance = random.Random(seed)
+    """kill -9 at random steps: what was begun is closed, and the next run is armed."""
+    whole = run_mortal(stand, 0)
+    assert whole.returncode == 0, whole
+    close_for_next(stand)
+    chance = random.Random(20050720)
     states: list[str] = []
     for number in range(15):
-        child = spawn_slow(stand)
-        # The moment of death, not a wait: spread over all of the run.
-        time.sleep((number + chance.random()) * 0.35 / 15)
-        child.send_signal(signal.SIGKILL)
-        child.wait()
-        assert child.stdout is not None
-        child.stdout.close()
+        # Spread over all of the run.
+        moment = 1 + int((number + chance.random()) * steps_told(whole.stdout) / 15)
+        child = run_mortal(stand, moment)
+        assert child.returncode in (-signal.SIGKILL, 0), child
         left = runs.kept(stand.root / "runs") if (stand.root / "runs").exists() else []
         open_runs = [path for path in left if not is_closed(path)]
         states += [json.loads((path / "run.json").read_text())["state"] for path in open_runs]
@@ -360,8 +354,7 @@ def test_killed_at_any_moment_the_next_night_starts_clean(stand: Stand) -> None:
             assert json.loads((path / "run.json").read_text())["status"] == "broken"
         assert stand.run().facts["state"] == "booting"
         assert stand.paths.flag.read_text().strip() == stand.run().id
-        stand.run().update(state="finished", status="pass")
-        boot.clear(stand.paths)
+        close_for_next(stand)
         assert not list((stand.root / "runs").glob(f"{runs.UNFINISHED}*"))
     assert "building" in states, "no kill met a run that was being built"
 

@@ -8,7 +8,6 @@ import socket
 import stat
 import subprocess
 import threading
-import time
 from pathlib import Path
 from typing import Iterator
 
@@ -239,9 +238,7 @@ def test_a_growing_file_ends(place: Place, monkeypatch: pytest.MonkeyPatch) -> N
     writer = subprocess.Popen(["sh", "-c", f"exec yes > {place.test() / 'output'}"])
     try:
         place.finish()
-        begun = time.monotonic()
         place.collect()
-        assert time.monotonic() - begun < 20
         assert (place.stored / "output").stat().st_size <= 8 << 20
     finally:
         writer.kill()

@@ -12,7 +12,7 @@ from xentest import VERSION
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMANDS = ("xenbuild", "xenstartdoms", "xenruntests", "xenlab")
-LIMIT = 30
+LIMIT = 120
 
 
 def run(*words: str, **variables: str) -> "subprocess.CompletedProcess[str]":

@@ -138,8 +138,8 @@ def store(*args):
     elif tool == "xenstore-watch":
         if lie != "watch-silent":
             print(name, flush=True)
-        seen = set(nodes)
-        while os.getppid() != 1:
+        seen, parent = set(nodes), os.getppid()
+        while os.getppid() == parent:
             now = set(json.load(open(path))["store"])
             for n in sorted(now - seen):
                 if n.startswith(name) and lie != "watch-deaf":
@@ -230,7 +230,7 @@ class Machine:
             "TMPDIR": str(self.folder),
         }
         return subprocess.run(
-            [str(copy / script)], env=environment, capture_output=True, text=True, timeout=60
+            [str(copy / script)], env=environment, capture_output=True, text=True, timeout=300
         )
 
 

@@ -49,7 +49,7 @@ FRAGMENTS = [
 ]
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 @given(strategies.lists(strategies.sampled_from(FRAGMENTS), max_size=12))
 def test_the_format_is_configparsers(lines: list[str]) -> None:
     text = "\n".join(lines)
@@ -70,6 +70,9 @@ def test_good_files_read_as_configparser_reads_them(path: Path) -> None:
 # Any file at all
 
 MUTATIONS = 6000
+# Seconds of processor time, however busy the machine is.  One of these files takes less than one;
+# what would be held up by it would be so for hours.
+PATIENCE = 20.0
 TOKENS = [
     *("[", "]", "=", ":", "%", "%%", "%(", "%(tempdir)s", "%(name)s", "..", "/", "//", "../", "#"),
     *("[DEFAULT]\n", "[XENVM0]\n", "[Locations]\n", "\n ", "\n\t", "\n\n", "\r\n", "\r", "\0"),
@@ -122,7 +125,7 @@ def test_mutated_files_never_raise_anything_else() -> None:
     slowest = 0.0
     for number in range(MUTATIONS):
         text = mutate(chance.choice(sources), chance)
-        started = time.perf_counter()
+        started = time.process_time()
         try:
             control.parse(text, "x.cfg")
             outcomes["good"] += 1
@@ -133,9 +136,9 @@ def test_mutated_files_never_raise_anything_else() -> None:
             assert all(problem.what and problem.instead for problem in error.problems)
         except Exception as error:
             raise AssertionError(f"mutation {number}: {error!r}\n{text}") from error
-        slowest = max(slowest, time.perf_counter() - started)
+        slowest = max(slowest, time.process_time() - started)
     assert min(outcomes.values()) > MUTATIONS // 10, outcomes
-    assert slowest < 1.0
+    assert slowest < PATIENCE
 
 
 LINES = control_text.MAX_LINES - 100
@@ -167,7 +170,7 @@ TRAPS = {
 
 @pytest.mark.parametrize("name", TRAPS)
 def test_files_made_to_hold_us_up(name: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(ControlError):
         control.parse(TRAPS[name], "x.cfg")
-    assert time.perf_counter() - started < 2.0
+    assert time.process_time() - started < PATIENCE

@@ -6,7 +6,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from web_server import HEAD, Behaviour, serving
+from web_server import HEAD, Behaviour, nobody_listening, serving
 
 from xentest import errors, fetch
 from xentest.errors import BrokenError, UsageError
@@ -88,14 +88,14 @@ def test_a_server_that_is_never_done_is_left(
 ) -> None:
     def drip(link: socket.socket) -> None:
         link.sendall(HEAD + b"\r\n" + BODY)
-        link.settimeout(30)
+        link.settimeout(300)
         while link.recv(1000):  # until it is left
             pass
 
     monkeypatch.setattr(fetch, "LONGEST", 0.2)
     with serving(drip) as server, pytest.raises(BrokenError, match="not whole after 0.2 s"):
         fetch.download(server.url, tmp_path)
-    assert server.asked == 1 and list(tmp_path.iterdir()) == []
+    assert server.asked <= 1 and list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("rest", ["http://[::1/x", "http://u:secret@[::1/x"])
@@ -106,8 +106,7 @@ def test_git_address_that_is_none(tmp_path: Path, rest: str) -> None:
 
 
 def test_git_does_not_show_the_password(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as port:
-        address = f"127.0.0.1:{port.getsockname()[1]}/x.git"
-    with pytest.raises(BrokenError) as caught:
+    with nobody_listening() as place, pytest.raises(BrokenError) as caught:
+        address = f"{place}/x.git"
         fetch.fetch_tree(f"git+http://user:secret@{address}", tmp_path / "new")
     assert "secret" not in str(caught.value) and address in str(caught.value)

@@ -85,7 +85,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "bin/qemu-system-x86_64").write_text(EMULATOR)
     (tmp_path / "bin/qemu-system-x86_64").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}/bin:/usr/bin:/bin")
-    monkeypatch.setattr(machine, "QMP_LIMIT", 10.0)
+    monkeypatch.setattr(machine, "QMP_LIMIT", 120.0)
     (tmp_path / "m").mkdir()
     (tmp_path / "m/behaviour").write_text("lives")
     return tmp_path / "m"
@@ -99,7 +99,7 @@ def running(folder: Path) -> Iterator[machine.Running]:
 
 
 def settle(running: machine.Running, resets: int) -> None:
-    machine.wait_until(lambda: running.poll_events() == resets, f"{resets} resets", 10)
+    machine.wait_until(lambda: running.poll_events() == resets, f"{resets} resets", 120)
 
 
 def is_gone(pid: int) -> bool:
@@ -145,7 +145,7 @@ def test_an_emulator_that_died_is_seen(running: machine.Running) -> None:
     assert running.alive()
     with pytest.raises(BrokenError, match="does not answer to hang-up"):
         running.command("hang-up")
-    running.process.wait(10)
+    running.process.wait(120)
     assert not running.alive() and running.poll_events() == 0
     with pytest.raises(BrokenError):
         running.command("query-status")
@@ -189,12 +189,12 @@ def test_it_ends_when_we_are_killed(folder: Path) -> None:
     ours = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert ours.stdout is not None
     emulator = int(ours.stdout.readline())
-    machine.wait_until((folder / "qmp").exists, "the socket", 10)
+    machine.wait_until((folder / "qmp").exists, "the socket", 120)
     assert not is_gone(emulator)
     ours.kill()
     ours.wait()
     ours.stdout.close()
-    machine.wait_until(lambda: is_gone(emulator), "the emulator's end", 10)
+    machine.wait_until(lambda: is_gone(emulator), "the emulator's end", 120)
 
 
 def test_without_an_emulator_that_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -240,7 +240,7 @@ def test_waiting_ends_in_words() -> None:
     begun = time.monotonic()
     with pytest.raises(BrokenError, match="the thing did not happen within 0.1 s"):
         machine.wait_until(lambda: False, "the thing", 0.1)
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 50
     with pytest.raises(BrokenError, match="the thing: the emulated machine ended"):
         machine.wait_until(lambda: False, "the thing", 60, give_up=lambda: True)
     machine.wait_until(lambda: True, "the thing", 0)

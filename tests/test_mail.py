@@ -53,18 +53,18 @@ def test_the_summary_is_handed_to_the_mail_program(
 
 
 @pytest.mark.parametrize(
-    "script, reason",
+    "script, limit, reason",
     [
-        ("cat > /dev/null; echo 'mailbox\tfull' >&2; exit 75", "failed: mailbox full"),
-        ("exit 1", "failed: exit status 1"),  # without having read a word
-        ("sleep 60", "did not end within 1 s"),
-        ("echo no such user >&2; sleep 60 & exit 67", "failed: no such user"),
+        ("cat > /dev/null; echo 'mailbox\tfull' >&2; exit 75", 60, "failed: mailbox full"),
+        ("exit 1", 60, "failed: exit status 1"),  # without having read a word
+        ("sleep 60", 1, "did not end within 1 s"),
+        ("echo no such user >&2; sleep 90 & exit 67", 60, "failed: no such user"),
     ],
 )
 def test_a_mail_that_cannot_be_sent_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, reason: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, limit: float, reason: str
 ) -> None:
-    monkeypatch.setattr(mail, "SEND_LIMIT", 1.0)
+    monkeypatch.setattr(mail, "SEND_LIMIT", float(limit))
     sendmail(tmp_path / "bin", script, monkeypatch)
     kept, said = report(tmp_path)
     assert kept["mail"].startswith("not sent to root qa@lab.example: ") and reason in kept["mail"]
@@ -74,8 +74,8 @@ def test_a_mail_that_cannot_be_sent_is_told(
 def test_a_mail_program_that_goes_on_in_the_background_has_taken_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mail, "SEND_LIMIT", 20.0)
-    sendmail(tmp_path / "bin", f"cat > {tmp_path}/mail; sleep 30 &", monkeypatch)
+    monkeypatch.setattr(mail, "SEND_LIMIT", 60.0)
+    sendmail(tmp_path / "bin", f"cat > {tmp_path}/mail; sleep 90 &", monkeypatch)
     kept, _ = report(tmp_path)
     assert kept["mail"].startswith("sent to root")
     assert "guest1 1-t" in (tmp_path / "mail").read_text()

@@ -7,30 +7,39 @@ import os
 import random
 import shlex
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from runner_box import Box, wait_for
+from runner_box import Box, is_gone, wait_for
+from stub_world import wait_for as wait_until
+from sudden_death import steps_told
 from xentest.results import Result, Status, to_json
+
+
+def steps_of_a_test(base: Path) -> int:
+    """How many steps xenruntests takes for one."""
+    base.mkdir()
+    box = Box(base)
+    box.write(**{f"T{number}": {"run_command": "true"} for number in range(3)})
+    whole = box.run_mortal(0, in_a_test=True)
+    assert whole.returncode == 0, whole
+    return steps_told(whole.stdout.decode()) // 3
 
 
 def test_killed_at_random_moments_nothing_is_lost(box: Box) -> None:
     count, source = 30, random.Random(1114727452)
-    done = f"echo x >> {box.base}/ran.$XENTEST_NUMBER; sleep 0.15"
+    longest = steps_of_a_test(box.base / "measured") * 2
+    done = f"echo x >> {box.base}/ran.$XENTEST_NUMBER"
     box.write(**{f"T{number}": {"run_command": done} for number in range(1, count + 1)})
     finished: dict[str, str] = {}
     kills = 0
     while (box.home / "xentests.conf").exists():
         assert kills < 200
-        process = box.start()
-        try:
-            process.communicate(timeout=0.1 + source.random() * 0.4)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
-            kills += 1
+        # Now and then before any test.
+        died = box.run_mortal(source.randrange(1, longest), in_a_test=source.random() < 0.8)
+        assert b"Traceback" not in died.stderr
+        kills += died.returncode == -signal.SIGKILL
         for number in range(1, count + 1):
             path = box.folder(f"{number}-T{number}") / "result.json"
             if path.exists():
@@ -65,15 +74,15 @@ def test_test_that_the_machine_died_under_is_a_crash(box: Box) -> None:
 
 
 def test_strays_of_a_killed_runner_are_ended(box: Box) -> None:
-    box.write(A={"run_command": f"echo $$ > {box.base}/pid; sleep 1000; true"})
+    box.write(A={"run_command": f"{box.note_pid}; sleep 1000; true"})
     first = box.start()
     wait_for(box.base / "pid")
     first.kill()
     first.communicate()
     box.run(1)
     assert box.result("1-A").reason == "xenruntests was killed while this test ran"
-    pid = (box.base / "pid").read_text().strip() or "0"
-    assert not Path(f"/proc/{pid}/cwd").exists()
+    pid = (box.base / "pid").read_text().strip()
+    wait_until(lambda: is_gone(pid), "the end of the test")
 
 
 FORGED = ["{", "", '{"schema": 1}', json.dumps({"schema": 1, "domain": "x", "test": "A"})]
@@ -156,7 +165,7 @@ def test_nor_is_it_after_the_runner_was_killed(box: Box) -> None:
     box.write(
         A={"run_command": forge(box, "; kill -9 $PPID; sleep 99")}, B={"run_command": "exit 1"}
     )
-    assert box.start().wait(30) == -signal.SIGKILL
+    assert box.start().wait(300) == -signal.SIGKILL
     assert (box.folder("2-B") / "result.json").exists()
     box.run(1)
     assert (box.result("1-A").status, box.result("2-B").status) == (Status.CRASH, Status.FAIL)

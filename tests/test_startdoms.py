@@ -9,14 +9,15 @@ import subprocess
 import tempfile
 import time
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import Iterator
 
 import pytest
 
+from standing_clock import StandingClock
 from stub_world import ROOT, RUN_TESTS, World, wait_for
-from xentest import control, runs, shared
-from xentest.domains.watch import Limits
+from xentest import control, fleet, runs, shared
 from xentest.errors import BrokenError, UsageError
 
 PANIC = "[    5.1] Kernel panic - not syncing: Attempted to kill init!"
@@ -100,6 +101,7 @@ def test_a_guest_that_crashes_and_stays_is_noticed_and_destroyed(world: World) -
 
 
 def test_a_paused_guest_is_noticed(world: World) -> None:
+    world.limits = replace(world.limits, paused=1)
     world.guest("guest1", f"{marker(world, 'guest1', '1-one')}; exit 45")
     world.control({"one": "true"}, {"guest1": ["one"]})
     assert world.start() == 1
@@ -107,9 +109,25 @@ def test_a_paused_guest_is_noticed(world: World) -> None:
     assert world.destroyed() == ["guest1"]
 
 
+class ShortOnceItSaid:
+    """Limits of which that of a boot is short as soon as the guest has said this."""
+
+    down, paused, settle = 60.0, 60.0, 60.0
+
+    def __init__(self, world: World, words: str) -> None:
+        self._logs, self._words = (
+            lambda: world.folder.glob("results/*/domains/*/console.log"),
+            words,
+        )
+
+    @property
+    def boot(self) -> float:
+        return 0.1 if any(self._words in log.read_text() for log in self._logs()) else 600.0
+
+
 def test_a_guest_that_never_comes_up(world: World) -> None:
-    world.limits = Limits(boot=1.5, down=1, paused=1, settle=1)
-    world.guest("guest1", "echo mounting root failed; sleep 100")
+    world.limits = ShortOnceItSaid(world, "mounting root failed")  # type: ignore[assignment]
+    world.guest("guest1", "echo mounting root failed; sleep 1000")
     world.control({"one": "true"}, {"guest1": ["one"]})
     assert world.start() == 1
     results = world.results()
@@ -181,6 +199,7 @@ def test_a_guest_left_by_an_earlier_run_is_ended(world: World) -> None:
 
 @pytest.mark.parametrize("trick, said", [("leave-node", "store node"), ("eat-memory", "20 MiB")])
 def test_what_is_left_is_a_failed_result(world: World, trick: str, said: str) -> None:
+    world.limits = replace(world.limits, settle=0.5)
     (world.state / trick).touch()
     world.guest("guest1", f"{RUN_TESTS} guest1")
     world.control({"one": "true"}, {"guest1": ["one"], "dom0": ["one"]})
@@ -229,8 +248,10 @@ def test_a_dying_xenruntests_is_started_once_more_then_an_error(world: World) ->
     assert log.read_text() == "x\nx\n"
 
 
-def test_the_run_has_a_time_limit(world: World) -> None:
-    world.guest("guest1", f"{marker(world, 'guest1', '1-one')}; sleep 100")
+def test_the_run_has_a_time_limit(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = world.shared / "guest1/results/1-one/output"
+    monkeypatch.setattr(fleet, "time", StandingClock(begun.exists))
+    world.guest("guest1", f"{marker(world, 'guest1', '1-one')}; sleep 1000")
     world.control({"one": "true", "two": "true"}, {"guest1": ["one", "two"]}, run_timeout="2")
     assert world.start() == 1
     assert world.statuses()["guest1 1-one"] == "timeout"
@@ -380,7 +401,7 @@ def test_kill_and_resume_lose_nothing(world: World) -> None:
         running.kill()
         running.wait()
         running = world.spawn(resume=True)
-    assert running.wait(60) == 0, (world.folder / "driver.log").read_text()
+    assert running.wait(300) == 0, (world.folder / "driver.log").read_text()
     expected = {f"{domain} {n}-{name}" for domain in ("dom0", "guest1")
                 for n, name in enumerate(names, 1)}  # fmt: skip
     assert {name for name in world.statuses() if "check" not in name} == expected

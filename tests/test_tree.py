@@ -221,7 +221,7 @@ def test_build_that_hangs_is_ended(source: Path) -> None:
     begun = time.monotonic()
     with pytest.raises(tree.BuildFailed, match="did not end within 0.3 s"):
         build(location, source, timeout=0.3)
-    assert time.monotonic() - begun < 20
+    assert time.monotonic() - begun < 50
 
 
 def test_build_that_makes_nothing_new_is_failed(source: Path) -> None:

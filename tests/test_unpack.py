@@ -253,7 +253,8 @@ def test_what_is_in_the_way_stays(place: Path) -> None:
 
 
 @settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=300,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(st.data())
 def test_mutated_archives_never_reach_out(place: Path, data: st.DataObject) -> None:

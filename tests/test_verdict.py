@@ -380,7 +380,7 @@ PROOF = {
 }
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=400, suppress_health_check=list(HealthCheck))
 @given(
     form=st.sampled_from(sorted(PROOF)),
     pieces=st.lists(st.sampled_from(PIECES) | st.text(max_size=5), max_size=25),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from contextlib import contextmanager
 from typing import Callable, Iterator
 
@@ -29,6 +30,14 @@ class Server:
     def close(self) -> None:
         self._socket.close()
 
+    def was_asked(self, times: int) -> None:
+        """So often, no more: who gives up early may have gone before we came to answer."""
+        end = time.monotonic() + 120
+        while self.asked < times:
+            assert time.monotonic() < end, f"asked {self.asked} times instead of {times}"
+            time.sleep(0.005)
+        assert self.asked == times
+
     def _serve(self) -> None:
         while True:
             try:
@@ -46,6 +55,14 @@ class Server:
                 behaviour(link)
             except OSError:
                 pass
+
+
+@contextmanager
+def nobody_listening() -> Iterator[str]:
+    """A host and port that refuse connections, and that nobody else can take meanwhile."""
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{holder.getsockname()[1]}"
 
 
 @contextmanager
