@@ -79,7 +79,7 @@ struct domain_model {
 
 struct model {
 	struct domain_model own[OWN_DOMAINS];
-	uint32_t most_vcpus;	/* that any domain of the run was given, gone ones too */
+	uint32_t most_vcpus;	/* that any domain of the burst was given, gone ones too */
 };
 
 struct domain_model *model_domain(struct model *model, uint16_t id);	/* NULL: does not exist */

@@ -38,6 +38,7 @@ struct run {
 	struct call call;
 	uint8_t shadow[ARENA_BYTES];	/* what the arena must hold */
 	uint64_t free_at_start, claimed_at_start;	/* 0: not known yet */
+	uint64_t forgiven;	/* pages that free_at_start was lowered by: housekeeping.c */
 	uint64_t others_at_start;	/* which domains of others there were */
 	/* How often each kind of call had each result: without, and with a structure Xen can read. */
 	uint8_t repeated[MAX_KINDS][2][MAX_RESULTS];

@@ -113,6 +113,50 @@ static void after_another_domain_came_the_count_begins_anew(void **state)
 	assert_false(housekeep(&run));
 }
 
+#define HUGE 8191u
+
+static bool after_huge_domain(uint32_t vcpus, uint64_t missing)
+{
+	run.model.most_vcpus = vcpus;
+	free_pages -= missing;
+	return housekeep(&run);
+}
+
+static void holes_of_a_huge_domain_are_forgiven_once(void **state)
+{
+	(void)state;
+	assert_true(after_huge_domain(HUGE, 2300));
+	free_pages -= 500;
+	assert_true(housekeep(&run));
+	free_pages -= 100;
+	assert_false(housekeep(&run));
+}
+
+static void a_domain_of_many_processors_is_not_huge(void **state)
+{
+	(void)state;
+	assert_false(after_huge_domain(128, 513));
+}
+
+static void huge_domains_do_not_hide_a_slow_leak(void **state)
+{
+	(void)state;
+	for (unsigned int lost = 0; lost < HUGE; lost += 400)
+		assert_true(after_huge_domain(HUGE, 400));
+	assert_true(after_huge_domain(HUGE, 100));
+	assert_false(after_huge_domain(HUGE, 512));
+}
+
+static void holes_that_are_filled_are_no_longer_forgiven(void **state)
+{
+	(void)state;
+	assert_true(after_huge_domain(HUGE, 2300));
+	free_pages += 2300;
+	assert_true(housekeep(&run));
+	free_pages -= 513;
+	assert_false(housekeep(&run));
+}
+
 int main(void)
 {
 	const struct CMUnitTest housekeeping[] = {
@@ -121,6 +165,10 @@ int main(void)
 		cmocka_unit_test_setup(a_claim_is_seen, begin),
 		cmocka_unit_test_setup(a_balloon_of_another_domain_is_no_leak, begin),
 		cmocka_unit_test_setup(after_another_domain_came_the_count_begins_anew, begin),
+		cmocka_unit_test_setup(holes_of_a_huge_domain_are_forgiven_once, begin),
+		cmocka_unit_test_setup(a_domain_of_many_processors_is_not_huge, begin),
+		cmocka_unit_test_setup(huge_domains_do_not_hide_a_slow_leak, begin),
+		cmocka_unit_test_setup(holes_that_are_filled_are_no_longer_forgiven, begin),
 	};
 
 	return cmocka_run_group_tests(housekeeping, NULL, NULL);
