@@ -32,7 +32,7 @@ class Glance:
     has_work: bool  # its copy of the control file is still there
     running: Optional[int] = None  # number of the test that runs
     started: str = ""  # when that test started, by the domain's clock
-    signature: tuple[str, ...] = ()  # changes whenever the domain gets on
+    left: int = 0  # how many of its tests have no result that was taken
 
 
 @contextmanager
@@ -104,27 +104,27 @@ def glance(shared: Path, domain: str, plan: Sequence[tuple[int, str]]) -> Glance
             try:
                 results = untrusted.open_folder(folder, "results")
             except (FileNotFoundError, untrusted.Refused):
-                return Glance(has_work)
+                return Glance(has_work, left=len(plan))
             try:
-                return _glance_results(results, plan, has_work)
+                running, started = _running(results, plan)
+                return Glance(has_work, running, started, len(plan))
             finally:
                 os.close(results)
     except (FileNotFoundError, untrusted.Refused):
-        return Glance(has_work=False)
+        return Glance(has_work=False, left=len(plan))
 
 
-def _glance_results(results: int, plan: Sequence[tuple[int, str]], has_work: bool) -> Glance:
+def _running(results: int, plan: Sequence[tuple[int, str]]) -> tuple[Optional[int], str]:
+    """The number of the test that runs, and when it started."""
     running: Optional[int] = None
     started = ""
-    signature = []
     for number, test in plan:
         mark = _mark(results, folder_name(number, test))
-        signature.append(mark)
         if not mark:
             break
         if mark != "done":
             running, started = number, _started(mark)
-    return Glance(has_work, running, started, tuple(signature))
+    return running, started
 
 
 def _mark(results: int, name: str) -> str:

@@ -50,17 +50,25 @@ class DomainWatch:
     glance: Glance  # as it was before the domain was started
     seen: bool = False  # whether the toolstack has shown it
     came_up: bool = False
+    furthest: int = 0  # the highest number of a test that ran
     down_since: Optional[float] = None
     down_as: str = ""
     paused_since: Optional[float] = None
 
     def look(self, now: float, glance: Glance, info: Optional[DomainInfo]) -> Optional[Ending]:
         """What ended it, if anything did; `info` is None when the toolstack does not show it."""
-        if glance != self.glance:
-            self.came_up = True
-            self.glance, self.since = glance, now
+        if self._gets_on(glance):
+            self.came_up, self.since = True, now
+        self.glance = glance
         self._note(now, info)
         return self._death(now) or self._hang(now)
+
+    def _gets_on(self, glance: Glance) -> bool:
+        """Only what cannot go on for ever counts: whatever a guest writes, its time is limited."""
+        further = (glance.running or 0) > self.furthest
+        if further:
+            self.furthest = glance.running or 0
+        return further or glance.left < self.glance.left
 
     def _note(self, now: float, info: Optional[DomainInfo]) -> None:
         self.seen = self.seen or info is not None
