@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
@@ -9,7 +10,7 @@ import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Optional, Sequence
+from typing import Any, Callable, Optional
 
 import pytest
 
@@ -188,7 +189,13 @@ def latest(results: Path) -> Optional[Path]:
 
 
 def execute(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    """`xenlab exec`; all that was said is shown when the test fails."""
+    """`xenlab exec`; all that was said is shown when the test fails.
+
+    The hypervisor is fetched once for all of them.
+    """
+    options = words[: words.index("--")]
+    if "kvm" not in options and "--hypervisor" not in options:
+        words = ("--hypervisor", hypervisor(), *words)
     said = subprocess.run(
         [SOURCE / "xenlab", "exec", *map(str, words)],
         capture_output=True, text=True, timeout=LIMIT, stdin=subprocess.DEVNULL,
@@ -197,7 +204,8 @@ def execute(*words: str | Path) -> subprocess.CompletedProcess[str]:
     return said
 
 
-def hypervisor(patches: Sequence[str] = ()) -> Path:
+@functools.cache
+def hypervisor(*patches: str) -> Path:
     """Debian's Xen with these patches, built here once; the tarball."""
     words = ["/usr/bin/python3", "-m", "xentest.prebuilt", "--cache", str(CACHE / "hypervisors")]
     for patch in patches:

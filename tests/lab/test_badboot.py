@@ -21,7 +21,7 @@ LIMIT = 400.0
     ],
 )
 def test_hypervisor_does_not_come_up(patch, reason, last_lines, tmp_path):
-    tarball = nights.hypervisor([f"file://{PATCHES / patch}.patch"])
+    tarball = nights.hypervisor(f"file://{PATCHES / patch}.patch")
     night = nights.run(CONTROL, tmp_path / "results", LIMIT, "--hypervisor", tarball)
     assert night.status == 3, str(night)
     assert (night.facts["status"], night.facts["state"]) == ("broken", "broken"), str(night)

@@ -15,7 +15,7 @@ BOOT = nights.SOURCE / "payloads/xenfc/ring0/boot"
 
 def test_a_nights_failure_is_shrunk_to_words_that_do_it_again(tmp_path):
     nights.needs_time(6)
-    xen = nights.hypervisor([f"file://{PATCH}"])
+    xen = nights.hypervisor(f"file://{PATCH}")
     night = nights.run(CONTROL, tmp_path / "results", 900, "--hypervisor", xen)
     assert night.status == 1, str(night)
     result = night.result("dom0", "1-xenfc")
