@@ -36,17 +36,33 @@ static struct verdict watch_and_return(struct trial *trial, const char *asked)
 			    PRIu64 " kB, and all came back", asked, low.view.target, low.lowest);
 }
 
+/*
+ * What was refused must not have counted all the same; and who also refuses what the domain had has
+ * said nothing of what else was asked.
+ */
+static struct verdict refused_in_truth(struct trial *trial, const struct verdict *verdict)
+{
+	struct verdict back;
+	struct view view;
+	struct why why;
+
+	if (trial->door->view(trial->door, &view, &why))
+		return verdict_error("%s; and then: %s", verdict->reason, why.text);
+	back = move_back(trial);
+	if (view.target == trial->before.target)
+		return both(back, *verdict);
+	return verdict_fail("%.300s; and yet the target went from %" PRIu64 " to %" PRIu64 " kB",
+			    verdict->reason, trial->before.target, view.target);
+}
+
 /* It said no, and lives to tell: who is silent has refused nothing. */
 static struct verdict refused_by(struct trial *trial, int error, const struct why *why)
 {
-	struct view view;
-	struct why gone;
+	const struct verdict verdict = verdict_pass("refused: %s", why->text);
 
 	if (error == -ETIMEDOUT)
 		return both(move_back(trial), verdict_error("no answer: %s", why->text));
-	if (trial->door->view(trial->door, &view, &gone))
-		return verdict_error("%s; and then: %s", why->text, gone.text);
-	return verdict_pass("refused: %s", why->text);
+	return refused_in_truth(trial, &verdict);
 }
 
 /* Where no limit can be seen, what a driver claims to have got its kernel must have got. */
@@ -102,21 +118,6 @@ struct verdict scenario_tiny(struct trial *trial)
 	if (error)
 		return refused_by(trial, error, &why);
 	return watch_and_return(trial, "4 kB was taken");
-}
-
-/* What was refused must not have counted all the same. */
-static struct verdict refused_in_truth(struct trial *trial, const struct verdict *verdict)
-{
-	struct view view;
-	struct why why;
-
-	if (trial->door->view(trial->door, &view, &why))
-		return verdict_error("%s; and then: %s", verdict->reason, why.text);
-	if (view.target == trial->before.target)
-		return *verdict;
-	move_back(trial);
-	return verdict_fail("%.300s; and yet the target went from %" PRIu64 " to %" PRIu64 " kB",
-			    verdict->reason, trial->before.target, view.target);
 }
 
 /* The answer to an odd write against what this interface must say; `taken`: it counts. */

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #define START (512u << 10)
+#define LEAST 1024u
 #define MOST_CLAIMED (1ull << 30)
 
 static void grow(struct fake *f, uint64_t wanted)
@@ -72,7 +73,7 @@ static int fake_set(struct door *door, uint64_t kb, struct why *why)
 	why_set(why, "the fake refuses");
 	if (f->silent)
 		return -ETIMEDOUT;
-	if (f->refuses)
+	if (f->refuses || (f->refuses_wild && (kb < LEAST || kb > f->limit)))
 		return -EINVAL;
 	if (geteuid() != f->owner && !f->lets_others_write) {
 		if (f->refusals_count)

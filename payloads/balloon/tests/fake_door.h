@@ -27,6 +27,7 @@ struct fake {
 	bool lets_others_write;	/* another user may write the target */
 	bool starves_neighbour;	/* for whoever opens the neighbour: it never grows */
 	bool refuses;
+	bool refuses_wild;	/* what nobody should ask for; an honest driver may */
 	bool silent;		/* a target gets no answer */
 	int write_answer;	/* errno of odd writes; 0: the text counts as 0 kB */
 	bool rude;		/* an odd write returns too little */

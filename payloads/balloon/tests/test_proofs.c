@@ -66,6 +66,17 @@ static void ignores_the_ceiling(struct stage *stage)
 	stage->fake.ignores_limit = true;
 }
 
+static void refuses_everything(struct stage *stage)
+{
+	stage->fake.refuses = true;
+}
+
+static void refuses_every_write(struct stage *stage)
+{
+	stage->fake.refuses = true;
+	stage->fake.write_answer = EINVAL;
+}
+
 static void boasts_of_memory(struct stage *stage)
 {
 	stage->fake.boasts = true;
@@ -161,6 +172,10 @@ static const struct {
 	{ "tiny", never_grows, "did not come back" },
 	{ "beyond", ignores_the_ceiling, "above the hard limit" },
 	{ "beyond", boasts_of_memory, "but the kernel manages" },
+	{ "beyond", refuses_everything, "was refused" },
+	{ "tiny", refuses_everything, "was refused" },
+	{ "one-byte", refuses_every_write, "was refused" },
+	{ "long-write", refuses_every_write, "was refused" },
 };
 
 static struct verdict run(struct stage *stage, const char *name)

@@ -131,6 +131,11 @@ static void test_refusals(void **state)
 	stage->fake.refuses = true;
 	expect(stage, scenario_lower, OUTCOME_FAIL, "was refused");
 	expect(stage, scenario_random, OUTCOME_FAIL, "was refused");
+	/* Also what it had: that says nothing of a target. */
+	expect(stage, scenario_beyond, OUTCOME_FAIL, "was refused");
+	expect(stage, scenario_tiny, OUTCOME_FAIL, "was refused");
+	stage->fake.refuses = false;
+	stage->fake.refuses_wild = true;
 	expect(stage, scenario_beyond, OUTCOME_PASS, "refused");
 	expect(stage, scenario_tiny, OUTCOME_PASS, "refused");
 }
