@@ -1,6 +1,8 @@
 /*
  * Builds a heap of Lua values as the input says, carries it to another state and compares;
- * then carries the copy back.  Each byte is a step on two of the values made so far.
+ * then carries the copy back.  Each byte is a step on two of the values made so far.  Libraries
+ * and the metatable of strings are among them: what is set there is carried too, as run() does,
+ * and taken back before the next input.
  */
 #include <lauxlib.h>
 #include <stdint.h>
@@ -35,8 +37,23 @@ static const char makers[] =
 	"function(x) return new('int64_t', tonumber(x) or 0) end, "
 	"collect, function() return io.tmpfile end, "
 	"function(x) return coroutine.create(function() end) end, "
-	"function() return new('char *[2]') end }";
-#define MAKERS 10
+	"function() return new('char *[2]') end, "
+	"function() return getmetatable('') end, function() return string end }";
+#define MAKERS 12
+
+enum library { STRINGS_METATABLE, STRING, LIBRARIES };
+
+/* Gives a function that undoes what was set in the libraries since. */
+static const char keeper[] =
+	"local owners = {getmetatable(''), string} "
+	"local pairs, rawset = pairs, rawset "
+	"local kept = {} "
+	"for n, owner in pairs(owners) do "
+	"  kept[n] = {} for k, v in pairs(owner) do kept[n][k] = v end end "
+	"return function() "
+	"  for n, owner in pairs(owners) do "
+	"    for k in pairs(owner) do rawset(owner, k, nil) end "
+	"    for k, v in pairs(kept[n]) do rawset(owner, k, v) end end end";
 
 static lua_State *new_state(int thread)
 {
@@ -51,6 +68,20 @@ static lua_State *new_state(int thread)
 		abort();
 	}
 	return L;
+}
+
+static void keep_libraries(lua_State *L)
+{
+	if (luaL_loadstring(L, keeper) || lua_pcall(L, 0, 1, 0))
+		abort();
+	lua_setfield(L, LUA_REGISTRYINDEX, "undo");
+}
+
+static void undo_changes(lua_State *L)
+{
+	lua_getfield(L, LUA_REGISTRYINDEX, "undo");
+	if (lua_pcall(L, 0, 0, 0))
+		abort();
 }
 
 static void renew_states(void)
@@ -68,6 +99,8 @@ static void renew_states(void)
 	if (luaL_loadstring(from, makers) || lua_pcall(from, 0, 1, 0))
 		abort();
 	lua_setfield(from, LUA_REGISTRYINDEX, "makers");
+	keep_libraries(from);
+	keep_libraries(to);
 }
 
 /* Values are the stack of `from`; index of one of them. */
@@ -103,6 +136,30 @@ static void set_field(uint8_t table, uint8_t key, uint8_t value)
 		lua_rawset(from, index);
 }
 
+static void push_library(lua_State *L, enum library which)
+{
+	if (which == STRING) {
+		lua_getfield(L, LUA_GLOBALSINDEX, "string");
+		return;
+	}
+	lua_pushliteral(L, "");
+	lua_getmetatable(L, -1);
+	lua_remove(L, -2);
+}
+
+/* What a script's setmetatable() does to a library stays in the main state. */
+static bool is_library(int index)
+{
+	bool found = false;
+
+	for (enum library which = 0; which < LIBRARIES; which++) {
+		push_library(from, which);
+		found = found || lua_rawequal(from, index, -1);
+		lua_pop(from, 1);
+	}
+	return found;
+}
+
 static void step(const uint8_t *bytes, size_t left)
 {
 	switch (bytes[0] % 10) {
@@ -127,7 +184,8 @@ static void step(const uint8_t *bytes, size_t left)
 		set_field(bytes[1], bytes[2], bytes[3]);
 		break;
 	case 8:
-		if (lua_istable(from, pick(bytes[1])) && lua_istable(from, pick(bytes[2]))) {
+		if (lua_istable(from, pick(bytes[1])) && lua_istable(from, pick(bytes[2])) &&
+		    !is_library(pick(bytes[1]))) {
 			lua_pushvalue(from, pick(bytes[2]));
 			lua_setmetatable(from, 1 + bytes[1] % (lua_gettop(from) - 1));
 		}
@@ -150,11 +208,53 @@ static void wrong(const char *what)
 	abort();
 }
 
+/* One {owner, key, value} on top of `from`; false when it was refused. */
+static bool carry_change(struct values *there)
+{
+	bool carried;
+
+	lua_rawgeti(from, -1, 1);
+	if (values_carry(there))
+		wrong(values_problem(there));
+	lua_rawgeti(from, -1, 2);
+	lua_rawgeti(from, -2, 3);
+	carried = !values_carry_field(there);
+	if (!carried && !values_problem(there)[0])
+		wrong("refused without a reason");
+	lua_pop(to, 1);
+	return carried;
+}
+
+/* What was set in the libraries, as run() carries it; false when something was refused. */
+static bool carry_changes(struct values *there)
+{
+	bool carried = true;
+
+	script_push_helper(from, "changes");
+	lua_call(from, 0, 1);
+	for (int n = 1, changes = (int)lua_objlen(from, -1); n <= changes; n++) {
+		lua_rawgeti(from, -1, n);
+		carried = carry_change(there) && carried;
+		lua_pop(from, 1);
+	}
+	lua_pop(from, 1);
+	for (enum library which = 0; which < LIBRARIES && carried && !values_slots(there); which++) {
+		push_library(from, which);
+		push_library(to, which);
+		if (!same(from, to))
+			wrong("another library arrived");
+		lua_pop(from, 1);
+		lua_pop(to, 1);
+	}
+	return carried;
+}
+
 /* Carry the top of `from` to `to` and back; the stacks end as they began. */
 static void there_and_back(void)
 {
 	struct values *there = values_new(from, to), *back = values_new(to, from);
 	int top = lua_gettop(from);
+	bool alike = carry_changes(there);
 
 	lua_pushvalue(from, -1);
 	if (values_carry(there)) {
@@ -162,12 +262,12 @@ static void there_and_back(void)
 			wrong("refused without a reason");
 	} else {
 		/* collect()ed values arrive unwrapped: not the same, but they must come back */
-		if (values_slots(there) == 0 && !same(from, to))
+		if (alike && values_slots(there) == 0 && !same(from, to))
 			wrong("another value arrived");
 		lua_pushvalue(to, -1);
 		if (values_carry(back))
 			wrong(values_problem(back));
-		if (!same(from, to))
+		if (alike && !same(from, to))
 			wrong("another value came back");
 		lua_pop(from, 1);
 		lua_pop(to, 1);
@@ -198,5 +298,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	lua_pushvalue(from, 1);
 	there_and_back();
 	lua_settop(from, 0);
+	undo_changes(from);
+	undo_changes(to);
 	return 0;
 }
