@@ -46,7 +46,7 @@ static void test_silence_ends_in_time(void **state)
 	blocking_write(ends[0], "abc", 3, &why);
 	assert_int_equal(blocking_read(ends[1], word, 6, &why), -1);
 	assert_string_equal(why.text, "only 3 of 6 bytes came within the time limit");
-	assert_in_range(clock_ns() - begin, 40 * NS_PER_MS, 10 * NS_PER_S);
+	assert_in_range(clock_ns() - begin, 40 * NS_PER_MS, 60 * NS_PER_S);
 }
 
 static void test_peer_that_does_not_read(void **state)

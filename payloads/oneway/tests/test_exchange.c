@@ -37,7 +37,7 @@ ssize_t __wrap_send(int fd, const void *buffer, size_t size, int flags)
 static int begin(void **state)
 {
 	(void)state;
-	plan = (struct exchange_plan){&monotonic, COUNT, 8, 0, 20000};
+	plan = (struct exchange_plan){&monotonic, COUNT, 8, 0, 100000};
 	answers = 0;
 	return socketpair(AF_UNIX, SOCK_STREAM, 0, ends) || exchange_new(&asked, COUNT, &why) ||
 	       exchange_new(&served, COUNT, &why);
@@ -185,7 +185,7 @@ static void test_silence_ends_in_time(void **state)
 	plan.size = 16;
 	assert_int_equal(exchange_ask(ends[0], &plan, &asked, &why), -1);
 	assert_string_equal(why.text, "no answer to message 1 within the time limit");
-	assert_true(clock_ns() - start < 20 * NS_PER_S);
+	assert_true(clock_ns() - start < 60 * NS_PER_S);
 }
 
 static void test_peer_that_leaves_is_no_good_end(void **state)

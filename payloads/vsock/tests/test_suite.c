@@ -25,7 +25,8 @@
 
 #define MOST_CASES 64
 #define PATIENT_MS 20000
-#define LYING_MS 400	/* a lie may leave a side waiting */
+#define LYING_MS 1000
+#define WAITS 0x100	/* beside a lie that leaves a side waiting until a limit is over */
 
 static const char *peer = "127.0.7.1";
 static struct side client, server;
@@ -50,9 +51,8 @@ static unsigned int index_of(const char *name)
 }
 
 /* Both sides in this process. */
-static struct verdict run(unsigned int index, enum lie which)
+static struct verdict run(unsigned int index, enum lie which, uint64_t limit_ms)
 {
-	uint64_t limit_ms = which == NO_LIE ? PATIENT_MS : LYING_MS;
 	pthread_t thread;
 	struct verdict v;
 	int ends[2];
@@ -93,7 +93,7 @@ static void test_all_pass_as_it_is(void **state)
 		as_it_is[i] = OUTCOME_SKIP;
 		if (!applies(c))
 			continue;
-		v = run(i, NO_LIE);
+		v = run(i, NO_LIE, PATIENT_MS);
 		as_it_is[i] = v.outcome;
 		if (v.outcome == OUTCOME_SKIP)
 			print_message("not here: %s: %s\n", c->name, v.reason);
@@ -104,7 +104,7 @@ static void test_all_pass_as_it_is(void **state)
 
 static const struct {
 	const char *name;
-	enum lie lie;
+	unsigned int lie;
 	const char *words;	/* of the verdict */
 } lies[] = {
 	{"connect and exchange a byte", RECV_CHANGES_DATA, "the byte came changed"},
@@ -113,12 +113,12 @@ static const struct {
 	{"nobody listens", CONNECT_SAYS_SOMETHING_ELSE, "connect said 'Host is down'"},
 	{"bound but not listening", CONNECT_ALWAYS, "connect succeeded instead of"},
 	{"bound but not listening", CONNECT_SAYS_SOMETHING_ELSE, "connect said 'Host is down'"},
-	{"client closes", SEND_IGNORES_CLOSE, "send after the peer closed succeeded"},
+	{"client closes", SEND_IGNORES_CLOSE | WAITS, "send after the peer closed succeeded"},
 	{"client closes", RECV_SEES_DATA_AT_THE_END, "data came that nobody sent"},
-	{"client closes", CLOSE_LEAKS, "only 0 of 1 bytes came within the time limit"},
-	{"server closes", SEND_IGNORES_CLOSE, "send after the peer closed succeeded"},
+	{"client closes", CLOSE_LEAKS | WAITS, "only 0 of 1 bytes came within the time limit"},
+	{"server closes", SEND_IGNORES_CLOSE | WAITS, "send after the peer closed succeeded"},
 	{"server closes", RECV_SEES_DATA_AT_THE_END, "data came that nobody sent"},
-	{"server closes", CLOSE_LEAKS, "only 0 of 1 bytes came within the time limit"},
+	{"server closes", CLOSE_LEAKS | WAITS, "only 0 of 1 bytes came within the time limit"},
 	{"SHUT_WR", SEND_IGNORES_CLOSE, "send after SHUT_WR is not refused"},
 	{"SHUT_WR", SHUTDOWN_IS_LOST, "send after SHUT_WR is not refused"},
 	{"SHUT_WR", RECV_SEES_DATA_AT_THE_END, "data came that nobody sent"},
@@ -135,10 +135,10 @@ static const struct {
 	{"port in use, port free again", CLOSE_LEAKS, "bind after the owner closed"},
 	{"linger after a failed connect", CONNECT_ALWAYS, "without a listener succeeded"},
 	{"linger after a failed connect", CLOSE_TAKES_LONG, "close took 4.0 s"},
-	{"connect again after a failure", CONNECT_ALWAYS, "before anybody listens succeeded"},
-	{"connect again after a failure", CONNECT_NEVER_AGAIN, "the second connect said"},
+	{"connect again after a failure", CONNECT_ALWAYS | WAITS, "before anybody listens succeeded"},
+	{"connect again after a failure", CONNECT_NEVER_AGAIN | WAITS, "the second connect said"},
 	{"a megabyte both ways", RECV_CHANGES_DATA, "changed"},
-	{"MSG_PEEK", RECV_FORGETS_PEEK, "a peek at 100 bytes showed something else"},
+	{"MSG_PEEK", RECV_FORGETS_PEEK | WAITS, "a peek at 100 bytes showed something else"},
 	{"MSG_PEEK", RECV_CHANGES_DATA, "a peek at 10 bytes showed something else"},
 	{"SO_RCVLOWAT and poll", POLL_IGNORES_LOWAT, "POLLIN with 1 byte"},
 	{"SO_RCVLOWAT and poll", POLL_SEES_NOTHING, "no POLLIN with 128 bytes"},
@@ -149,9 +149,9 @@ static const struct {
 	{"limits of the buffer's size", BUFFER_SIZE_IS_IGNORED, "asked for a buffer of 100"},
 	{"bad pointers", SEND_TAKES_BAD_POINTERS, "send from a bad pointer succeeded"},
 	{"bad pointers", SEND_BREAKS_ON_BAD_POINTERS, "the connection broke"},
-	{"SIOCOUTQ", OUTQ_NEVER_EMPTY, "7 bytes wait although all were read"},
+	{"SIOCOUTQ", OUTQ_NEVER_EMPTY | WAITS, "7 bytes wait although all were read"},
 	{"MSG_ZEROCOPY", RECV_CHANGES_DATA, "the data came changed"},
-	{"MSG_ZEROCOPY", COMPLETION_IS_LOST, "no completion came on the error queue"},
+	{"MSG_ZEROCOPY", COMPLETION_IS_LOST | WAITS, "no completion came on the error queue"},
 	{"SO_RCVTIMEO", RECV_IGNORES_TIME, "recv waited 0 ms instead of 100"},
 	{"seqpacket: bounds of messages", MESSAGES_ARE_MERGED, "message 1 of"},
 	{"seqpacket: bounds of messages", RECV_CHANGES_DATA, "message 1 came changed"},
@@ -170,6 +170,14 @@ static const struct {
 	{"server's SHUT_RD", SHUTDOWN_IS_LOST, "send to a peer after its SHUT_RD"},
 };
 
+/* Only what is to run out is short: elsewhere a busy machine would be taken for the lie. */
+static uint64_t limit_of(size_t i)
+{
+	bool short_one = lies[i].lie & WAITS || suite_case_at(index_of(lies[i].name))->vsock_only;
+
+	return short_one ? LYING_MS : PATIENT_MS;
+}
+
 static void test_every_check_can_fail(void **state)
 {
 	bool seen[MOST_CASES] = {false};
@@ -178,17 +186,18 @@ static void test_every_check_can_fail(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(lies) / sizeof(*lies); i++) {
 		unsigned int index = index_of(lies[i].name);
+		enum lie which = lies[i].lie & ~WAITS;
 		struct verdict v;
 
 		seen[index] = true;
 		/* A peek that takes is seen also where the kernel has no such peek. */
-		if (as_it_is[index] != OUTCOME_PASS && lies[i].lie != RECV_FORGETS_PEEK)
+		if (as_it_is[index] != OUTCOME_PASS && which != RECV_FORGETS_PEEK)
 			continue;
 		if (!applies(suite_case_at(index)))
 			continue;
-		v = run(index, lies[i].lie);
+		v = run(index, which, limit_of(i));
 		if (v.outcome != OUTCOME_FAIL || !strstr(v.reason, lies[i].words))
-			fail_msg("%s, lie %d: outcome %d, %s", lies[i].name, lies[i].lie,
+			fail_msg("%s, lie %d: outcome %d, %s", lies[i].name, which,
 				 v.outcome, v.reason);
 	}
 	for (unsigned int i = 0; (c = suite_case_at(i)); i++)
