@@ -1,15 +1,22 @@
 /* Constants that Debian's ljsyscall (2014) does not have, as the C headers have them. */
 #include "script_state.h"
 
+#include <fcntl.h>
 #include <time.h>
+#include <unistd.h>
+#include <linux/bpf.h>
+#include <linux/capability.h>
 #include <linux/errqueue.h>
+#include <linux/if_link.h>
 #include <linux/if_packet.h>
 #include <linux/net_tstamp.h>
+#include <linux/perf_event.h>
 #include <linux/vm_sockets.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 
 #define C(name) { #name, name }
@@ -48,7 +55,7 @@ static const struct constant {
 	C(SOF_TIMESTAMPING_TX_SCHED), C(SOF_TIMESTAMPING_TX_ACK), C(SOF_TIMESTAMPING_OPT_CMSG),
 	C(SOF_TIMESTAMPING_OPT_TSONLY), C(SOF_TIMESTAMPING_OPT_STATS),
 	C(SOF_TIMESTAMPING_OPT_PKTINFO), C(SOF_TIMESTAMPING_OPT_TX_SWHW),
-	C(SOF_TIMESTAMPING_BIND_PHC),
+	C(SOF_TIMESTAMPING_BIND_PHC), C(SOF_TIMESTAMPING_LAST), C(SOF_TIMESTAMPING_MASK),
 
 	C(SO_EE_ORIGIN_NONE), C(SO_EE_ORIGIN_LOCAL), C(SO_EE_ORIGIN_ICMP), C(SO_EE_ORIGIN_ICMP6),
 	C(SO_EE_ORIGIN_TXSTATUS), C(SO_EE_ORIGIN_TIMESTAMPING), C(SO_EE_ORIGIN_ZEROCOPY),
@@ -74,6 +81,21 @@ static const struct constant {
 	C(IPPROTO_MPTCP),
 
 	C(EPOLLEXCLUSIVE), C(EPOLLWAKEUP), C(SOMAXCONN),
+
+	C(F_ADD_SEALS), C(F_GET_SEALS), C(F_SEAL_SEAL), C(F_SEAL_SHRINK), C(F_SEAL_GROW),
+	C(F_SEAL_WRITE), C(SEEK_DATA), C(SEEK_HOLE),
+
+	C(BPF_MAP_TYPE_PERCPU_HASH), C(BPF_MAP_TYPE_PERCPU_ARRAY), C(BPF_MAP_TYPE_STACK_TRACE),
+	C(BPF_MAP_TYPE_CGROUP_ARRAY), C(BPF_PROG_TYPE_TRACEPOINT), C(BPF_PROG_TYPE_XDP),
+
+	C(IFLA_VF_INFO), C(IFLA_VF_PORT),
+
+	C(PERF_FORMAT_TOTAL_TIME_ENABLED), C(PERF_FORMAT_TOTAL_TIME_RUNNING), C(PERF_FORMAT_ID),
+	C(PERF_FORMAT_GROUP), C(PR_MCE_KILL_DEFAULT), C(PR_MCE_KILL_EARLY), C(PR_MCE_KILL_LATE),
+
+	C(_LINUX_CAPABILITY_VERSION_1), C(_LINUX_CAPABILITY_VERSION_2),
+	C(_LINUX_CAPABILITY_VERSION_3), C(_LINUX_CAPABILITY_U32S_1),
+	C(_LINUX_CAPABILITY_U32S_2), C(_LINUX_CAPABILITY_U32S_3),
 };
 
 void script_push_constants(lua_State *L)

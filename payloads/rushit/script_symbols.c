@@ -12,7 +12,7 @@
 	X(unsetenv) X(clearenv) X(getenv) X(exit) X(_exit) X(__cxa_atexit)	\
 	X(uname) X(sched_getaffinity) X(sched_setaffinity) X(sched_getcpu)	\
 	X(sched_yield) X(getcwd) X(gethostname) X(sysconf) X(getpagesize)	\
-	X(getpid) X(getppid) X(getuid) X(geteuid) X(getgid) X(getegid)		\
+	X(getpid) X(gettid) X(getppid) X(getuid) X(geteuid) X(getgid) X(getegid)	\
 	X(socket) X(socketpair) X(bind) X(connect) X(listen) X(accept)		\
 	X(accept4) X(shutdown) X(getsockname) X(getpeername) X(getsockopt)	\
 	X(setsockopt) X(send) X(sendto) X(sendmsg) X(sendmmsg) X(recv)		\

@@ -83,6 +83,9 @@ function t.sa(address, size)
   return vm
 end
 
+ffi.cdef("pid_t gettid(void);")
+S.gettid = S.gettid or function() return ffi.C.gettid() end
+
 -- Names as in C -----------------------------------------------------------------------------
 
 -- Tables of S.c whose names in C do not begin with the table's name and "_"

@@ -64,7 +64,7 @@ def test_hooks_of_every_workload(name, programs, tmp_path):  # noqa: F811
     assert server[0] == server[1] == 1
     assert client[0] == client[1] >= 2
     one_way = name.endswith("stream")
-    assert client[2] > 100 and server[3] > 100
+    assert client[2] > 1 and server[3] > 1
     assert (client[3] == 0) == one_way and (server[2] == 0) == one_way
 
 
@@ -134,7 +134,7 @@ def test_a_request_larger_than_the_buffer_comes_with_msg_more(programs, tmp_path
       return sendmsg(fd, msg, flags)
     end)
     run()
-    print("pieces:", seen[1][true] / seen[1][false])
+    print("pieces:", seen[1][true], seen[1][false])
     """
     sizes = "-Q 10000 -B 4096"
     output, status = play_script(
@@ -142,7 +142,8 @@ def test_a_request_larger_than_the_buffer_comes_with_msg_more(programs, tmp_path
     )
     assert status == {"server": 0, "client": 0}, output
     (line,) = [line for line in output["client"].splitlines() if line.startswith("pieces:")]
-    assert float(line.split()[1]) == pytest.approx(2, abs=0.01)
+    more, last = map(int, line.split()[1:])
+    assert last > 0 and 0 <= more - 2 * last <= 2, "three pieces each, but for what the end cuts"
 
 
 @needs_namespace
@@ -153,6 +154,7 @@ def test_ffi_in_the_static_program(programs, tmp_path):  # noqa: F811
     ffi.cdef("int getpid(void); int nosuch(void);")
     assert(ffi.C.getpid() == S.getpid())
     assert(require("ffi") == ffi)
+    assert(gettid() == getpid())
     print(select(2, pcall(function() return ffi.C.nosuch end)))
     print(select(2, pcall(ffi.load, "m")))
     os.exit(0)
@@ -187,7 +189,7 @@ def test_the_names_that_are_there(programs, tmp_path):  # noqa: F811
     output, status = play_script(programs, tmp_path, text, "tcp_rr SCRIPT", "")
     assert status["server"] == 0, output
     functions, constants = output["server"].split("\n--\n")
-    assert {"recvmsg", "setsockopt", "clock_gettime"} <= set(functions.splitlines())
+    assert {"recvmsg", "setsockopt", "clock_gettime", "gettid"} <= set(functions.splitlines())
     assert "select" not in functions.splitlines()
-    assert {"AF_VSOCK", "SO_TIMESTAMPING", "EAGAIN"} <= set(constants.splitlines())
+    assert {"AF_VSOCK", "SO_TIMESTAMPING", "EAGAIN", "SEEK_DATA"} <= set(constants.splitlines())
     assert len(functions.splitlines()) > 280 and len(constants.splitlines()) > 2800
