@@ -4,30 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 import subprocess
 from pathlib import Path
 from typing import Any
 
+from ports import free_ports
+
 SOURCE = Path(__file__).resolve().parents[2] / "payloads/rushit"
-LIMIT = 60
+LIMIT = 300
 
 
 def build() -> Path:
     """The folder with the programs."""
     subprocess.run(["make", "-s", "-C", str(SOURCE)], check=True, capture_output=True)
     return SOURCE / "build"
-
-
-def free_ports(count: int) -> list[str]:
-    """Ports that nobody has just now."""
-    holders = [socket.socket() for _ in range(count)]
-    for holder in holders:
-        holder.bind(("", 0))
-    ports = [str(holder.getsockname()[1]) for holder in holders]
-    for holder in holders:
-        holder.close()
-    return ports
 
 
 class Ended:
@@ -64,10 +54,10 @@ class Pair:
         )
 
     def server(self, *options: str) -> subprocess.Popen[str]:
-        return self.start("--patience", "30", *options)
+        return self.start("--patience", "200", *options)
 
     def client(self, *options: str) -> subprocess.Popen[str]:
-        return self.start("-c", "-l", "1", *options)
+        return self.start("-c", "-l", "1", "--patience", "200", *options)
 
     def run(self, server: str = "", client: str = "") -> tuple[Ended, Ended]:
         """Server and client, to their ends."""

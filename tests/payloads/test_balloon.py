@@ -20,7 +20,7 @@ from verdict_forms import told
 SOURCE = Path(__file__).resolve().parents[2] / "payloads/balloon"
 FOLDER = "sys/devices/system/xen_memory/xen_memory0"
 START_KB = 131072
-LIMIT = 60
+LIMIT = 300
 
 
 @pytest.fixture(scope="session")
@@ -106,11 +106,14 @@ def test_moves_with_a_driver(program, tree):
 
 
 def test_run_that_is_cut_off_tells_of_every_scenario(program, tree):
-    said = run(program, "--root", tree.root, "--ktap", "--settle", 50, "--limit", 1, "read",
-               "lower", "raise")  # fmt: skip
+    for limit in (1, 5, 25, 125):  # a busy machine may need some time for the first
+        said = run(program, "--root", tree.root, "--ktap", "--settle", 500, "--limit", limit,
+                   "read", "lower", "raise")  # fmt: skip
+        if "\nok 1 read" in said.stdout:
+            break
     assert said.returncode == 99 and "\n1..3\n" in said.stdout, said
     assert "\nok 1 read" in said.stdout, said
-    assert "\nnot ok 2 lower # ERROR not done after 1 s\n" in said.stdout, said
+    assert f"\nnot ok 2 lower # ERROR not done after {limit} s\n" in said.stdout, said
     assert "\nnot ok 3 raise # ERROR not tried: the run had ended\n# Totals: pass:1" in said.stdout
     assert "the old target was put back" in said.stderr and tree.target == START_KB
 

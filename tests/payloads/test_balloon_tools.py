@@ -67,7 +67,7 @@ def start_with_virsh(program: str, folder: Path, move: str, *words: str, restore
 def with_virsh(program: str, folder: Path, move: str, *words: str, restore: str = RESTORE):
     """What balloon said, and what `guest` is left with."""
     process = start_with_virsh(program, folder, move, *words, restore=restore)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=300)
     said = subprocess.CompletedProcess([], process.returncode, out, err)
     return said, memory(folder, "guest")
 
@@ -113,7 +113,7 @@ def test_killed_while_the_neighbour_is_small(program, tmp_path, word):
         time.sleep(0.002)
     killed.touch()
     process.send_signal(getattr(signal, f"SIG{word}"))
-    process.communicate(timeout=60)  # until the keeper has closed them too
+    process.communicate(timeout=300)  # until the keeper has closed them too
     assert (memory(tmp_path, "guest"), memory(tmp_path, "other")) == (START_KB, START_KB)
 
 
@@ -126,7 +126,7 @@ def test_virsh_guest_that_does_not_move(program, tmp_path):
 def test_virsh_without_the_guest(program, tmp_path):
     said = subprocess.run(
         [program, "--domain", "guest", "--interface", "virsh"],
-        env={"PATH": str(tmp_path)}, capture_output=True, text=True, timeout=60,
+        env={"PATH": str(tmp_path)}, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert said.returncode == 99 and "cannot run virsh" in said.stdout, said
 
@@ -189,7 +189,7 @@ def with_monitor(program: str, folder: Path, *words: str, **faults: Any):
     monitor = Monitor(folder / "monitor", **faults)
     said = subprocess.run(
         [program, "--qmp", str(folder / "monitor"), "--ktap", *words],
-        capture_output=True, text=True, timeout=60,
+        capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     monitor.listener.close()
     return said, monitor.actual // 1024
@@ -224,6 +224,6 @@ def test_monitor_that_ends_has_refused_nothing(program, tmp_path):
 
 def test_no_monitor(program, tmp_path):
     said = subprocess.run(
-        [program, "--qmp", str(tmp_path / "none")], capture_output=True, text=True, timeout=60
+        [program, "--qmp", str(tmp_path / "none")], capture_output=True, text=True, timeout=300
     )
     assert said.returncode == 99 and "none" in said.stdout, said

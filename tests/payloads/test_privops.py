@@ -19,7 +19,7 @@ def program() -> str:
 
 
 def run(program: str, *words: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([program, *map(str, words)], capture_output=True, text=True, timeout=60)
+    return subprocess.run([program, *map(str, words)], capture_output=True, text=True, timeout=300)
 
 
 def test_lists_the_papers_seven(program):

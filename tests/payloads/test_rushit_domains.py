@@ -15,7 +15,7 @@ BARRIER = """#!/bin/sh
 touch "$XENTEST_SHARED/$XENTEST_DOMAIN/here"
 tries=0
 until [ -e "$XENTEST_SHARED/one/here" ] && [ -e "$XENTEST_SHARED/two/here" ]; do
-    tries=$((tries + 1)) && [ $tries -lt 400 ] || exit 1
+    tries=$((tries + 1)) && [ $tries -lt 6000 ] || exit 1
     sleep 0.05
 done
 """
@@ -50,7 +50,7 @@ def call(shared, **more: str) -> subprocess.CompletedProcess[str]:
     environment["PATH"] = f"{shared}/bin:{environment['PATH']}:/usr/sbin:/sbin"
     return subprocess.run(
         ["unshare", "-rn", "sh", "-c", BOTH],
-        env=environment, capture_output=True, text=True, timeout=120, check=False,
+        env=environment, capture_output=True, text=True, timeout=400, check=False,
     )  # fmt: skip
 
 

@@ -110,7 +110,7 @@ def test_pin_cpu(pair, tmp_path):
 PIN_NUMA = """
 mount --bind nodes /sys/devices/system/node || exit 97
 ip link set lo up || exit 98
-PROGRAMS/tcp_rr -s 30 > server.out 2>&1 &
+PROGRAMS/tcp_rr -s 300 > server.out 2>&1 &
 PROGRAMS/tcp_rr -c -H 127.0.0.1 -l 1 -N -T2 -F2 --script where.lua
 """
 
@@ -178,7 +178,7 @@ def test_congestion_control_and_nonblocking_reach_the_socket(pair, tmp_path):
 
 
 def test_congestion_control_that_is_not_there(pair):
-    one, other = pair("tcp_stream").run("-s 20", "--congestion-control nosuch")
+    one, other = pair("tcp_stream").run("-s 200", "--congestion-control nosuch")
     assert other.status == 99 and "--congestion-control nosuch" in other.err, other
     assert "tcp_available_congestion_control" in other.err and one.status == 99, (one, other)
 
@@ -267,7 +267,7 @@ def test_progress_on_a_terminal_is_one_moving_line(pair):
     except OSError:  # the terminal's other side is closed
         pass
     os.close(ours)
-    assert (client.wait(30), Ended(server).status) == (0, 0), said
+    assert (client.wait(300), Ended(server).status) == (0, 0), said
     assert re.fullmatch(rf"(?:\r{LINE}  )+\r\n", said.decode()), said
 
 
@@ -285,7 +285,7 @@ def test_reuseport(pair, options, wanted):
     both = pair("udp_stream")
     server = both.server(*options)
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while sockets_on(both.data) != wanted:
             assert time.monotonic() < deadline, sockets_on(both.data)
             time.sleep(0.02)
@@ -294,9 +294,18 @@ def test_reuseport(pair, options, wanted):
         server.communicate()
 
 
+def has_ipv6() -> bool:
+    with socket.socket(socket.AF_INET6) as probe:
+        try:
+            probe.bind(("::1", 0))
+        except OSError:
+            return False
+    return True
+
+
 def connects(host: str, port: str) -> bool:
     try:
-        socket.create_connection((host, int(port)), timeout=20).close()
+        socket.create_connection((host, int(port)), timeout=120).close()
         return True
     except OSError:
         return False
@@ -304,10 +313,12 @@ def connects(host: str, port: str) -> bool:
 
 @pytest.mark.parametrize("options, wanted", [(["-4"], (True, False)), (["-6"], (True, True))])
 def test_ipv4_only(pair, options, wanted):
+    if not has_ipv6():
+        pytest.skip("this machine has no IPv6 on its loopback")
     both = pair("tcp_rr")
     server = both.server(*options)
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while not connects("127.0.0.1", both.control):
             assert time.monotonic() < deadline and server.poll() is None
             time.sleep(0.02)
@@ -369,8 +380,8 @@ def test_stray_datagrams_are_no_requests(pair):
     both = pair("udp_rr")
     server = both.server("-Q", "7", "-R", "7")
     stranger = socket.socket(type=socket.SOCK_DGRAM)
-    stranger.settimeout(20)
-    deadline = time.monotonic() + 20
+    stranger.settimeout(120)
+    deadline = time.monotonic() + 120
     while sockets_on(both.data) != 1:
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -16,7 +16,7 @@ import pytest
 
 RUSHIT = Path(__file__).resolve().parents[2] / "payloads" / "rushit"
 SCRIPTS = RUSHIT / "scripts"
-SECONDS = 20
+SECONDS = 120
 PLACES = {
     "<n>": r"\d+(?:\.\d+)?",
     "<2 or more>": r"(?:[2-9]|\d\d+)(?:\.\d+)?",

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).resolve().parents[2] / "payloads/virtbench"
-LIMIT = 120
+LIMIT = 300
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0, reason="bridges need root (in a network namespace of the test's own)"
 )

@@ -88,7 +88,7 @@ def test_script_that_is_not_executable(toy):
         ("start_machine", "exit 5", ["start_machine 0 ended with status 5"]),
         ("start_machine", "true", ["printed nothing for machine 0"]),
         ("start_machine", "sleep 100", ["did not end within 1 s"]),
-        ("start_machine", "echo me", ["machine 0 did not connect within 2 s (0 of 2 did)"]),
+        ("start_machine", "echo me", ["machine 0 did not connect within 4 s (0 of 2 did)"]),
     ],
 )
 def test_backend_that_goes_wrong(toy, script, text, words):
@@ -165,7 +165,7 @@ def test_what_a_missing_machine_said_last_is_told(toy, tmp_path):
         """[ "$1" = 1 ] || printf 'booted\\r\\n\\033[2Jvirtclient: no network\\n' > "$LOGFILES-0"
         echo me""",
     )
-    words = toy.words("--boot-limit=1", "-n", "2", "fork")
+    words = toy.words("--boot-limit=4", "-n", "2", "fork")
     said = run(*words, LOGFILES=tmp_path / "log")
     assert said.returncode == 99, said
     told = said.stderr[said.stderr.index("virtbench: machine 0's") :].splitlines()
@@ -198,7 +198,7 @@ def test_strangers_and_liars_are_refused_and_the_run_goes_on(toy):
         [ "$1" = 0 ] || kill $!
         echo $!""",
     )
-    said = toy.run("-n", "2", "--boot-limit=30", "libc-syscall")
+    said = toy.run("-n", "2", "--boot-limit=300", "libc-syscall")
     assert said.returncode == 0, said
     assert "does not speak virtbench's protocol" in said.stderr
     assert "it says it is machine 99" in said.stderr
@@ -248,7 +248,7 @@ def test_dead_machine_fails_clearly_and_keeps_what_was_measured(toy, tmp_path):
 
 
 def test_interrupted_run_stops_everything(toy, tmp_path):
-    words = toy.words("-n", "2", "--boot-limit=50", "fork")
+    words = toy.words("-n", "2", "--boot-limit=300", "fork")
     toy.script("start_machine", START_MACHINE.replace('"$2"', "127.0.0.9"))
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as bench:
         deadline = time.monotonic() + LIMIT

@@ -13,10 +13,16 @@ from typing import Iterator
 
 import pytest
 import vsock_stranger
-from vsock_box import LIMIT, SMALL, SOURCE, Half, against, an_address, build, sibling
+
+from vsock_box import (
+    LIMIT, PATIENT, PATIENT_PERF, SMALL, SOURCE, Half, against, an_address, build, sibling,
+)  # fmt: skip
 from vsock_stranger import Stranger, Volume
 
 from xentest.verdict import figures
+
+
+PACED = (*SMALL, *PATIENT_PERF)
 
 
 @pytest.fixture(scope="session")
@@ -34,8 +40,8 @@ def host() -> Iterator[str]:
 
 
 def test_both_halves(programs, host):
-    checked = Half(programs / "vsock-integration", "--listen", host, "--ktap")
-    guest = Half(programs / "vsock-util", "integration_test", "--peer", host).end()
+    checked = Half(programs / "vsock-integration", "--listen", host, "--ktap", *PATIENT)
+    guest = Half(programs / "vsock-util", "integration_test", "--peer", host, *PATIENT).end()
     said = checked.end()
     assert (guest.returncode, guest.stdout) == (0, "PASS\n"), guest
     assert said.returncode == 0 and "\n1..6\n" in said.stdout, said
@@ -43,7 +49,7 @@ def test_both_halves(programs, host):
 
 
 def test_host_against_a_strangers_guest(programs, host):
-    checked = Half(programs / "vsock-integration", "--listen", host, "--json")
+    checked = Half(programs / "vsock-integration", "--listen", host, "--json", *PATIENT)
     stranger = Stranger("inet", host, own=host)
     said, fate = against(checked, vsock_stranger.guest_integration, stranger)
     lines = [json.loads(line) for line in said.stdout.splitlines()]
@@ -52,7 +58,7 @@ def test_host_against_a_strangers_guest(programs, host):
 
 
 def test_guest_against_a_strangers_host(programs, host):
-    guest = Half(programs / "vsock-util", "integration_test", "--peer", host)
+    guest = Half(programs / "vsock-util", "integration_test", "--peer", host, *PATIENT)
     stranger = Stranger("inet", "127.0.0.1", own=host)
     said, fate = against(guest, vsock_stranger.host_integration, stranger)
     assert (said.returncode, said.stdout, fate) == (0, "PASS\n", None), said
@@ -61,13 +67,21 @@ def test_guest_against_a_strangers_host(programs, host):
 def test_guest_is_started_through_its_console(programs, host):
     ours, terminal = pty.openpty()
     os.set_blocking(ours, True)
-    words = ("--listen", host, "--console", os.ttyname(terminal), "--command", "begin now")
+    words = (
+        "--listen",
+        host,
+        "--console",
+        os.ttyname(terminal),
+        "--command",
+        "begin now",
+        *PATIENT,
+    )
     checked = Half(programs / "vsock-integration", *words)
     typed = b""
     while not typed.endswith(b"\n"):
         typed += os.read(ours, 100)
     assert typed == b"begin now\n"
-    guest = Half(programs / "vsock-util", "integration_test", "--peer", host).end()
+    guest = Half(programs / "vsock-util", "integration_test", "--peer", host, *PATIENT).end()
     os.write(ours, b"$ begin now\r\n" + guest.stdout.encode())
     said = checked.end()
     assert said.returncode == 0 and "the guest says PASS: passed" in said.stdout, said
@@ -79,8 +93,8 @@ def test_guest_is_started_through_its_console(programs, host):
 
 
 def test_benchmark(programs, host):
-    measured = Half(programs / "vsock-perf", "--listen", host, "--packets", 300, *SMALL)
-    guest = Half(programs / "vsock-util", "micro_benchmark", "--peer", host, *SMALL).end()
+    measured = Half(programs / "vsock-perf", "--listen", host, "--packets", 300, *PACED)
+    guest = Half(programs / "vsock-util", "micro_benchmark", "--peer", host, *SMALL, *PATIENT).end()
     said = measured.end()
     assert (guest.returncode, guest.stdout) == (0, ""), guest
     assert said.returncode == 0, said
@@ -94,8 +108,8 @@ def test_benchmark(programs, host):
 
 
 def test_benchmark_as_json(programs, host):
-    measured = Half(programs / "vsock-perf", "--listen", host, "--json", "--packets", 300, *SMALL)
-    Half(programs / "vsock-util", "micro_benchmark", "--peer", host, *SMALL).end()
+    measured = Half(programs / "vsock-perf", "--listen", host, "--json", "--packets", 300, *PACED)
+    Half(programs / "vsock-util", "micro_benchmark", "--peer", host, *SMALL, *PATIENT).end()
     lines = [json.loads(line) for line in measured.end().stdout.splitlines()]
     assert [line["type"] for line in lines] == ["environment", "vsock-perf"] + ["figure"] * 6
     record = lines[1]
@@ -135,14 +149,14 @@ def test_port_in_use_is_a_verdict(programs, host):
 
 
 def test_host_measures_a_strangers_guest(programs, host):
-    measured = Half(programs / "vsock-perf", "--listen", host, "--packets", 10, *SMALL)
+    measured = Half(programs / "vsock-perf", "--listen", host, "--packets", 10, *PACED)
     said, fate = against(measured, vsock_stranger.guest_benchmark, Stranger("inet", host))
     assert (said.returncode, fate) == (0, None), said
     assert "NOT RUN" not in said.stdout and "check: PASSED" in said.stdout
 
 
 def test_guest_answers_a_strangers_host(programs, host):
-    guest = Half(programs / "vsock-util", "micro_benchmark", "--peer", host, *SMALL)
+    guest = Half(programs / "vsock-util", "micro_benchmark", "--peer", host, *SMALL, *PATIENT)
     stranger = Stranger("inet", host, own=host)
     said, fate = against(guest, vsock_stranger.host_benchmark, stranger)
     assert (said.returncode, said.stdout, fate) == (0, "", None), said
@@ -180,15 +194,17 @@ def test_both_halves_where_there_may_be_no_loopback(programs, host):
 
 
 def test_suite_as_both_sides(programs, host):
-    said = Half(programs / "vsock-test", "--both", "--peer", host, "--ktap", "--seed", 5).end()
+    said = Half(
+        programs / "vsock-test", "--both", "--peer", host, "--ktap", "--seed", 5, *PATIENT
+    ).end()
     assert said.returncode == 0, said
     assert "# seed 5" in said.stdout and "ok 1 connect and exchange a byte" in said.stdout
     assert "not ok" not in said.stdout and "# SKIP this is about vsock only" in said.stdout
 
 
 def test_suite_as_two_programs(programs, host):
-    server = Half(programs / "vsock-test", "--serve", "--peer", host)
-    said = Half(programs / "vsock-test", "--peer", host, "--json").end()
+    server = Half(programs / "vsock-test", "--serve", "--peer", host, *PATIENT)
+    said = Half(programs / "vsock-test", "--peer", host, "--json", *PATIENT).end()
     lines = [json.loads(line) for line in said.stdout.splitlines()]
     results = [line["status"] for line in lines if line["type"] == "result"]
     assert (said.returncode, server.end().returncode) == (0, 0), said

@@ -8,7 +8,7 @@ from typing import Iterator
 
 import pytest
 import vsock_stranger
-from vsock_box import SMALL, Half, against, an_address, build, sibling
+from vsock_box import PATIENT, PATIENT_PERF, SMALL, Half, against, an_address, build, sibling
 from vsock_stranger import Stranger
 
 
@@ -35,6 +35,11 @@ def wrong(rows: dict[str, str], trial, status: int) -> list[str]:
 
     with ThreadPoolExecutor(len(rows)) as all_at_once:
         return [fault for fault in all_at_once.map(judge, range(len(rows)), rows) if fault]
+
+
+def limit_for(rude: tuple[str, str]) -> int:
+    """Seconds: only where something does not come it is to run out."""
+    return 3 if rude[1] in ("stall", "absent") or rude == ("packet 1", "rubbish") else 120
 
 
 def rudeness(row: str) -> tuple[str, str]:
@@ -77,7 +82,7 @@ HOST_INTEGRATION = {
 def test_host_integration(programs, host):
     def trial(number: int, rude: tuple[str, str]):
         here, guest = sibling(host, number), sibling(host, 100 + number)
-        words = ("--listen", here, "--ktap", "--timeout", 3)
+        words = ("--listen", here, "--ktap", "--timeout", limit_for(rude))
         checked = Half(programs / "vsock-integration", *words)
         stranger = Stranger("inet", here, own=guest, rude=rude)
         return against(checked, vsock_stranger.guest_integration, stranger)[0]
@@ -86,7 +91,7 @@ def test_host_integration(programs, host):
 
 
 def test_integration_of_another_guest(programs, host):
-    words = ("--listen", host, "--peer", sibling(host, 1), "--ktap")
+    words = ("--listen", host, "--peer", sibling(host, 1), "--ktap", *PATIENT)
     checked = Half(programs / "vsock-integration", *words)
     other = Stranger("inet", host, own=sibling(host, 2))
     said, _ = against(checked, vsock_stranger.guest_integration, other)
@@ -111,8 +116,10 @@ GUEST_INTEGRATION = {
 
 @pytest.mark.parametrize("row", GUEST_INTEGRATION)
 def test_guest_integration(programs, host, row):
-    guest = Half(programs / "vsock-util", "integration_test", "--peer", host, "--timeout", 1)
-    stranger = Stranger("inet", "127.0.0.1", own=host, rude=rudeness(row))
+    rude = rudeness(row)
+    limit = 2 if rude[1] == "stall" else 120  # one after another
+    guest = Half(programs / "vsock-util", "integration_test", "--peer", host, "--timeout", limit)
+    stranger = Stranger("inet", "127.0.0.1", own=host, rude=rude)
     said, _ = against(guest, vsock_stranger.host_integration, stranger)
     words = GUEST_INTEGRATION[row]
     assert said.returncode == 1 and words in said.stderr and not said.stdout, said
@@ -149,16 +156,19 @@ HOST_BENCHMARK = {
     "stream 8506 reset": "multistream transfer 1: stream 3: ",
     "stream 8508 back little": "multistream transfer 1: stream 5: the peer closed the connection",
 }
-LIMITS = (
-    *("--timeout", 3, "--magic-timeout", 3),
-    *("--transfer-timeout", 3, "--packet-timeout", 3000),
-)
+
+
+def limits(seconds: int) -> tuple[object, ...]:
+    return (
+        *("--timeout", seconds, "--magic-timeout", seconds),
+        *("--transfer-timeout", seconds, "--packet-timeout", seconds * 1000),
+    )
 
 
 def test_host_benchmark(programs, host):
     def trial(number: int, rude: tuple[str, str]):
         here, guest = sibling(host, number), sibling(host, 100 + number)
-        words = ("--listen", here, "--packets", 10, *SMALL, *LIMITS)
+        words = ("--listen", here, "--packets", 10, *SMALL, *limits(limit_for(rude)))
         measured = Half(programs / "vsock-perf", *words)
         stranger = Stranger("inet", here, own=guest, rude=rude)
         return against(measured, vsock_stranger.guest_benchmark, stranger)[0]
@@ -167,7 +177,7 @@ def test_host_benchmark(programs, host):
 
 
 def test_benchmark_of_two_guests_at_once(programs, host):
-    measured = Half(programs / "vsock-perf", "--listen", host, *SMALL, *LIMITS)
+    measured = Half(programs / "vsock-perf", "--listen", host, *SMALL, *PATIENT_PERF)
     guests = [Stranger("inet", host, own=sibling(host, number)) for number in range(2)]
     for guest, port in zip(guests, (8501, 8502)):
         guest.connect(8500, port)
@@ -200,7 +210,7 @@ GUEST_BENCHMARK = {
 def test_guest_benchmark(programs, host):
     def trial(number: int, rude: tuple[str, str]):
         there = sibling(host, number)
-        words = ("micro_benchmark", "--peer", there, *SMALL, "--timeout", 3)
+        words = ("micro_benchmark", "--peer", there, *SMALL, "--timeout", limit_for(rude))
         guest = Half(programs / "vsock-util", *words)
         stranger = Stranger("inet", there, own=there, rude=rude)
         return against(guest, vsock_stranger.host_benchmark, stranger)[0]
@@ -229,7 +239,9 @@ def suite_client(s: Stranger) -> None:
     ],
 )
 def test_suite_whose_other_side_is_a_stranger(programs, host, how, words):
-    asked = Half(programs / "vsock-test", "--peer", host, "--ktap", "--timeout", 1)
+    asked = Half(
+        programs / "vsock-test", "--peer", host, "--ktap", "--timeout", 2 if how == "stall" else 120
+    )
     said, _ = against(asked, suite_server, Stranger("inet", host, own=host, rude=("control", how)))
     assert said.returncode == 99 and words in said.stdout, said
     assert "# SKIP not tried: no connection works at all" in said.stdout
@@ -244,6 +256,6 @@ def test_suite_whose_other_side_is_a_stranger(programs, host, how, words):
     ],
 )
 def test_suite_that_serves_a_stranger(programs, host, how, words):
-    serving = Half(programs / "vsock-test", "--serve", "--peer", host, "--timeout", 20)
+    serving = Half(programs / "vsock-test", "--serve", "--peer", host, *PATIENT)
     said, _ = against(serving, suite_client, Stranger("inet", host, rude=("control", how)))
     assert said.returncode == 99 and words in said.stderr, said

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).resolve().parents[2] / "payloads/xenfc"
-LIMIT = 60
+LIMIT = 300
 
 
 @pytest.fixture(scope="session")

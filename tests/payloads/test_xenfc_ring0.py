@@ -44,14 +44,14 @@ def boot(tmp_path):
     for name in ("xen", "elf"):
         (tmp_path / name).write_bytes(b"binary")
 
-    def run(console: str, *words: str, timeout: str = "20"):
+    def run(console: str, *words: str, timeout: str = "200"):
         (tmp_path / "console").write_text(console)
         path = f"{tmp_path}/bin:{os.environ['PATH']}"
         said = subprocess.run(
             [RING0 / "boot", "--json", "--timeout", timeout, "--xen", tmp_path / "xen",
              "--elf", tmp_path / "elf", *words],
             env={**os.environ, "PATH": path, "SAYS": str(tmp_path)},
-            capture_output=True, text=True, timeout=60,
+            capture_output=True, text=True, timeout=300,
         )  # fmt: skip
         return said.returncode, json.loads(said.stdout)
 
@@ -94,7 +94,7 @@ def test_boot_takes_coverage_out_of_the_machines_memory(boot, tmp_path):
 
 
 def test_boot_without_the_coverage_that_was_asked_for_is_no_pass(boot, tmp_path):
-    ended, facts = boot(PASSED, "--coverage", str(tmp_path / "counted"))
+    ended, facts = boot(PASSED, "--coverage", str(tmp_path / "counted"), timeout="5")
     assert ended == 99 and "coverage" in facts["reason"]
 
 
@@ -164,7 +164,7 @@ def test_forged_coverage_is_refused(tmp_path, content):
     (tmp_path / "counted").write_bytes(content)
     said = subprocess.run(
         [SOURCE / "payloads/xenfc/coverage/report", "--tree", tmp_path, tmp_path / "counted"],
-        capture_output=True, text=True, timeout=60,
+        capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert said.returncode == 99, said
     assert "counted" in said.stderr and "Traceback" not in said.stderr
@@ -182,7 +182,7 @@ def test_coverage_counts_lines_of_a_program(tmp_path):
     (tmp_path / "counted").write_bytes(blob)
     said = subprocess.run(
         [SOURCE / "payloads/xenfc/coverage/report", "--tree", tmp_path, tmp_path / "counted"],
-        capture_output=True, text=True, timeout=60,
+        capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert said.returncode == 0, said
     assert said.stdout.splitlines()[-1].split()[:3] == ["3", "of", "4"], said.stdout

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parents[2] / "payloads/virtbench"
-LIMIT = 180
+LIMIT = 400
 
 START_MACHINE = """\
 setsid "$VIRTBENCH_CLIENT" "$1" "$2" "$3" < /dev/null > /dev/null 2>&1 &

@@ -15,8 +15,14 @@ from typing import Callable, Iterator
 from vsock_stranger import Stranger
 
 SOURCE = Path(__file__).resolve().parents[2] / "payloads/vsock"
-LIMIT = 60
+LIMIT = 300
 SMALL = ("--bytes", "256K", "--repeats", "2", "--multi-repeats", "2")
+# For what shall go well: a packet's usual limit is a tenth of a second.
+PATIENT = ("--timeout", 120)
+PATIENT_PERF = (
+    *PATIENT,
+    *("--magic-timeout", 120, "--transfer-timeout", 120, "--packet-timeout", 120000),
+)
 numbers = itertools.count(os.getpid() % 200 * 64)
 
 

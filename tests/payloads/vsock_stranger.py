@@ -20,7 +20,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Callable, Union
 
-LIMIT = 60.0
+LIMIT = 300.0
 BLOCK = 60000
 PAGE = 4096
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close with a reset
