@@ -76,10 +76,13 @@ static int bring_up(struct settings *settings, struct fleet *fleet, struct partn
 	return status;
 }
 
-static void profile(const char *words)
+static bool show_profile(const struct benchmark *benchmark)
 {
-	if (system(words) != 0)
-		fprintf(stderr, "virtbench: '%s' failed; no profile\n", words);
+	if (system(SHOW_PROFILE " >&2") == 0)
+		return true;
+	fprintf(stderr, "virtbench: '" SHOW_PROFILE "' failed; there is no profile of %s\n",
+		benchmark->name);
+	return false;
 }
 
 /* Samples until the estimator has enough. */
@@ -96,8 +99,10 @@ static enum sample_end sample(const struct settings *settings, struct fleet *fle
 
 		if (runs != runs_before && settings->progress)
 			fprintf(stderr, "\n%u runs:", runs);
-		if (runs != runs_before && settings->profile)
-			profile("timeout 60 readprofile -r");
+		if (runs != runs_before && settings->profile && system(RESET_PROFILE) != 0) {
+			why_set(why, "no profile can be begun: '" RESET_PROFILE "' failed");
+			return SAMPLE_FAILED;
+		}
 		runs_before = runs;
 		end = take_sample(fleet, &result->chosen, partner, result->benchmark, runs, &ns,
 				  why);
@@ -128,8 +133,6 @@ static enum result_kind measure(const struct settings *settings, struct fleet *f
 	end = sample(settings, fleet, partner, result, estimator, why);
 	if (settings->progress)
 		fputc('\n', stderr);
-	if (settings->profile && end == SAMPLE_TAKEN)
-		profile("timeout 60 readprofile");
 	return end == SAMPLE_TAKEN   ? RESULT_MEASURED :
 	       end == SAMPLE_SKIPPED ? RESULT_DISABLED :
 				       RESULT_FAILED;
@@ -151,6 +154,7 @@ static void run_one(const struct settings *settings, struct fleet *fleet,
 		estimate = estimator_result(estimator);
 		result.estimate = &estimate;
 		tally->measured++;
+		tally->unwritten += settings->profile && !show_profile(benchmark);
 	} else {
 		result.reason = why.text;
 		if (result.kind == RESULT_DISABLED)

@@ -177,9 +177,12 @@ static void open_outputs(struct settings *settings)
 	if (given.svg)
 		check_folder(given.svg);
 	settings->form.svg_folder = given.svg;
-	if (given.profile && access("/proc/profile", R_OK) < 0)
+	if (given.profile && access("/proc/profile", R_OK | W_OK) < 0)
 		options_error(&program, "--profile needs /proc/profile: %s; boot the kernel with "
-			      "profile=2", strerror(errno));
+			      "profile=2, and be root", strerror(errno));
+	if (given.profile && system(SHOW_PROFILE " > /dev/null 2>&1") != 0)
+		options_error(&program, "--profile: '" SHOW_PROFILE "' failed; is util-linux "
+			      "installed?");
 }
 
 void settings_parse(struct settings *settings, int argc, char **argv)

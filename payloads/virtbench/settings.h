@@ -10,6 +10,10 @@
 #include "machines.h"
 #include "results.h"
 
+/* The running kernel names its own functions: distributions ship System.map without them. */
+#define SHOW_PROFILE "timeout 60 readprofile -m /proc/kallsyms"
+#define RESET_PROFILE "timeout 60 readprofile -r"
+
 struct settings {
 	const char *interface;		/* NULL: the address that the backend prints */
 	bool profile;
