@@ -13,6 +13,7 @@ from typing import Iterator
 
 import pytest
 
+from stub_world import wait_for
 from xentest import collect, control, results, runs, shared, untrusted
 from xentest.results import Result, Status, Subtest
 
@@ -235,8 +236,10 @@ def test_exactly_full_is_not_cut(place: Place, monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_growing_file_ends(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(collect, "OUTPUT_LIMIT", 8 << 20)
-    writer = subprocess.Popen(["sh", "-c", f"exec yes > {place.test() / 'output'}"])
+    growing = place.test() / "output"
+    writer = subprocess.Popen(["sh", "-c", f"exec yes > {growing}"])
     try:
+        wait_for(lambda: growing.exists() and growing.stat().st_size > 0, "the first bytes")
         place.finish()
         place.collect()
         assert (place.stored / "output").stat().st_size <= 8 << 20
