@@ -14,6 +14,7 @@
 #include "xenop.h"
 #include "xenstore.h"
 
+#include <xen/event_channel.h>
 #include <xen/evtchn.h>
 #include <xen/gntalloc.h>
 #include <xen/gntdev.h>
@@ -249,29 +250,59 @@ static struct answer bind_own(struct scene *scene)
 
 const struct door door_event = { "evtchn", bind_own };
 
+/*
+ * Whether a port waits for us: its domain is starting a device, say.  To bind would be our right, and
+ * would take it from whoever was meant.  Only the control domain may ask.
+ */
+static bool is_offered_to_us(const struct privcmd *door, struct evtchn_status *status,
+			     uint32_t domain, uint32_t port)
+{
+	*status = (struct evtchn_status){ .dom = (domid_t)domain, .port = port };
+	return !privcmd_call(door, __HYPERVISOR_event_channel_op, EVTCHNOP_status,
+			     (uintptr_t)status, 0, 0, 0) &&
+	       status->status == EVTCHNSTAT_unbound && status->u.unbound.dom == CONTROL_DOMAIN;
+}
+
+/* The first ports of a domain, but for those that were offered to us if `door` can tell. */
+static struct answer bind_to(uint32_t domain, const struct privcmd *door,
+			     struct evtchn_status *status)
+{
+	struct answer answer = answer_unreached("all ports of domain %" PRIu32 " are offered to us",
+						domain);
+	int fd = open_event(&answer);
+
+	for (uint32_t port = 1; port <= MANY && fd >= 0; port++) {
+		struct ioctl_evtchn_bind_interdomain bind = { .remote_domain = domain,
+							      .remote_port = port };
+
+		if (door && is_offered_to_us(door, status, domain, port))
+			continue;
+		if (ioctl(fd, IOCTL_EVTCHN_BIND_INTERDOMAIN, &bind) >= 0) {
+			answer = answer_done("bound to port %" PRIu32 " of domain %" PRIu32
+					     ", which was not offered", port, domain);
+			break;
+		}
+		answer = answer_refused(errno, "ports 1 to %d of domain %" PRIu32, MANY, domain);
+	}
+	if (fd >= 0)
+		close(fd);
+	return answer;
+}
+
 /* Ours that was offered to another, and those of another domain. */
 struct answer try_event_not_offered(struct scene *scene)
 {
 	struct answer answer = bind_offered_to(scene, another(scene));
-	uint32_t domain = CONTROL_DOMAIN;
-	int fd;
+	struct evtchn_status *status;
+	struct privcmd door;
 
-	if (answer.became != BECAME_REFUSED)
-		return answer;
-	fd = open_event(&answer);
-	if (fd < 0)
-		return answer;
-	if (scene->role == ROLE_CONTROL && scene->victim >= 0)
-		domain = (uint32_t)scene->victim;
-	for (uint32_t port = 1; port <= MANY; port++) {
-		struct ioctl_evtchn_bind_interdomain bind = { .remote_domain = domain,
-							      .remote_port = port };
-
-		if (ioctl(fd, IOCTL_EVTCHN_BIND_INTERDOMAIN, &bind) >= 0)
-			return answer_done("bound to port %" PRIu32 " of domain %" PRIu32
-					   ", which was not offered", port, domain);
-		answer = answer_refused(errno, "ports 1 to %d of domain %" PRIu32, MANY, domain);
-	}
-	close(fd);
-	return answer;
+	if (answer.became != BECAME_REFUSED || scene->role != ROLE_CONTROL)
+		return answer.became == BECAME_REFUSED ? bind_to(CONTROL_DOMAIN, NULL, NULL) : answer;
+	if (privcmd_open(&door))
+		return answer_unreached("/dev/xen/privcmd cannot be opened, so nobody can tell which "
+					"ports were offered");
+	status = privcmd_buffer(&door, 1);
+	if (!status)
+		return answer_broken("no memory for a hypercall");
+	return bind_to(scene->victim >= 0 ? (uint32_t)scene->victim : CONTROL_DOMAIN, &door, status);
 }

@@ -82,7 +82,8 @@ def test_every_operation_was_seen_red(program):
 
 
 def test_control_domain_may_and_a_wrong_world_turns_all_red_there(program):
-    command = f"./privops; {DEAD_XL} {WRONG_WORLD} ./privops --role pv-guest; xl list"
+    offered = "./privops event-not-offered"
+    command = f"./privops; {DEAD_XL} {WRONG_WORLD} {offered}; ./privops --role pv-guest; xl list"
     said = payloads.execute(command, program, GIVEN)
     own, _, wrong = said.stdout.partition(" errors\n")
     may = HYPERCALLS | HARDWARE | {"xenstore-write"}
@@ -91,6 +92,8 @@ def test_control_domain_may_and_a_wrong_world_turns_all_red_there(program):
     dead, _, as_guest = wrong.partition("role: PV guest")
     assert "sysrq-xl: FAILED: refused (xl sysrq ended well, but wrote no key" in dead, said
     assert "clock-settime: FAILED: refused (EPERM" in dead, said
+    # What was offered to this domain may be bound: that is no hole.
+    assert "event-not-offered: passed" in dead, said
     assert words_of(as_guest, RED_IN_CONTROL) == all_are("FAILED", RED_IN_CONTROL), said
     assert said.stdout.splitlines()[-1].startswith("Domain-0"), "a scratch domain was left"
 
