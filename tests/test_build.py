@@ -289,6 +289,19 @@ def content_of(root: Path) -> dict[str, tuple[int, float, bytes]]:
     }
 
 
+def test_all_that_is_done_to_the_tree_is_told() -> None:
+    text = CONTROL.format(root="/srv", hypervisor="xen").replace(
+        "x=file:///x.tar.gz\n",
+        "x=file:///x.tar.gz\nx.sha256=" + "0" * 64 + "\nx.tools=yes\nx.config=CONFIG_UBSAN=y\n"
+        "x.patches=file:///a.patch file:///b.patch\n",
+    )
+    told = build.explain(control.parse(text, "night.cfg"))
+    assert (
+        "fetch x from file:///x.tar.gz, check its sha256, apply file:///a.patch, "
+        "apply file:///b.patch, set CONFIG_UBSAN=y, build it, install it and its own tools\n"
+    ) in told
+
+
 def test_check_changes_nothing(stand: Stand, capsys: pytest.CaptureFixture[str]) -> None:
     from xentest.commands import build as command
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Iterator
 
 from xentest import VERSION, boot, durable, runs
-from xentest.control import Control
+from xentest.control import Control, Location
 from xentest.errors import EXIT_OK, BrokenError, XentestError, without_password
 from xentest.progress import Progress
 from xentest.report import mail
@@ -22,10 +22,7 @@ def explain(control: Control) -> str:
     preferences = control.preferences
     lines = [f"{control.path} is well formed; xenbuild would:"]
     if preferences.hypervisor == "xen":
-        tree = control.tree()
-        address = without_password(tree.address)
-        how = "take it as it is built" if tree.build_command == "" else "build it"
-        lines.append(f"  fetch {preferences.xen_tree} from {address}, {how}, install it")
+        lines.append("  " + ", ".join(_ways_to_hypervisor(control.tree())))
         lines.append("  boot into it once, through GRUB")
     else:
         lines.append(
@@ -41,6 +38,17 @@ def explain(control: Control) -> str:
     if preferences.mail_to:
         lines.append(f"  mail the report to {preferences.mail_to}")
     return "\n".join(lines)
+
+
+def _ways_to_hypervisor(tree: Location) -> list[str]:
+    """From its address to its place in /boot, step by step."""
+    steps = [f"fetch {tree.name} from {without_password(tree.address)}"]
+    if tree.sha256:
+        steps.append("check its sha256")
+    steps += [f"apply {without_password(patch)}" for patch in tree.patches]
+    steps += [f"set {line}" for line in tree.config]
+    steps.append("take it as it is built" if tree.build_command == "" else "build it")
+    return [*steps, "install it and its own tools" if tree.tools else "install it"]
 
 
 def start(control: Control, paths: boot.Paths, progress: Progress, *, reboot: bool) -> int:
