@@ -14,7 +14,7 @@ make_system() {
 	mkdir -p $tree/bin $tree/modules $tree/proc $tree/sys $tree/dev $tree/tmp
 	cp "$(command -v busybox)" $tree/bin/busybox
 	cp "$PWD"/vsock-util "$PWD"/vsock-test "$PWD"/oneway "$PWD"/rushit $tree/bin/
-	for module in virtio_pci vmw_vsock_virtio_transport; do
+	for module in virtio_pci virtio_net vmw_vsock_virtio_transport; do
 		modprobe --show-depends $module
 	done | while read -r action path rest; do
 		[ "$action" = insmod ] || continue
@@ -27,11 +27,13 @@ make_system() {
 		mount -t proc none /proc; mount -t sysfs none /sys; mount -t devtmpfs none /dev
 		for module in $(cat /modules/order); do insmod /modules/$module; done
 		ip link set lo up
+		ip address add 10.0.2.15/24 dev eth0; ip link set eth0 up
 		echo READY > /dev/ttyS0
 		(vsock-test --serve --timeout 120
 		oneway -m vsock -c 2 -n 2000 -p 7001 --trust-tsc --timeout 120
 		oneway -m vsock -c 2 -n 2000 -p 7002 --trust-tsc --timeout 120
-		oneway compare --vsock host -p 7003 -n 1000 --rounds 10 --clock monotonic --timeout 120
+		oneway compare --vsock host --remote 10.0.2.2 -p 7003 -n 400 --rounds 10 \
+			--clock monotonic --timeout 120
 		echo COMPARED
 		rushit vsock_rr -c -H host -l 1 --patience 120
 		echo "RUSHIT $?") > /dev/ttyS1 2>&1 &
@@ -50,6 +52,7 @@ make_system
 qemu-system-x86_64 -nodefaults -display none -accel kvm -cpu host -m 256 -no-reboot \
 	-kernel /boot/vmlinuz -initrd /tmp/inner.img -append 'console=ttyS0 panic=-1 quiet' \
 	-device vhost-vsock-pci,guest-cid=$cid \
+	-netdev user,id=network -device virtio-net-pci,netdev=network,romfile= \
 	-chardev socket,id=c,path=$console,server=on,wait=off,logfile=$log -serial chardev:c \
 	-serial file:/tmp/inner2.log < /dev/null &
 emulator=$!
@@ -95,10 +98,14 @@ one_way 'oneway -s auto' 'calls its own counter unstable' 7001 auto
 one_way 'oneway -s estimate' "the client's clock moved" 7002 estimate
 oneway serve -m vsock -p 7003 --idle 20 &
 serving=$!
+oneway serve -m inet -p 7003 --idle 20 &
+serving_inet=$!
 rushit vsock_rr -s 200 --patience 120 > /tmp/rushit.out
 check 'rushit vsock_rr, the host' $? 0
 wait $serving
 check 'oneway serve' $? 0
+wait $serving_inet
+check 'oneway serve, inet' $? 0
 tries=0
 until grep -q "RUSHIT [0-9]" /tmp/inner2.log; do
 	tries=$((tries + 1))
@@ -110,5 +117,9 @@ grep -q 'RUSHIT 0' /tmp/inner2.log
 check 'rushit vsock_rr, the guest' $? 0
 grep -q COMPARED /tmp/inner2.log
 check 'oneway compare in the guest' $? 0
+for kind in vsock 'unix local' 'inet local' 'inet remote'; do
+	[ "$(grep -c "^| $kind " /tmp/inner2.log)" = 2 ]
+	check "oneway compare, $kind in both tables" $? 0
+done
 [ $fail = 0 ] || cat $log
 exit $fail
