@@ -205,6 +205,11 @@ bool expect_holds(const struct call *call);
 /* True when `result` is among what is expected. */
 bool expect_names(const struct expect *expect, long result);
 
+static inline uint32_t smaller(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
 /* The first thing that was wrong is kept. */
 void call_wrong(struct call *call, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -25,19 +25,19 @@ static void after_vcpus(struct call *call)
 
 /*
  * Xen 4.17 takes a lock of the interrupt controllers of a domain that was made without any, as
- * ours are: it hangs, or changes memory that is no lock.  Without --allow fatal only levels and
- * links that do not exist are named.
+ * ours are: it hangs, or changes memory that is no lock.  Without --allow fatal one thing that
+ * does not exist is named: mostly the level or the link, else what is `refused` already.
  */
 static bool may_break_xen(const struct call *call)
 {
 	return call->run->plan.allow & DANGER_FATAL;
 }
 
-static uint8_t draw_level(struct call *call)
+static uint8_t draw_level(struct call *call, bool refused)
 {
 	uint8_t level = (uint8_t)draw_mostly(call, 90, 3);
 
-	return level <= 1 && !may_break_xen(call) ? level + 2 : level;
+	return !refused && level <= 1 && !may_break_xen(call) ? level + 2 : level;
 }
 
 static void generate_pci_level(struct call *call)
@@ -46,9 +46,9 @@ static void generate_pci_level(struct call *call)
 
 	s->device = (uint8_t)draw_mostly(call, 90, DEVICES + 1);
 	s->intx = (uint8_t)draw_mostly(call, 90, PINS + 1);
-	s->level = draw_level(call);
 	s->domain = chance(call, 10);
 	s->bus = chance(call, 10);
+	s->level = draw_level(call, s->device >= DEVICES || s->intx >= PINS || s->domain || s->bus);
 }
 
 static void expect_pci_level(struct call *call)
@@ -65,7 +65,7 @@ static void generate_isa_level(struct call *call)
 	struct xen_dm_op_set_isa_irq_level *s = &dm_of(call)->u.set_isa_irq_level;
 
 	s->isa_irq = (uint8_t)draw_mostly(call, 90, ISA_INTERRUPTS + 1);
-	s->level = draw_level(call);
+	s->level = draw_level(call, s->isa_irq >= ISA_INTERRUPTS);
 }
 
 static void expect_isa_level(struct call *call)

@@ -70,9 +70,17 @@ static uint32_t bind_two(struct call *call)
 	return first;
 }
 
+/* Of the first ports only: the others have no page. */
+static uint32_t word_of(struct call *call, uint32_t port, uint32_t unknown)
+{
+	const volatile uint32_t *events = (const void *)own_page(call, ARRAY_PAGE);
+
+	return port < DOOR_PAGE / sizeof(*events) ? events[port] : unknown;
+}
+
 static void check_event(struct call *call, uint32_t port)
 {
-	const uint32_t *events = (const void *)own_page(call, ARRAY_PAGE);
+	const uint32_t pending = 1u << EVTCHN_FIFO_PENDING;
 	struct evtchn_bind_interdomain *bound = (void *)(call->run->door->arena + ARENA_ASIDE);
 	struct evtchn_send *s;
 	uint32_t other = bound->local_port;
@@ -80,9 +88,21 @@ static void check_event(struct call *call, uint32_t port)
 	s = structure(call, sizeof(*s));
 	s->port = other;
 	must(call, EVTCHNOP_send, "sending to a port", 0);
-	if (port < DOOR_PAGE / sizeof(*events) && !(events[port] & 1u << EVTCHN_FIFO_PENDING))
+	if (!(word_of(call, port, pending) & pending))
 		call_wrong(call, "an event was sent to port %u, whose word is %x", port,
-			   events[port]);
+			   word_of(call, port, 0));
+}
+
+/* Who gets the number next must not take the event for its own. */
+static void close_pending(struct call *call, uint32_t port)
+{
+	struct evtchn_close *close = structure(call, sizeof(*close));
+
+	close->port = port;
+	must(call, EVTCHNOP_close, "closing a port", 0);
+	if (word_of(call, port, 0) & 1u << EVTCHN_FIFO_PENDING)
+		call_wrong(call, "port %u is closed, but its word is %x", port,
+			   word_of(call, port, 0));
 }
 
 static void check_closed(struct call *call, uint32_t port)
@@ -148,6 +168,8 @@ static void after_fifo(struct call *call)
 	port = bind_two(call);
 	check_event(call, port);
 	set_priority(call, port, (uint32_t)draw(call, 2 * EVTCHN_FIFO_PRIORITY_MIN));
+	if (chance(call, 50))
+		close_pending(call, port);
 	go_back(call);
 	check_closed(call, port);
 }

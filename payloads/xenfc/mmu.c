@@ -120,6 +120,25 @@ static void expect_cache(struct call *call)
 		expect_also(call, 0);
 }
 
+/* Who may flush the caches of one processor may flush those of all, and nobody else. */
+static void after_cache(struct call *call)
+{
+	struct run *run = call->run;
+	struct mmuext_op *m = (void *)(run->door->arena + ARENA_ASIDE);
+	uint64_t arguments[5] = { (uintptr_t)m, 1, 0, DOMID_SELF };
+	long result;
+
+	if (!expect_names(&call->expect, 0))
+		return;
+	*m = (struct mmuext_op){ .cmd = call->command == MMUEXT_FLUSH_CACHE ?
+				 MMUEXT_FLUSH_CACHE_GLOBAL : MMUEXT_FLUSH_CACHE };
+	run->outcome.hypercalls++;
+	result = run->door->hypercall(run->door, __HYPERVISOR_mmuext_op, arguments);
+	if (!result != !call->result)
+		call_wrong(call, "flushing the caches of %s gave %ld",
+			   m->cmd == MMUEXT_FLUSH_CACHE ? "one processor" : "all processors", result);
+}
+
 /* Too many entries, or a table that begins within a page. */
 static void generate_ldt(struct call *call)
 {
@@ -258,6 +277,11 @@ static const struct field update_fields[] = {
 	  .structure_size = sizeof(struct mmuext_op), .fields = address_fields, \
 	  .generate = generator, .expect = expectation }
 
+#define CACHE(label, command_name) \
+	{ .name = label, .command = MMUEXT_##command_name, .danger = DANGER_SAFE, .weight = 3, \
+	  .structure_size = sizeof(struct mmuext_op), .fields = address_fields, \
+	  .generate = generate_address, .expect = expect_cache, .after = after_cache }
+
 static const struct operation mmuext_list[] = {
 	MMUEXT("tlb_flush_local", TLB_FLUSH_LOCAL, generate_address, expect_own),
 	MMUEXT("invlpg_local", INVLPG_LOCAL, generate_address, expect_own),
@@ -265,8 +289,8 @@ static const struct operation mmuext_list[] = {
 	MMUEXT("invlpg_multi", INVLPG_MULTI, generate_mask, expect_mask),
 	MMUEXT("tlb_flush_all", TLB_FLUSH_ALL, generate_address, expect_own),
 	MMUEXT("invlpg_all", INVLPG_ALL, generate_address, expect_own),
-	MMUEXT("flush_cache", FLUSH_CACHE, generate_address, expect_cache),
-	MMUEXT("flush_cache_global", FLUSH_CACHE_GLOBAL, generate_address, expect_cache),
+	CACHE("flush_cache", FLUSH_CACHE),
+	CACHE("flush_cache_global", FLUSH_CACHE_GLOBAL),
 	MMUEXT("set_ldt", SET_LDT, generate_ldt, expect_foreign_or_invalid),
 	MMUEXT("new_baseptr", NEW_BASEPTR, generate_no_frame, expect_foreign_or_invalid),
 	MMUEXT("new_user_baseptr", NEW_USER_BASEPTR, generate_no_frame, expect_foreign_or_invalid),

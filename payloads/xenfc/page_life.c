@@ -2,6 +2,7 @@
 #include "grant_own.h"
 #include "memory.h"
 #include "page_transfer.h"
+#include "page_uses.h"
 #include "window.h"
 
 #define PAGE_BITS 12
@@ -75,6 +76,16 @@ static void be_lowest_table(const struct life *life)
 		call_wrong(life->call, "a page table maps itself for writing");
 }
 
+/* Of user space; setting it once more changes nothing. */
+static void be_user_base(const struct life *life)
+{
+	for (unsigned int i = 0; i < 2; i++)
+		must(life, "making the base of user space", mmuext(life, MMUEXT_NEW_USER_BASEPTR,
+								   life->frame, 0), 0);
+	must(life, "making none the base of user space after",
+	     mmuext(life, MMUEXT_NEW_USER_BASEPTR, 0, 0), 0);
+}
+
 static void be_table(const struct life *life, unsigned int level)
 {
 	unsigned int pin = MMUEXT_PIN_L1_TABLE + level;
@@ -84,6 +95,8 @@ static void be_table(const struct life *life, unsigned int level)
 	refuse_writing(life);
 	if (!level)
 		be_lowest_table(life);
+	if (level == LEVELS - 1)
+		be_user_base(life);
 	must(life, "unpinning", mmuext(life, MMUEXT_UNPIN_TABLE, life->frame, 0), 0);
 	must(life, "unpinning twice", mmuext(life, MMUEXT_UNPIN_TABLE, life->frame, 0),
 	     ERR(EINVAL));
@@ -210,6 +223,7 @@ static void after_life(struct call *call)
 	memcpy(&life.frame, call->areas[1].at, sizeof(life.frame));
 	copy_and_clear(&life);
 	exchange_half(&life);
+	page_use(call, life.frame);
 	exchange(&life);
 	own_lend(call, life.frame);
 	for (unsigned int level = 0; level < LEVELS; level++) {

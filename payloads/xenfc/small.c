@@ -1,18 +1,8 @@
 /*
- * The small hypercalls: vm_assist, console_io, kexec_op, xenpmu_op, xsm_op, mca,
- * set_timer_op, multicall.  What they would do to the caller or to the host stays out; how
- * they refuse is checked.
+ * The small hypercalls: vm_assist, console_io, xenpmu_op, xsm_op, set_timer_op, multicall.  What
+ * they would do to the caller or to the host stays out; how they refuse is checked.
  */
-#include "run.h"
-
-#define FAMILY(variable, label, number, list, unknown, generator, expectation) \
-	static const size_t variable##_count = COUNT(list); \
-	static const struct part variable##_parts[] = { { list, &variable##_count } }; \
-	const struct family family_##variable = { \
-		.name = label, .hypercall = number, .unknown_command = unknown, \
-		.parts = variable##_parts, .n_parts = 1, .generate = generator, \
-		.expect = expectation, \
-	}
+#include "small.h"
 
 /* vm_assist(command, type) */
 
@@ -115,50 +105,6 @@ static const struct operation console_list[] = {
 FAMILY(console, "console", __HYPERVISOR_console_io, console_list, 0, generate_console,
        console_expect);
 
-/* kexec_op(command, structure): only how it refuses, and what it tells. */
-
-static void generate_kexec(struct call *call)
-{
-	struct area *area = area_take(call, 64, true);
-
-	area->out_size = 64;
-	call->arguments[0] = call->command;
-	call->arguments[1] = area_address(call, area);
-}
-
-static bool control_only(struct call *call)
-{
-	if (!call->run->machine.control)
-		expect_only(call, ERR(EPERM));
-	return call->run->machine.control;
-}
-
-static void expect_range_told(struct call *call)
-{
-	expect_only(call, 0);
-	expect_also(call, ERR(EINVAL));
-	expect_also(call, ERR(ERANGE));
-	if (!reachable(call, call->arguments[1], 64))
-		expect_also(call, ERR(EFAULT));
-}
-
-static void expect_kexec_status(struct call *call)
-{
-	expect_range(call, 0, 1);
-	expect_also(call, ERR(EINVAL));
-	if (!reachable(call, call->arguments[1], 64))
-		expect_also(call, ERR(EFAULT));
-}
-
-static const struct operation kexec_list[] = {
-	{ .name = "get_range", .command = KEXEC_CMD_kexec_get_range, .danger = DANGER_SAFE,
-	  .weight = 3, .expect = expect_range_told },
-	{ .name = "status", .command = KEXEC_CMD_kexec_status, .danger = DANGER_SAFE, .weight = 3,
-	  .since = RELEASE(4, 8), .expect = expect_kexec_status },
-};
-
-FAMILY(kexec, "kexec", __HYPERVISOR_kexec_op, kexec_list, 0, generate_kexec, control_only);
-
 /* xenpmu_op(command, structure): off unless Xen was started with vpmu. */
 
 static void generate_pmu(struct call *call)
@@ -208,38 +154,6 @@ static const struct operation xsm_list[] = {
 };
 
 FAMILY(xsm, "xsm", __HYPERVISOR_xsm_op, xsm_list, 0, generate_xsm, always);
-
-/* mca(structure) */
-
-static void generate_mca(struct call *call)
-{
-	struct area *area = area_take(call, sizeof(struct xen_mc), true);
-	struct xen_mc *mc = (void *)area->at;
-
-	mc->cmd = 1000;
-	mc->interface_version = chance(call, 50) ? XEN_MCA_INTERFACE_VERSION :
-		(uint32_t)draw_interesting(call, 32);
-	area->out_size = sizeof(struct xen_mc);
-	call->arguments[0] = area_address(call, area);
-}
-
-static void expect_mca(struct call *call)
-{
-	const struct xen_mc *mc = (const void *)call->areas[0].at;
-
-	if (!reachable(call, call->arguments[0], sizeof(*mc)))
-		expect_only(call, ERR(EFAULT));
-	else if (mc->interface_version != XEN_MCA_INTERFACE_VERSION)
-		expect_only(call, ERR(EACCES));
-	else
-		expect_only(call, ERR(EINVAL));
-}
-
-static const struct operation mca_list[] = {
-	{ .name = "no_command", .danger = DANGER_SAFE, .weight = 3, .expect = expect_mca },
-};
-
-FAMILY(mca, "mca", __HYPERVISOR_mca, mca_list, 0, generate_mca, control_only);
 
 /* set_timer_op(time): ours would be taken from the kernel that waits for it. */
 

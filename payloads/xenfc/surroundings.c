@@ -213,10 +213,33 @@ static void signal_everywhere(const struct surroundings *s)
 		}
 }
 
+/* What is reserved must not be set, where all the rest would do. */
+static void set_reserved(const struct surroundings *s)
+{
+	switch (draw(s->call, 5)) {
+	case 0:
+		device(s, XEN_DMOP_inject_event)->u.inject_event.pad0 = 1;
+		break;
+	case 1:
+		device(s, XEN_DMOP_inject_event)->u.inject_event.pad1 = 1;
+		break;
+	case 2:
+		device(s, XEN_DMOP_inject_msi)->u.inject_msi.pad = 1;
+		break;
+	case 3:
+		device(s, XEN_DMOP_set_mem_type)->u.set_mem_type.pad = 1;
+		break;
+	default:
+		device(s, XEN_DMOP_relocate_memory)->u.relocate_memory.pad = 1;
+	}
+	ask_device(s, "setting what is reserved for", ERR(EINVAL));
+}
+
 void surroundings_while(const struct surroundings *s)
 {
 	if (s->controllers && chance(s->call, 50))
 		signal_everywhere(s);
+	set_reserved(s);
 	if (chance(s->call, 30)) {
 		must(s, "pausing", control(s, XEN_DOMCTL_pausedomain), 0);
 		must(s, "going on with", control(s, XEN_DOMCTL_unpausedomain), 0);

@@ -14,11 +14,6 @@ extern const size_t sysctl_information_count, sysctl_control_count, sysctl_pool_
 
 struct xen_sysctl *sysctl_of(const struct call *call);
 
-static inline uint32_t smaller(uint32_t a, uint32_t b)
-{
-	return a < b ? a : b;
-}
-
 /* A count near a limit, or any. */
 uint32_t sysctl_draw_count(struct call *call, uint32_t limit);
 

@@ -1,0 +1,90 @@
+/*
+ * All the uses of a page that hold it, or make it of some kind, only as long as the call takes:
+ * after each it must be as free as before.  Whether it is, exchanging it and pinning it shows.
+ */
+#include "page_uses.h"
+
+#include "grant_own.h"
+
+#define PAGE_BITS 12
+#define DESCRIPTORS_OF_A_PAGE 512u
+
+struct use {
+	struct call *call;
+	uint64_t frame;
+};
+
+static void must(const struct use *use, const char *what, long result, long expected)
+{
+	if (result != expected)
+		call_wrong(use->call, "%s a page of ours gave %ld, expected %ld", what, result,
+			   expected);
+}
+
+static void *structure(const struct use *use, size_t size)
+{
+	return memset(use->call->run->door->arena + ARENA_ASIDE, 0, size);
+}
+
+static void flush(const struct use *use)
+{
+	struct gnttab_cache_flush *f = structure(use, sizeof(*f));
+	bool clean = chance(use->call, 70);
+
+	f->a.dev_bus_addr = use->frame << PAGE_BITS;
+	f->length = (uint16_t)(1 + draw(use->call, DOOR_PAGE));
+	f->op = clean ? GNTTAB_CACHE_CLEAN | GNTTAB_CACHE_INVAL : GNTTAB_CACHE_INVAL;
+	must(use, "flushing", own_aside(use->call, GNTTABOP_cache_flush, f),
+	     clean ? 0 : ERR(EOPNOTSUPP));
+}
+
+/* Whole pages, so that nothing but zero bytes are in it afterwards. */
+static void copy(const struct use *use, bool into)
+{
+	struct gnttab_copy *c = structure(use, sizeof(*c));
+	uint64_t other = own_frame(use->call, DEST);
+
+	memset(own_page(use->call, DEST), 0, DOOR_PAGE);
+	c->source.domid = c->dest.domid = DOMID_SELF;
+	c->source.u.gmfn = into ? other : use->frame;
+	c->dest.u.gmfn = into ? use->frame : other;
+	c->len = DOOR_PAGE;
+	must(use, into ? "copying by grants to" : "copying by grants from",
+	     own_aside(use->call, GNTTABOP_copy, c), 0);
+	if (c->status)
+		call_wrong(use->call, "copying a page of ours has status %d", c->status);
+}
+
+/* An empty descriptor may be in any page. */
+static void describe(const struct use *use)
+{
+	uint64_t slot = draw(use->call, DESCRIPTORS_OF_A_PAGE) * 8;
+
+	must(use, "writing a descriptor to",
+	     aside(use->call->run, __HYPERVISOR_update_descriptor, use->frame << PAGE_BITS | slot,
+		   0, 0), 0);
+}
+
+/* The page would do, alone or twice, but the last one of the table is nobody's. */
+static void be_half_a_table(const struct use *use)
+{
+	uint64_t frames[3] = { use->frame, use->frame, NO_FRAME };
+	uint64_t first = draw(use->call, 2), pages = 3 - first;
+
+	memcpy(structure(use, sizeof(frames)), frames + first, pages * sizeof(frames[0]));
+	must(use, "a table of descriptors that begins with",
+	     aside(use->call->run, __HYPERVISOR_set_gdt,
+		   (uintptr_t)(use->call->run->door->arena + ARENA_ASIDE),
+		   pages * DESCRIPTORS_OF_A_PAGE, 0), ERR(EINVAL));
+}
+
+void page_use(struct call *call, uint64_t frame)
+{
+	const struct use use = { call, frame };
+
+	flush(&use);
+	copy(&use, true);
+	copy(&use, false);
+	describe(&use);
+	be_half_a_table(&use);
+}

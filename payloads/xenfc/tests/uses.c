@@ -1,0 +1,133 @@
+/* The uses of a page and of the caches, beside a stand-in that may answer one of them otherwise. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "grant_own.h"
+#include "page_uses.h"
+
+#define ARENA_SIZE (DOOR_ARENA_PAGES * (size_t)DOOR_PAGE)
+#define FRAME 0x1234u
+#define CALLS 20u
+
+enum careless { NOTHING, FLUSH, COPY_STATUS, DESCRIPTOR, TABLE, ONE_CACHE };
+
+static struct run run;
+static struct door door;
+static uint8_t *arena;
+static uint64_t frames[DOOR_ARENA_PAGES];
+static enum careless careless;
+
+static long grant(unsigned int command, void *structure)
+{
+	struct gnttab_cache_flush *flush = structure;
+	struct gnttab_copy *copy = structure;
+
+	if (command == GNTTABOP_copy) {
+		copy->status = careless == COPY_STATUS ? GNTST_bad_page : GNTST_okay;
+		return 0;
+	}
+	assert_int_equal(command, GNTTABOP_cache_flush);
+	assert_int_equal(flush->a.dev_bus_addr, (uint64_t)FRAME * DOOR_PAGE);
+	return flush->op & GNTTAB_CACHE_CLEAN || careless == FLUSH ? 0 : ERR(EOPNOTSUPP);
+}
+
+static long hypercall(struct door *from, unsigned int number, const uint64_t arguments[5])
+{
+	void *structure = (void *)(uintptr_t)arguments[0];
+
+	(void)from;
+	switch (number) {
+	case __HYPERVISOR_grant_table_op:
+		return grant((unsigned int)arguments[0], (void *)(uintptr_t)arguments[1]);
+	case __HYPERVISOR_update_descriptor:
+		assert_int_equal(arguments[0] / DOOR_PAGE, FRAME);
+		return careless == DESCRIPTOR ? ERR(EINVAL) : 0;
+	case __HYPERVISOR_set_gdt:
+		return careless == TABLE ? 0 : ERR(EINVAL);
+	default:
+		assert_int_equal(number, __HYPERVISOR_mmuext_op);
+		if (careless == ONE_CACHE)
+			return 0;
+		return ((struct mmuext_op *)structure)->cmd == MMUEXT_FLUSH_CACHE ? ERR(EACCES) :
+			ERR(EINVAL);
+	}
+}
+
+static int begin(void **state)
+{
+	(void)state;
+	if (!arena)
+		arena = aligned_alloc(DOOR_PAGE, ARENA_SIZE);
+	memset(arena, 0, ARENA_SIZE);
+	memset(&run, 0, sizeof(run));
+	door = (struct door){ .hypercall = hypercall, .arena = arena, .arena_frames = frames };
+	run.door = &door;
+	careless = NOTHING;
+	return 0;
+}
+
+/* Which of many pages were not used as they must be. */
+static unsigned int pages_failed(void)
+{
+	unsigned int failed = 0;
+	struct call call;
+
+	for (uint64_t number = 0; number < CALLS; number++) {
+		call_begin(&call, &run, number);
+		page_use(&call, FRAME);
+		failed += call.wrong[0] != '\0';
+	}
+	return failed;
+}
+
+static void every_use_of_a_page_is_looked_at(void **state)
+{
+	(void)state;
+	assert_int_equal(pages_failed(), 0);
+	careless = FLUSH;
+	assert_in_range(pages_failed(), 1, CALLS - 1);
+	for (careless = COPY_STATUS; careless <= TABLE; careless++)
+		assert_int_equal(pages_failed(), CALLS);
+}
+
+static const char *what_of_caches(uint32_t command, long result)
+{
+	extern const struct family family_mmuext;
+	const struct operation *row = family_mmuext.parts[0].list;
+	static struct call call;
+
+	while (row->command != command)
+		row++;
+	call_begin(&call, &run, 0);
+	call.command = command;
+	call.result = result;
+	row->expect(&call);
+	row->after(&call);
+	return call.wrong;
+}
+
+static void caches_are_flushed_for_all_or_for_nobody(void **state)
+{
+	(void)state;
+	assert_string_equal(what_of_caches(MMUEXT_FLUSH_CACHE, ERR(EACCES)), "");
+	assert_string_equal(what_of_caches(MMUEXT_FLUSH_CACHE_GLOBAL, ERR(EINVAL)), "");
+	assert_string_not_equal(what_of_caches(MMUEXT_FLUSH_CACHE_GLOBAL, 0), "");
+	careless = ONE_CACHE;
+	assert_string_equal(what_of_caches(MMUEXT_FLUSH_CACHE_GLOBAL, 0), "");
+	assert_string_not_equal(what_of_caches(MMUEXT_FLUSH_CACHE, ERR(EACCES)), "");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(every_use_of_a_page_is_looked_at, begin),
+		cmocka_unit_test_setup(caches_are_flushed_for_all_or_for_nobody, begin),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
