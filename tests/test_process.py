@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import Iterator
+from typing import Any, Iterator
 
 import pytest
 
@@ -111,6 +111,23 @@ def test_hang_that_forks_twice_and_ignores_signals(
     assert outcome.exit_status == -9
     assert not alive(tmp_path / "main")
     assert not alive(tmp_path / "away")
+
+
+def test_an_interrupt_right_after_the_start_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a signal that comes before its parent knows of the command."""
+    start = process._start
+    monkeypatch.setenv("XENTEST_T", str(tmp_path))
+
+    def start_and_be_ended(*words: Any) -> int:
+        start(*words)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(process, "_start", start_and_be_ended)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, "sleep 1000")
+    assert process.end_strays("XENTEST_T", str(tmp_path)) == 0
 
 
 def test_sigterm_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,8 +102,9 @@ def run(
     adopt_orphans()
     recorder = Recorder(output)
     try:
-        job = _Job(command, folder, environment, recorder)
+        job = _Job(recorder)
         try:
+            job.start(command, folder, environment)
             return job.supervise(timeout, grace)
         finally:
             job.destroy()
@@ -125,23 +126,25 @@ def adopt_orphans() -> None:
 class _Job:
     """A running command and everything below it."""
 
-    def __init__(
-        self, command: str, folder: Path, environment: Mapping[str, str], recorder: Recorder
-    ) -> None:
+    def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
         self._others = set() if _childless() else {pid for pid, _ in _living_below()}
-        self._begun = time.monotonic()
-        self._pipe, writer = os.pipe()
+        self._pipe, self._writer = os.pipe()
         os.set_blocking(self._pipe, False)
         _widen(self._pipe)
-        try:
-            self._pid = _start(command, folder, environment, writer)
-        finally:
-            os.close(writer)
+        self._pid = 0
         self._status: int | None = None
         self._open = True
         self._poll = select.poll()
         self._poll.register(self._pipe, select.POLLIN)
+
+    def start(self, command: str, folder: Path, environment: Mapping[str, str]) -> None:
+        """From here on there is something to destroy, also if a signal ends this in the middle."""
+        self._begun = time.monotonic()
+        try:
+            self._pid = _start(command, folder, environment, self._writer)
+        finally:
+            os.close(self._writer)
 
     def supervise(self, timeout: float, grace: float) -> Outcome:
         deadline = self._begun + timeout
@@ -211,7 +214,7 @@ class _Job:
             if ready is None or ready.si_pid in self._others:
                 break
             self._collect(ready.si_pid)
-        if self._status is None:
+        if self._pid and self._status is None:
             self._collect(self._pid)
 
     def _collect(self, pid: int) -> None:
