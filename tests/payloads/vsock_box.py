@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import itertools
 import os
+import socket
 import subprocess
-import tempfile
 import threading
+import time
 from pathlib import Path
 from typing import Callable, Iterator
 
@@ -37,9 +37,22 @@ def an_address() -> Iterator[str]:
     One test at a time: the guests' ports are those of all addresses.
     """
     number = next(numbers)
-    with open(Path(tempfile.gettempdir()) / "xentest-vsock-ports.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with socket.socket(socket.AF_UNIX) as lock:
+        wait_for_ports(lock)
         yield f"127.1.{number // 250}.{number % 250 + 1}"
+
+
+def wait_for_ports(lock: socket.socket) -> None:
+    """Its name belongs to the network namespace, as the ports do; ../../payloads/vsock/tests too
+    waits for it."""
+    end = time.monotonic() + 1800
+    while True:
+        try:
+            lock.bind("\0xentest-vsock-ports")
+            return
+        except OSError:
+            assert time.monotonic() < end, "another test does not give the ports back"
+            time.sleep(0.01)
 
 
 def sibling(address: str, number: int) -> str:

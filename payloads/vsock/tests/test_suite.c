@@ -3,7 +3,6 @@
  *   test_suite [PEER]
  * Over TCP, or with PEER "local" over the vsock loopback, with the cases that only vsock has.
  */
-#include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,8 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -227,16 +226,25 @@ static void test_lost_side_is_an_error(void **state)
 	close(ends[0]);
 }
 
-/* The ports are fixed, and all addresses': one such test at a time, of ../../../tests as well. */
+/*
+ * The ports are fixed, and all addresses': one such test at a time, of ../../../tests as well.
+ * The name of a socket is the lock: it belongs to the network namespace, as the ports do.
+ */
 static bool wait_for_ports(void)
 {
-	const char *folder = getenv("TMPDIR");
-	char path[256];
-	int fd;
+	static const char name[] = "xentest-vsock-ports";
+	deadline_t deadline = deadline_in_ms(100000);
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	socklen_t size = offsetof(struct sockaddr_un, sun_path) + sizeof(name);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	snprintf(path, sizeof(path), "%s/xentest-vsock-ports.lock", folder ? folder : "/tmp");
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-	return fd >= 0 && !flock(fd, LOCK_EX);
+	memcpy(address.sun_path + 1, name, sizeof(name) - 1);
+	while (bind(fd, (struct sockaddr *)&address, size)) {
+		if (deadline_passed(deadline))
+			return false;
+		usleep(10000);
+	}
+	return true;
 }
 
 int main(int argc, char **argv)
@@ -248,7 +256,9 @@ int main(int argc, char **argv)
 	};
 
 	peer = argc > 1 ? argv[1] : peer;
-	if (!wait_for_ports())
+	if (!wait_for_ports()) {
+		fputs("another test does not give the ports back\n", stderr);
 		return 1;
+	}
 	return cmocka_run_group_tests_name("vsock suite", tests, NULL, NULL);
 }
