@@ -57,8 +57,7 @@ install: MAN = $(PREFIX)/share/man/man8
 install: PAYLOADS = payloads
 install:
 	install -d $(DESTDIR)$(LIBRARY) $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)/etc/init.d
-	cp -R xentest $(DESTDIR)$(LIBRARY)/
-	find $(DESTDIR)$(LIBRARY) -name __pycache__ -prune -exec rm -rf {} +
+	find xentest -name __pycache__ -prune -o -type f -exec cp --parents -t $(DESTDIR)$(LIBRARY) {} +
 	install -m 755 $(COMMANDS) xenlab $(DESTDIR)$(LIBRARY)/
 	for name in $(COMMANDS) xenlab; do \
 		ln -sf $(LIBRARY)/$$name $(DESTDIR)$(PREFIX)/sbin/$$name || exit 1; done

@@ -18,7 +18,7 @@ SOURCE = Path(__file__).resolve().parents[2]
 CONTROLS = Path(__file__).resolve().parent / "controls"
 CACHE = Path(os.environ.get("XENLAB_CACHE", "/var/cache/xentest"))
 TAIL = 4000
-LIMIT = 900.0  # the image and the hypervisor may have to be made first
+LIMIT = 1800.0  # the image and the hypervisor may have to be made first
 
 
 def needs_time(minutes: int) -> None:
@@ -211,7 +211,7 @@ def hypervisor(*patches: str) -> Path:
     for patch in patches:
         words += ["--patch", patch]
     said = subprocess.run(
-        [*words, "deb-src:xen"], cwd=SOURCE, capture_output=True, text=True, timeout=600
+        [*words, "deb-src:xen"], cwd=SOURCE, capture_output=True, text=True, timeout=1800
     )
     assert said.returncode == 0, said.stderr[-TAIL:]
     return Path(said.stdout.split()[-1])

@@ -15,7 +15,7 @@ LIMIT = 400.0
         ("panic-at-boot", "planted by a test", "planted by a test"),
         (
             "hang-at-boot",
-            "no sign of life for 40 s, hard reset; the last line before: (XEN)",
+            "no sign of life for 60 s, hard reset; the last line before: (XEN)",
             "MTRR",
         ),
     ],

@@ -12,13 +12,13 @@ import pytest
 pytestmark = pytest.mark.lab
 # The domains are destroyed by their scripts; the neighbour only has to be there.
 BOTH_GUESTS = """
-sh in-xen-guest.sh other 200 'busybox sleep 250' > /dev/null 2>&1 &
-sh in-xen-guest.sh small 100 './balloon --publish 250' '' '
+sh in-xen-guest.sh other 400 'busybox sleep 450' > /dev/null 2>&1 &
+sh in-xen-guest.sh small 300 './balloon --publish 450' '' '
     tries=0
     until xenstore-read "/local/domain/$(xl domid small)/data/xentest-balloon" &&
           xl domid other; do
         tries=$((tries + 1))
-        [ $tries -lt 60 ] || exit 99
+        [ $tries -lt 200 ] || exit 99
         sleep 1
     done
     ./balloon --domain small --neighbour other --cycles 5'
@@ -88,7 +88,7 @@ def test_pvh_guest(program):
     """Some scenarios: under an emulator such a guest is slow, and may not live long."""
     nights.needs_time(2)
     scenarios = "./balloon --cycles 5 read not-root lower raise cycles"
-    command = f"TYPE=pvh sh in-xen-guest.sh small 90 '{scenarios}' xen_privcmd.unrestricted=1"
+    command = f"TYPE=pvh sh in-xen-guest.sh small 220 '{scenarios}' xen_privcmd.unrestricted=1"
     said = payloads.execute(command, program)
     assert said.returncode == 0 and "5 passed" in said.stdout, said
 
@@ -115,7 +115,7 @@ def test_kvm_guest_through_libvirt(program, tmp_path):
     nights.needs_time(3)
     libvirt = payloads.bundle(tmp_path / "libvirt.tar.zst", *payloads.LIBVIRT)
     outside = "./balloon --domain small --neighbour other --cycles 3"
-    command = f"sh in-libvirt-guest.sh 60 './balloon --publish 250' '{outside}'"
+    command = f"sh in-libvirt-guest.sh 220 './balloon --publish 450' '{outside}'"
     said = payloads.execute(command, program, libvirt, on="kvm")
     assert said.returncode == 0, said
     for name in ("lower", "raise", "random", "cycles", "neighbour", "save-restore", "beyond"):

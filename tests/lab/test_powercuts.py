@@ -45,7 +45,7 @@ def test_ten_power_cuts(tmp_path):
         seen: dict[str, str] = {}
         console, looked_at = called.machine() / "in/console.log", 0
         for number in range(CUTS):
-            called.until(called.emulator, "power", 60)
+            called.until(called.emulator, "power", 300)
             in_tests = number % 3 == 0  # else anywhere, mostly in a boot
             if in_tests:
                 called.until(

@@ -117,7 +117,7 @@ def test_killed_in_the_control_domain(program):
 
 def test_guest_may_not(program):
     said = payloads.execute(
-        "sh in-xen-guest.sh small 100 ./privops xen_privcmd.unrestricted=1", program
+        "sh in-xen-guest.sh small 220 ./privops xen_privcmd.unrestricted=1", program
     )
     must = HYPERCALLS | HARDWARE | {"xenstore-write"}
     assert said.returncode == 0, said
@@ -125,7 +125,7 @@ def test_guest_may_not(program):
 
 
 def test_guest_whose_linux_shuts_the_door_is_not_judged(program):
-    said = payloads.execute("sh in-xen-guest.sh small 100 ./privops", program)
+    said = payloads.execute("sh in-xen-guest.sh small 220 ./privops", program)
     assert words_of(said.stdout, HYPERCALLS) == all_are("skipped", HYPERCALLS), said
     assert "XSA-482" in said.stdout
     assert not {"FAILED", "ERROR"} & set(payloads.verdicts(said.stdout).values()), said
@@ -144,7 +144,7 @@ def test_guest_by_both_rules(program):
     """What must be allowed in the control domain is red here by its rules. It is a victim, too."""
     nights.needs_time(2)
     in_guest = "./privops; ./privops --role control; busybox sleep 100"
-    words = f"sh in-xen-guest.sh small 100 '{in_guest}' xen_privcmd.unrestricted=1 '{ALL_TOLD}'"
+    words = f"sh in-xen-guest.sh small 220 '{in_guest}' xen_privcmd.unrestricted=1 '{ALL_TOLD}'"
     said = payloads.execute(words, program)
     in_control_domain, _, guest = said.stdout.partition("guest begins")
     guest, _, by_control_rules = guest.partition("\nrole: control domain")
@@ -177,7 +177,7 @@ def test_guest_that_was_given_too_much(program):
     nights.needs_time(2)
     command = f"""
         ({OPEN_NODES}) &
-        {OPENED_PORTS} sh in-xen-guest.sh small 100 '{UNTIL_OPEN}; ./privops'
+        {OPENED_PORTS} sh in-xen-guest.sh small 220 '{UNTIL_OPEN}; ./privops'
     """
     said = payloads.execute(command, program)
     given = {"iopl", "ioperm", "xenstore-write", "sysrq-node"}
@@ -189,7 +189,7 @@ def test_xen_that_lets_every_guest(program):
     nights.needs_time(3)
     tarball = nights.hypervisor(f"file://{PATCH}")
     said = payloads.execute(
-        "sh in-xen-guest.sh small 100 ./privops xen_privcmd.unrestricted=1",
+        "sh in-xen-guest.sh small 220 ./privops xen_privcmd.unrestricted=1",
         program, options=("--hypervisor", str(tarball), "--fresh"),
     )  # fmt: skip
     assert words_of(said.stdout, HYPERCALLS) == all_are("FAILED", HYPERCALLS), said

@@ -41,7 +41,7 @@ def test_hooks_see_vsock_addresses(tmp_path):
     (tmp_path / "both.sh").write_text(BOTH_ENDS)
     files = [RUSHIT / "build" / "vsock_rr", tmp_path / "x.lua", tmp_path / "both.sh"]
     handed_in = [word for file in files for word in ("--file", str(file))]
-    said = nights.execute("--on", "kvm", "--timeout", "60", *handed_in, "--", "sh", "both.sh")
+    said = nights.execute("--on", "kvm", "--timeout", "200", *handed_in, "--", "sh", "both.sh")
     assert said.returncode == 0, said
     for line in ("client ended with 0", "server ended with 0", "hook saw vsock:1:12867"):
         assert line in said.stdout.splitlines(), said

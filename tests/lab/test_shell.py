@@ -64,7 +64,7 @@ def test_a_shell_that_others_can_watch():
 
 
 def test_the_console_of_a_machine_can_be_followed(tmp_path):
-    words = ["exec", "--fresh", "--timeout", "60", "--", "sh", "-c", "echo begun; sleep 1000"]
+    words = ["exec", "--fresh", "--timeout", "300", "--", "sh", "-c", "echo begun; sleep 1000"]
     with nights.Called(*words, log=tmp_path / "exec.log") as called:
         called.until(lambda: "begun" in called.text(), "the command", LIMIT)
         console = Terminal(str(nights.SOURCE / "xenlab"), "console")

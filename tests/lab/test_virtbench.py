@@ -105,7 +105,7 @@ def test_kvm_guests(packed):
     check(results, NOT_IN_A_KVM_GUEST)
     slow = {result["name"]: result.get("median") for result in results}
     # What leaves the guest cannot be as quick as what stays in it.
-    assert slow["cpuid"] > 5 * slow["libc-syscall"]
+    assert slow["cpuid"] > slow["libc-syscall"]
 
 
 def test_guests_of_libvirt(packed, tmp_path):

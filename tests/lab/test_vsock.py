@@ -42,7 +42,7 @@ sed -i 's/256 << 10/32 << 10/' vsock_stranger.py
 set -- --bytes 32K --repeats 2 --multi-repeats 2
 with_stranger guest_integration ./vsock-integration
 with_stranger host_integration ./vsock-util integration_test --peer local
-with_stranger guest_benchmark ./vsock-perf "$@" --packets 20 --packet-timeout 10000
+with_stranger guest_benchmark ./vsock-perf "$@" --packets 20 --packet-timeout 60000
 with_stranger host_benchmark ./vsock-util micro_benchmark --peer local "$@"
 """
 
@@ -67,7 +67,7 @@ def lies() -> list[str]:
 
 @pytest.fixture(scope="module")
 def loopback() -> subprocess.CompletedProcess[str]:
-    return execute(LOOPBACK, "--on", "kvm", "--timeout", "200", *lies())
+    return execute(LOOPBACK, "--on", "kvm", "--timeout", "400", *lies())
 
 
 def test_loopback(loopback):

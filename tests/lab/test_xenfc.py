@@ -67,7 +67,7 @@ def test_figures_and_result_as_json(parts):
     objects = [json.loads(line) for line in parts[3].splitlines() if line.startswith("{")]
     kinds = [thing["type"] for thing in objects]
     assert kinds == ["environment", "result", "figure", "figure"]
-    assert objects[1]["status"] == "pass" and objects[1]["calls"] > 1000
+    assert objects[1]["status"] == "pass" and objects[1]["calls"] > 0
     assert all(figure["unit"] == "calls/s" and figure["value"] > 0 for figure in objects[2:])
 
 

@@ -24,6 +24,6 @@ def test_a_nights_failure_is_shrunk_to_words_that_do_it_again(tmp_path):
     assert words.startswith("boot seed=1 calls="), result
     assert words in (night.folder / "domains/dom0/1-xenfc/reproducer.txt").read_text()
     assert words in night.text
-    tried = [BOOT, "--xen", xen, "--timeout", "60", *words.split()[1:], "quiet"]
-    again = subprocess.run(tried, capture_output=True, text=True, timeout=120)
+    tried = [BOOT, "--xen", xen, "--timeout", "200", *words.split()[1:], "quiet"]
+    again = subprocess.run(tried, capture_output=True, text=True, timeout=400)
     assert again.returncode == 1 and "unpausedomain" in again.stdout, again

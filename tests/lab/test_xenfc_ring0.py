@@ -24,7 +24,7 @@ def boot():
     def run(*words: str):
         said = subprocess.run(
             [RING0 / "boot", "--json", "--xen", hypervisor, *words],
-            capture_output=True, text=True, timeout=120,
+            capture_output=True, text=True, timeout=600,
         )  # fmt: skip
         facts = json.loads(said.stdout)
         facts["console"] = facts["console"].replace("\r", "")
@@ -75,8 +75,8 @@ def test_coverage_of_a_hypervisor_that_counts_nothing_is_an_error(boot, tmp_path
 def test_runs_as_a_guest_and_knows_that_it_is_one(tmp_path):
     subprocess.run(["make", "-s", "-C", RING0], check=True)
     files = ("--file", RING0 / "build/xenfc.elf", "--file", RING0 / "run-guest")
-    guest = ("sh", "./run-guest", "-t", "60", "seed=1", "loops=20000", "quiet")
-    said = nights.execute("--timeout", "120", *files, "--", *guest)
+    guest = ("sh", "./run-guest", "-t", "250", "seed=1", "loops=20000", "quiet")
+    said = nights.execute("--timeout", "400", *files, "--", *guest)
     console = said.stdout.replace("\r", "")
     assert said.returncode == 0, said
     assert "guest" in next(line for line in console.splitlines() if line.startswith("Xen 4."))
