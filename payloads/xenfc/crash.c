@@ -106,13 +106,18 @@ static void expect_no_command(struct call *call)
 	expect_only(call, ERR(EINVAL));
 }
 
-/* Room for as many as are asked for; without any, the question is how many there are. */
+/*
+ * Room for as many as are asked for; without any, the question is how many there are.  Xen 4.17
+ * makes room for as many as are asked for too, but writes of all that are online into it.
+ */
 static void generate_processors(struct call *call)
 {
 	struct xen_mc_physcpuinfo *p = &mc_of(call)->u.mc_physcpuinfo;
 	uint32_t online = call->run->machine.online;
 
 	p->ncpus = draw_mostly(call, 70, online + 2);
+	if (p->ncpus && p->ncpus < online && !may_break_xen(call))
+		p->ncpus = online;
 	call->note = (long)p->ncpus;
 	buffer_take(call, &p->info, smaller(smaller(p->ncpus, online), 4) *
 		    sizeof(xen_mc_logical_cpu_t), true, false);

@@ -28,11 +28,6 @@ static void after_vcpus(struct call *call)
  * ours are: it hangs, or changes memory that is no lock.  Without --allow fatal one thing that
  * does not exist is named: mostly the level or the link, else what is `refused` already.
  */
-static bool may_break_xen(const struct call *call)
-{
-	return call->run->plan.allow & DANGER_FATAL;
-}
-
 static uint8_t draw_level(struct call *call, bool refused)
 {
 	uint8_t level = (uint8_t)draw_mostly(call, 90, 3);

@@ -58,6 +58,12 @@ void perform(struct run *run, struct call *call);
 /* Between calls: whether nothing was written far from any buffer; if it was, it is undone. */
 bool arena_is_clean(struct run *run);
 
+/* What Xen is known to die of is done only where that was asked for. */
+static inline bool may_break_xen(const struct call *call)
+{
+	return call->run->plan.allow & DANGER_FATAL;
+}
+
 /* choose.c: fill the list of choices by the plan; draw one of them. */
 bool choices_make(struct run *run);
 void choose(struct call *call);
