@@ -24,16 +24,17 @@ def write_sparse(path: Path, size: int, parts: dict[int, bytes]) -> Path:
     return path
 
 
-def test_holes_and_zeros_have_one_digest(tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [20 * MIB, 20 * MIB + 512])
+def test_holes_and_zeros_have_one_digest(tmp_path: Path, size: int) -> None:
     parts = {5 * MIB + 17: b"hello", 9 * MIB - 2: b"across"}
-    sparse = write_sparse(tmp_path / "sparse", 20 * MIB, parts)
+    sparse = write_sparse(tmp_path / "sparse", size, parts)
     full = tmp_path / "full"
     full.write_bytes(sparse.read_bytes())
     assert full.stat().st_size == sparse.stat().st_size
     assert image.digest_of(sparse) == image.digest_of(full)
     # Zeros that are stored in between and at the end do not count either.
     with sparse.open("r+b") as stream:
-        for offset in (0, 6 * MIB + 4096, 20 * MIB - 1):
+        for offset in (0, 6 * MIB + 4096, size - 1):
             stream.seek(offset)
             stream.write(b"\0")
     assert image.digest_of(sparse) == image.digest_of(full)
