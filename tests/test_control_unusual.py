@@ -34,6 +34,7 @@ WHOLE = {
     "blanks round the sign": BASE.replace("=", "\t = \t", 3),
     "the last section first": "\n\n".join(reversed(BASE.strip().split("\n\n"))) + "\n",
     "a comment in any script": "# Größe 💥\n; also this\n\n" + BASE,
+    "marks that scripts need in comments": "# \u200fשלום a\u00a0b 👩\u200d🔬\n" + BASE,
     "no tree without Xen": BASE.replace("xen-tree=xen", "hypervisor=kvm"),
     "keys in capitals": BASE.replace("tempdir", "TEMPDIR").replace("test1", "Test1"),
 }
@@ -47,6 +48,9 @@ CHANGED = {
         "git+https://www.example.org/xen.git#refs/heads/staging-4.17",
         "git+https://www.example.org/xen.git#RELEASE-4.17.0",
         "git+ssh://git@www.example.org:2222/xen.git",
+        "https://build_host/xen.tar.gz",
+        "https://www.example.org/xen.git/snapshot/xen.tar.gz",
+        "https://www.example.org/download/",
         "deb-src:libstdc++",
         "/srv/a.b/xen#1.tar",
     ),
@@ -56,6 +60,12 @@ CHANGED = {
         "run_command=[ -e x ] &&\n  [ -e y ] ||\n  ./a\n",
         "run_command=# why\n  ./a\n",
         'run_command=date +%%s; for i in 1 2; do ./t "$i" || exit 1; done\n',
+        "run_command=./server & ./client\n",
+        "run_command=./server &\n  ./client\n",
+        "run_command=./t 2>&1 &&\n  wait\n",
+        "run_command=echo a \\&\n",
+        "run_command=xenruntests --barrier ready 2 && ./t\n",
+        'run_command=xenruntests --barrier "$X" && ./t\n',
         "run_command=sh -c 'echo \"it'\"'\"'s\"'\n",
         RUN + "sha256=" + "A" * 64 + "\n",
         RUN + "timeout=0.5\n",
@@ -69,7 +79,11 @@ CHANGED = {
     ),
     "name=dom0": ("name=Dom0", "name=a", "name=x1.lab-2.example.org", "name=xn--a-b--c"),
     "[XENVM0]": ("[XENVM]", "[XENVM-web server]"),
-    "tempdir=/var/tmp/xentest": ("tempdir=/var/tmp/xentest/", "tempdir=/tmp/" + "ä" * 127),
+    "tempdir=/var/tmp/xentest": (
+        "tempdir=/var/tmp/a$",
+        "tempdir=/var/tmp/xentest/",
+        "tempdir=/tmp/" + "ä" * 127,
+    ),
 }
 
 
@@ -87,6 +101,19 @@ def test_unusual_values(old: str, new: str) -> None:
 @pytest.mark.parametrize("name", ["LTP 2.0_x+y-z", "a", "_", "9." + "x" * 98])
 def test_unusual_names_of_tests(name: str) -> None:
     control.parse(BASE.replace("[LTP]", f"[{name}]").replace("=LTP", f"={name}"), "x.cfg")
+
+
+def test_a_scheme_in_capitals() -> None:
+    found = control.parse(BASE.replace(TREE, "HTTPS://www.example.org/Xen.tar.gz"), "x.cfg")
+    assert found.tree().address == "https://www.example.org/Xen.tar.gz"
+
+
+def test_what_nobody_runs_is_told() -> None:
+    from xentest import build
+
+    text = BASE.replace("[XENVM0]", "[spare]\nrun_command=./t\n[XENVM0]")
+    assert "not run spare: no domain lists it" in build.explain(control.parse(text, "x.cfg"))
+    assert "not run" not in build.explain(control.parse(BASE, "x.cfg"))
 
 
 def test_a_password_is_not_shown() -> None:

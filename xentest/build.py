@@ -34,6 +34,9 @@ def explain(control: Control) -> str:
         )
         plan = control.plan(domain)
         lines.append(f"  {begun}: {len(plan)} tests: {', '.join(test.name for _, test in plan)}")
+    run = {name for domain in control.domains for name in domain.tests}
+    if idle := [name for name in control.tests if name not in run]:
+        lines.append(f"  not run {', '.join(idle)}: no domain lists it")
     lines.append(f"  keep what comes of it in {preferences.results_dir}")
     if preferences.mail_to:
         lines.append(f"  mail the report to {preferences.mail_to}")

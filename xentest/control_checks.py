@@ -10,8 +10,9 @@ from typing import Optional
 from xentest import control_keys as keys
 from xentest.control_keys import Domain, Preferences, Test
 from xentest.control_sections import Sections, nearest
-from xentest.control_text import shown
+from xentest.control_text import DEFAULT, shown
 
+_MEETING = re.compile(r"xenruntests --barrier (?P<name>[A-Za-z0-9_.-]+)(?=\s*($|[;&|)}\n]))")
 MAX_RESULTS = 10_000  # of one domain in one run, repeats counted
 
 
@@ -22,10 +23,12 @@ def check(sections: Sections) -> None:
     if preferences:
         _check_tree(sections, preferences)
         _check_folders(sections, preferences)
+        _check_times(sections, preferences)
     _check_domains(sections)
     for domain in sections.domains:
         _check_tests(sections, domain)
     _check_barriers(sections)
+    _check_meetings(sections)
     for name, test in sections.tests.items():
         sections.tests[name] = _settle_places(sections, test)
 
@@ -55,6 +58,14 @@ def _check_tree(sections: Sections, preferences: Preferences) -> None:
     sections.problems.add(line, what, advice)
 
 
+def _check_times(sections: Sections, preferences: Preferences) -> None:
+    line = sections.line(keys.PREFERENCES, "boot_timeout")
+    given = line != sections.text.sections[keys.PREFERENCES].line
+    if given and preferences.boot_timeout > preferences.run_timeout:
+        what = "boot_timeout is longer than the whole run may take (run_timeout)"
+        sections.problems.add(line, what, "shorten it, or make run_timeout longer")
+
+
 def _check_folders(sections: Sections, preferences: Preferences) -> None:
     shared, trusted = preferences.shared_dir, preferences.results_dir
     if _inside(trusted, shared) or _inside(shared, trusted):
@@ -70,6 +81,10 @@ def _check_folders(sections: Sections, preferences: Preferences) -> None:
                 what = f"tempdir {shown(domain.tempdir)} lies in {key}"
                 line = sections.line(domain.section, "tempdir")
                 sections.problems.add(line, what, "name a folder of its own")
+            if re.match(re.escape(domain.tempdir.rstrip("/")) + "/[0-9]+-", folder):
+                what = f"{key} {shown(folder)} lies where [{shown(domain.section)}] runs its tests"
+                line = sections.line(keys.PREFERENCES, key)
+                sections.problems.add(line, what, "name a folder outside of tempdir")
 
 
 def _inside(path: str, folder: str) -> bool:
@@ -112,16 +127,26 @@ def _check_tests(sections: Sections, domain: Domain) -> None:
     for place, name in enumerate(domain.tests, 1):
         if name in known:
             continue
-        near = nearest(name, known)
         line = sections.line(domain.section, f"test{place}")
-        advice = f"write {near}" if near else f"add a section [{shown(name)}] with run_command="
-        sections.problems.add(line, f"there is no test section [{shown(name)}]", advice)
+        what = f"there is no test section [{shown(name)}]"
+        sections.problems.add(line, what, _instead_of_test(name, known, place))
     tests = [sections.tests[name] for name in domain.tests if name in sections.tests]
     results = sum(test.repeat for test in tests)
     if results > MAX_RESULTS:
         line = sections.text.sections[domain.section].line
         what = f"[{shown(domain.section)}] asks for {results} test runs"
         sections.problems.add(line, what, f"repeat less often: at most {MAX_RESULTS} in a domain")
+
+
+def _instead_of_test(name: str, known: list[str], place: int) -> str:
+    parts = [part for part in re.split(r"[\s,;]+", name) if part]
+    if len(parts) > 1 and set(parts) <= set(known):
+        several = " and ".join(f"test{place + i}={part}" for i, part in enumerate(parts))
+        return f"write one a line: {shown(several)}"
+    if name in (keys.PREFERENCES, keys.LOCATIONS, DEFAULT) or _is_domain(name):
+        return f"name a section with run_command=; [{shown(name)}] can be none"
+    near = nearest(name, known)
+    return f"write {shown(near)}" if near else f"add a section [{shown(name)}] with run_command="
 
 
 def _is_domain(section: str) -> bool:
@@ -136,6 +161,19 @@ def _check_barriers(sections: Sections) -> None:
                 line = sections.line(domain.section, "barriers")
                 what = f"only [{shown(domain.section)}] lists the barrier {shown(name)}"
                 sections.problems.add(line, what, "list it in every domain that meets there")
+
+
+def _check_meetings(sections: Sections) -> None:
+    """A command that waits for all who list its barrier, which nobody does, can only fail."""
+    listed = {name for domain in sections.domains for name in domain.barriers}
+    for test in sections.tests.values():
+        for meeting in _MEETING.finditer(test.run_command):
+            name = meeting["name"]
+            if name not in listed:
+                option = sections.text.scope(sections.text.sections[test.name])["run_command"]
+                what = f"run_command waits at the barrier {shown(name)}, which no domain lists"
+                advice = f"add barriers={shown(name)} to the domains that meet there, or COUNT"
+                sections.problems.add(option.line, what, advice)
 
 
 def _settle_places(sections: Sections, test: Test) -> Test:

@@ -94,6 +94,8 @@ def _host_name(value: str) -> str:
         what = f"is '{shown(value, 70)}', which is no host name"
         advice = "write letters and digits, with - and . between them (it becomes a folder's name)"
         raise Wrong(what, advice)
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)+", value):
+        raise Wrong(f"is '{value}', an address", "write what `hostname` prints in the domain")
     if value.lower() in _RESERVED_FOLDERS:
         raise Wrong(f"is '{value}', which is a folder of xentest itself", "name it otherwise")
     return value
@@ -103,7 +105,7 @@ def _meeting_points(value: str) -> tuple[str, ...]:
     for word in values.words(value):
         if not re.fullmatch("[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", word):
             what = f"holds '{shown(word)}', which cannot be a file's name"
-            raise Wrong(what, "write letters, digits, _ - and .")
+            raise Wrong(what, "write letters, digits, _ - and .", word)
     return values.words(value)
 
 
@@ -149,4 +151,9 @@ DOMAIN_KEYS: Mapping[str, Reader] = {
     "start": values.choice("boot", "never"),
     "role": lambda value: values.uncommented(values.one_line(value)),
     "barriers": _meeting_points,
+}
+HOMES: Mapping[str, Mapping[str, Reader]] = {
+    f"[{PREFERENCES}]": PREFERENCE_KEYS,
+    "a test's section": TEST_KEYS,
+    f"a domain's section [{DOMAIN_PREFIX}...]": DOMAIN_KEYS,
 }

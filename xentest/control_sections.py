@@ -36,6 +36,11 @@ class Sections:
         option = self.text.scope(found).get(key)
         return option.line if option else found.line
 
+    def line_at(self, section: str, key: str, place: int) -> int:
+        """The line of the file with line `place` of a value that is written out there."""
+        option = self.text.scope(self.text.sections[section])[key]
+        return option.line if "%(" in option.raw else option.line_at(place)
+
 
 def read_all(text: Text, problems: Problems) -> Sections:
     """Read every section by its kind; all mistakes go to `problems`."""
@@ -51,6 +56,9 @@ def nearest(word: str, known: list[str], cutoff: float = 0.6) -> str:
     """The known word most like `word`, or nothing."""
     import difflib
 
+    inside = [name for name in known if re.search(rf"(^|[_-]){re.escape(word)}([_-]|$)", name)]
+    if len(inside) == 1:
+        return inside[0]
     # A bound on both sides: difflib is slow, and nobody slips among more names than these.
     return next(iter(difflib.get_close_matches(word[:60], known[:200], 1, cutoff)), "")
 
@@ -66,6 +74,15 @@ def _expected_headers(text: Text) -> set[str]:
     options = [option for part in text.sections.values() for option in part.options.values()]
     tests = {option.raw for option in options if keys.TEST_KEY.fullmatch(option.name)}
     return tests | {keys.PREFERENCES, keys.LOCATIONS, DEFAULT}
+
+
+def _unquoted(text: str, reader: Reader) -> str:
+    """The advice to leave quotes away, where that would make the value good."""
+    quoted = re.fullmatch(r"""(["'])(?P<inner>.+)\1""", text, re.DOTALL)
+    try:
+        return "write it without the quotes" if quoted and reader(quoted["inner"]) else ""
+    except Wrong:
+        return ""
 
 
 class _SectionReader:
@@ -178,6 +195,9 @@ class _SectionReader:
     def _unknown_key(self, section: Section, option: Option, known: list[str]) -> None:
         near = nearest(option.name, known)
         advice = f"write {near}" if near else f"known here are {', '.join(known)}"
+        homes = [home for home, its_keys in keys.HOMES.items() if option.name in its_keys]
+        if homes:
+            advice = f"move it to {homes[0]}" + f", or write {near}" * bool(near)
         what = f"[{shown(section.name)}] has no key named '{shown(option.name)}'"
         self.problems.add(option.line, what, advice)
 
@@ -193,7 +213,9 @@ class _SectionReader:
         try:
             return reader(text.strip())
         except Wrong as error:
-            self.problems.add(option.line, f"{shown(option.name)} {error.what}", error.instead)
+            line = option.line_of(error.item)
+            advice = _unquoted(text.strip(), reader) or error.instead
+            self.problems.add(line, f"{shown(option.name)} {error.what}", advice)
             return None
 
     def _swallowed_key(self, option: Option, known: Mapping[str, Any]) -> bool:

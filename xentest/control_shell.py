@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from xentest import control_keys as keys
 from xentest.control_sections import Sections
 from xentest.control_text import shown
@@ -20,20 +22,23 @@ def check(sections: Sections) -> None:
 
 
 def _check(sections: Sections, section: str, key: str, command: str) -> None:
-    error = _syntax_error(command)
+    place, error = _syntax_error(command)
     if error:
         what = f"{key.rpartition('.')[2]} is no shell text: {shown(error)}"
-        sections.problems.add(sections.line(section, key), what, "try it with `sh -n`")
+        line = sections.line_at(section, key, place)
+        sections.problems.add(line, what, "try it with `sh -n`")
 
 
-def _syntax_error(command: str) -> str:
-    """What /bin/sh says of the command; empty when nothing."""
+def _syntax_error(command: str) -> tuple[int, str]:
+    """In which line of the command /bin/sh sees what mistake; empty when none."""
     import subprocess
 
     if not command:
-        return ""
+        return 0, ""
     said = subprocess.run(
         ["/bin/sh", "-n"], input=command, capture_output=True, text=True, timeout=LIMIT
     )
     first = said.stderr.strip().partition("\n")[0]
-    return first.rpartition("error: ")[2] if said.returncode else ""
+    place = re.search(r": ([0-9]{1,9}): ", first)
+    error = first.rpartition("error: ")[2] if said.returncode else ""
+    return int(place[1]) if place else 1, error

@@ -24,6 +24,7 @@ DEFAULT = "DEFAULT"
 
 _SECTION = re.compile(r"\[(?P<name>.+)\](?P<more>.*)")
 _DELIMITER = re.compile("[=:]")
+_TURNS = frozenset("LRE RLE LRO RLO PDF LRI RLI FSI PDI".split())  # of Unicode's bidi classes
 _PIECE = re.compile(r"(?P<plain>[^%]+)|(?P<percent>%%)|%\((?P<name>[^)]+)\)s|(?P<lone>%)")
 
 
@@ -95,6 +96,18 @@ class Option:
     def raw(self) -> str:
         return "\n".join(self.lines).rstrip()
 
+    def line_of(self, item: str) -> int:
+        """The line on which an item of the value stands; the key's own if that is not known."""
+        places = list(zip(self.lines, self.line_numbers)) if item else []
+        whole = [number for line, number in places if line == item]
+        among = [number for line, number in places if item in line.split()]
+        return (whole + among + [self.line])[0]
+
+    def line_at(self, place: int) -> int:
+        """The line of the file that holds line `place` (from 1) of the value."""
+        begin = next((i for i, line in enumerate(self.lines) if line), 0)
+        return self.line_numbers[min(begin + place, len(self.lines)) - 1]
+
 
 @dataclass
 class Section:
@@ -122,7 +135,7 @@ def read(text: str, problems: Problems) -> Text:
     lines = text.split("\n")
     if len(lines) > MAX_LINES:
         what = f"the file has more than {MAX_LINES} lines"
-        problems.fatal(0, what, "split it into several control files")
+        problems.fatal(MAX_LINES + 1, what, "split it into several control files")
     _check_characters(lines, problems)
     reader = _Reader(problems)
     for number, line in enumerate(lines, 1):
@@ -131,11 +144,25 @@ def read(text: str, problems: Problems) -> Text:
 
 
 def _check_characters(lines: list[str], problems: Problems) -> None:
+    if lines[0].startswith("\ufeff"):
+        what = "the file begins with a byte order mark (U+FEFF)"
+        problems.fatal(1, what, "save it as UTF-8 without one")
     for number, line in enumerate(lines, 1):
+        if line.isprintable():
+            continue
+        harmless = _harmless_in_comment if line.lstrip()[:1] in ("#", ";") else str.isprintable
         for character in line.rstrip("\r"):
-            if character != "\t" and not character.isprintable():
+            if character != "\t" and not harmless(character):
                 what = f"the character U+{ord(character):04X} has no place in a text file"
                 problems.fatal(number, what, "write plain text (UTF-8, no control characters)")
+
+
+def _harmless_in_comment(character: str) -> bool:
+    """Whatever people write, but nothing that ends the line or turns its order round."""
+    import unicodedata
+
+    turns = unicodedata.bidirectional(character) in _TURNS
+    return not turns and unicodedata.category(character) not in ("Cc", "Cs", "Zl", "Zp")
 
 
 class _Reader:

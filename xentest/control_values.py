@@ -28,8 +28,10 @@ _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 _DEB_SOURCE = re.compile(r"deb-src:[a-z0-9][a-z0-9+.-]+")
 _USER = r"([A-Za-z0-9_][A-Za-z0-9._~%+=-]*(:[^@]*)?@)?"
 _HOST = re.compile(
-    _USER + r"([A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?"
+    _USER + r"([A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?"
 )
+_BACKGROUND = re.compile(r"(?<![&>\\])&[\s)}]*$")
+_SHELL_VARIABLE = re.compile(r"\$[A-Za-z_{(]|`")
 _PROGRAM = re.compile(r"[A-Za-z0-9/_.][A-Za-z0-9/_.+:@-]*")
 _GIT_REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+-]*")
 _NO_GIT_REF = re.compile(r"\.\.|//|/\.|[/.]$|\.lock(/|$)")
@@ -41,12 +43,13 @@ KINDS = "http, https, ftp, file, git+https, git+http, git+file, git+ssh, deb-src
 
 
 class Wrong(Exception):
-    """The value is wrong: `what` follows the key's name in the message."""
+    """The value is wrong: `what` follows the name of the key, `item` is the part that is wrong."""
 
-    def __init__(self, what: str, instead: str) -> None:
+    def __init__(self, what: str, instead: str, item: str = "") -> None:
         super().__init__(what)
         self.what = what
         self.instead = instead
+        self.item = item
 
 
 def one_line(value: str) -> str:
@@ -80,6 +83,9 @@ def command(value: str) -> str:
     """Shell text, line by line as it was written."""
     if all(line.startswith("#") for line in lines(value)):
         raise Wrong("is only a comment, which never fails", "write what is to be run")
+    if _BACKGROUND.search(value):
+        what = "ends with a &, so that its end is not waited for and its failure not seen"
+        raise Wrong(what, "remove the &, or end with wait and an exit status")
     return value
 
 
@@ -93,10 +99,12 @@ def programs(value: str) -> tuple[str, ...]:
     for word in words(value):
         if not _PROGRAM.fullmatch(word):
             what = f"holds '{shown(word)}', which is no program's name"
-            raise Wrong(what, "write names or paths with blanks between them")
+            raise Wrong(what, "write names or paths with blanks between them", word)
         if "/" in word and not word.startswith("/"):
             what = f"holds '{shown(word)}', a relative path, which would never be there"
-            raise Wrong(what, "write a name that is found in PATH, or a path that starts with /")
+            raise Wrong(
+                what, "write a name that is found in PATH, or a path that starts with /", word
+            )
     return words(value)
 
 
@@ -105,7 +113,7 @@ def known_failures(value: str) -> tuple[str, ...]:
     for line in lines(value):
         if not line.strip("*?"):
             what = f"holds '{shown(line)}', which excuses every failure"
-            raise Wrong(what, "name the subtests that are known to fail")
+            raise Wrong(what, "name the subtests that are known to fail", line)
     return lines(value)
 
 
@@ -176,6 +184,7 @@ def absolute_path(value: str) -> str:
     if ".." in path.split("/"):
         raise Wrong(f"is '{shown(path)}', which holds '..'", "write the path without '..'")
     _check_length(path)
+    _check_no_variable(path)
     return "/" + posixpath.normpath(path).lstrip("/")
 
 
@@ -185,6 +194,13 @@ def _check_length(path: str) -> None:
     if longest > MAX_NAME or len(path.encode()) > MAX_PATH:
         what = f"is '{shown(path, 40)}', longer than a path can be"
         raise Wrong(what, f"use at most {MAX_NAME} bytes between two /, and {MAX_PATH} in all")
+
+
+def _check_no_variable(path: str) -> None:
+    """No shell reads a path: a folder would really be called $HOME."""
+    if _SHELL_VARIABLE.search(path):
+        advice = "write the path itself, or %(name)s for a value of this file"
+        raise Wrong(f"is '{shown(path)}', where no shell puts in a value", advice)
 
 
 def work_folder(value: str) -> str:
@@ -208,6 +224,7 @@ def place(value: str) -> str:
         what = f"is '{shown(path)}', which leads out of its place"
         raise Wrong(what, "write a path without '..', relative to tempdir")
     _check_length(path)
+    _check_no_variable(path)
     path = posixpath.normpath(path)
     return "" if path == "." else path
 
@@ -226,16 +243,19 @@ def address(value: str) -> str:
     if text.startswith("deb-src:"):
         return _deb_source(text)
     if re.search(r"\s", text):
-        raise Wrong(f"is '{shown(text)}', which holds a blank", "write %%20 for a blank")
+        advice = "write %%20 for a blank" + " and file:// before the path" * text.startswith("/")
+        raise Wrong(f"is '{shown(text)}', which holds a blank", advice)
     if text.startswith("/"):
         path = absolute_path(text)
         if path == "/":
             raise Wrong("is '/', which names no file", "name an archive")
         return path
     scheme, separator, rest = text.partition("://")
+    scheme = scheme.lower()
     if not separator or scheme not in ARCHIVE_SCHEMES + GIT_SCHEMES:
         what = f"is '{shown(text)}', which is no kind of address known here"
         raise Wrong(what, f"write {KINDS}")
+    text = f"{scheme}://{rest}"
     rest, _, ref = rest.partition("#")
     if "#" in text:
         _check_reference(text, scheme, ref)
@@ -243,6 +263,11 @@ def address(value: str) -> str:
     _check_host(text, scheme, host)
     if not slash or not path:
         raise Wrong(f"is '{shown(text)}', which names no file", "add the path after the host")
+    if scheme == "file" and path.endswith("/"):
+        raise Wrong(f"is '{shown(text)}', which names a folder", "name an archive in it")
+    if scheme in ("http", "https", "file") and re.search(r"\.git/?$", path):
+        what = f"is '{shown(text)}', which looks like a git repository, not like a file"
+        raise Wrong(what, f"write git+{scheme}://... (and #BRANCH, #TAG or #COMMIT)")
     return text
 
 
@@ -281,19 +306,29 @@ def is_archive(text: str) -> bool:
 
 def archives(value: str) -> tuple[str, ...]:
     """Addresses of single files (patches)."""
-    found = tuple(address(word) for word in value.split())
-    for item in found:
+    found = []
+    for item in words(value):
+        try:
+            found.append(address(item))
+        except Wrong as error:
+            raise Wrong(error.what, error.instead, item) from None
         if not is_archive(item):
-            raise Wrong(f"names '{shown(item)}', which is not one file", "name the patch itself")
-    return found
+            advice = "name the patch itself"
+            raise Wrong(f"names '{shown(item)}', which is not one file", advice, item)
+    return tuple(found)
 
 
 def kconfig(value: str) -> tuple[str, ...]:
     """Xen Kconfig lines."""
+    chosen: dict[str, str] = {}
     for line in lines(value):
         if not _KCONFIG.fullmatch(line):
             what = f"holds '{shown(line)}', not a Kconfig line"
-            raise Wrong(what, 'write CONFIG_NAME=y, =n, a number or a "text", one a line')
+            raise Wrong(what, 'write CONFIG_NAME=y, =n, a number or a "text", one a line', line)
+        name, _, choice_made = line.partition("=")
+        if chosen.setdefault(name, choice_made) != choice_made:
+            what = f"holds '{shown(line)}' and '{shown(f'{name}={chosen[name]}')}'"
+            raise Wrong(what, "keep one of the two", line)
     return lines(value)
 
 
@@ -303,9 +338,12 @@ def variables(value: str) -> tuple[tuple[str, str], ...]:
     for line in lines(value):
         match = _VARIABLE.fullmatch(line)
         if not match:
-            raise Wrong(f"holds '{shown(line)}'", "write NAME=value, one a line")
+            raise Wrong(f"holds '{shown(line)}'", "write NAME=value, one a line", line)
         if match["name"] in pairs:
-            raise Wrong(f"sets {shown(match['name'])} twice", "keep one of the two")
+            raise Wrong(f"sets {shown(match['name'])} twice", "keep one of the two", line)
+        if match["name"].startswith("XENTEST_"):
+            what = f"sets {shown(match['name'])}, which xentest sets itself"
+            raise Wrong(what, "use another name", line)
         pairs[match["name"]] = match["value"]
     return tuple(pairs.items())
 
@@ -315,7 +353,7 @@ def mail(value: str) -> str:
     found = value.replace(",", " ").split()
     for item in found:
         if not _MAIL.fullmatch(item):
-            raise Wrong(f"holds '{shown(item)}', no mail address", "write user or user@host")
+            raise Wrong(f"holds '{shown(item)}', no mail address", "write user or user@host", item)
     return " ".join(found)
 
 
