@@ -25,8 +25,9 @@ need_scratch
 before=$(unowned)
 ktap_begin 9
 create_scratch || give_up "there is no domain to test"
-id=$(column "$SCRATCH" ID)
-size=$(column "$SCRATCH" Mem)
+look
+id=$(shown "$SCRATCH" ID)
+size=$(shown "$SCRATCH" Mem)
 is "its name leads to its number" "$id" "$(limited xl domid "$SCRATCH" 2>/dev/null)"
 becomes "a new domain is not paused" "a state without p" 10 state_lacks p
 

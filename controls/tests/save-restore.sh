@@ -21,26 +21,28 @@ answers_suspend() {
 }
 
 round() {
-	id=$(column "$SCRATCH" ID)
-	size=$(column "$SCRATCH" Mem)
+	look
+	id=$(shown "$SCRATCH" ID)
+	size=$(shown "$SCRATCH" Mem)
 	rm -f "$image"
 	succeeds "save it ($1)" xl save "$SCRATCH" "$image" || give_up "the domain could not be saved"
 	if wait_for 30 not_listed_id "$id" && [ -s "$image" ]; then
 		pass "a saved domain is gone and in a file ($1)"
 	else
 		fail "a saved domain is gone and in a file ($1)" "no domain $id, $image" \
-			"state '$(column "$SCRATCH" State)', $(ls -l "$image" 2>&1)"
+			"the list '$(limited xl list 2>&1)', $(ls -l "$image" 2>&1)"
 	fi
 	succeeds "restore it ($1)" xl restore "$image" || give_up "the domain could not be restored"
 	becomes "a restored domain is not paused ($1)" "a state without p" 30 state_lacks p
-	is "a restored domain has its memory ($1)" "$size" "$(column "$SCRATCH" Mem)"
+	is "a restored domain has its memory ($1)" "$size" "$(shown "$SCRATCH" Mem)"
 }
 
 need_scratch
 trap clean_up EXIT
 ktap_begin 12
 create_scratch || give_up "there is no domain to test"
-id=$(column "$SCRATCH" ID)
+look
+id=$(shown "$SCRATCH" ID)
 if wait_for 120 answers_suspend; then
 	pass "its kernel can be suspended"
 else

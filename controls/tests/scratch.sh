@@ -9,43 +9,51 @@ SCRATCH=scratch-$$
 need_scratch() {
 	in_control_domain || skip_all "only the control domain can start domains"
 	[ -f "$SCRATCH_CONFIG" ] || bail "$SCRATCH_CONFIG is missing: it describes the scratch domain"
-	[ "$(column Domain-0 ID)" = 0 ] || bail "xl list does not show Domain-0: $(limited xl list 2>&1)"
-	[ -z "$(column "$SCRATCH" ID)" ] || bail "a domain named $SCRATCH is there already"
+	look
+	[ "$(shown Domain-0 ID)" = 0 ] || bail "xl list does not show Domain-0: $(limited xl list 2>&1)"
+	[ -z "$(shown "$SCRATCH" ID)" ] || bail "a domain named $SCRATCH is there already"
 	trap remove_scratch EXIT
 	trap 'exit 99' HUP INT TERM
 }
 
 remove_scratch() {
-	[ -z "$(column "$SCRATCH" ID)" ] || limited xl destroy "$SCRATCH"
+	look
+	[ -z "$(shown "$SCRATCH" ID)" ] || limited xl destroy "$SCRATCH"
 }
 
 create_scratch() {
 	succeeds "create a domain" xl create -q "$SCRATCH_CONFIG" "name=\"$SCRATCH\""
 }
 
-# column NAME ID|Mem|VCPUs|State: what xl list says of a domain; nothing when it is not there.
-column() {
-	limited xl list 2>/dev/null | awk -v name="$1" -v wanted="$2" '
+# Asking the toolstack is dear: look once, then read what it showed as often as need be.
+look() {
+	listing=$(limited xl list 2>/dev/null)
+}
+
+# shown NAME ID|Mem|VCPUs|State: what was seen of a domain; nothing when it was not there.
+shown() {
+	printf '%s\n' "$listing" | awk -v name="$1" -v wanted="$2" '
 		NR == 1 { for (i = 1; i <= NF; i++) place[$i] = i; next }
 		$1 == name { print $place[wanted] }'
 }
 
-# Whether a domain with this number is left, under whatever name (a zombie is called "(null)").
-listed_id() {
-	limited xl list 2>/dev/null | awk -v id="$1" 'NR > 1 && $2 == id { found = 1 } END { exit !found }'
-}
-
+# Whether no domain with this number is left, under whatever name (a zombie is called "(null)").
+# An xl that fails must not look like a domain that is gone.
 not_listed_id() {
-	# An xl that fails must not look like a domain that is gone.
-	limited xl list 2>/dev/null | grep -q '^Domain-0 ' && ! listed_id "$1"
+	limited xl list 2>/dev/null | awk -v id="$1" '
+		$1 == "Domain-0" { works = 1 }
+		NR > 1 && $2 == id { found = 1 }
+		END { exit !(works && !found) }'
 }
 
 state_has() {
-	case $(column "$SCRATCH" State) in *"$1"*) return 0 ;; *) return 1 ;; esac
+	look
+	case $(shown "$SCRATCH" State) in *"$1"*) return 0 ;; *) return 1 ;; esac
 }
 
 state_lacks() {
-	case $(column "$SCRATCH" State) in "" | *"$1"*) return 1 ;; *) return 0 ;; esac
+	look
+	case $(shown "$SCRATCH" State) in "" | *"$1"*) return 1 ;; *) return 0 ;; esac
 }
 
 # becomes NAME EXPECTED SECONDS CONDITION...: one result about the scratch domain's state.
@@ -56,7 +64,7 @@ becomes() {
 	if wait_for "$@"; then
 		pass "$becomes_name"
 	else
-		got=$(column "$SCRATCH" State)
+		got=$(shown "$SCRATCH" State)
 		fail "$becomes_name" "$becomes_expected" "${got:-no such domain}"
 	fi
 }
