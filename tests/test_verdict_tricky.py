@@ -43,6 +43,10 @@ KTAP = [
         0,
         "pass",
     ),
+    # A report that ended where it began, before that of another program.
+    ("TAP version 13\nTAP version 13\n1..1\nok 1 a\n", 0, "error"),
+    ("KTAP version 1\nSegmentation fault\nKTAP version 1\n1..1\nok 1 a\n", 0, "error"),
+    ("TAP version 13\n1..1\nok 1 a\nTAP version 13\n1..1\nok 1 b\n", 0, "pass"),
     # Lines that were torn, overwritten, or never ended.
     ("1..2\nok 1 a\nnot [   12.3] usb 1-1: new device\nok 2 b\n", 0, "error"),
     ("1..1\nok 1 a\nnot o", 0, "error"),
@@ -56,6 +60,8 @@ KTAP = [
     (b"1..2\nok 1 a\n\0\0not ok 2 b\n", 0, "fail"),
     (b"1..1\nok 1 \xff\xfe\0\x07\n", 0, "pass"),
     ("1..1\nok 1 a\u2028not ok 2 b\n", 0, "pass"),
+    ("1..1\n\x1b(B\x1b[mnot ok 1 a\x1b(B\n", 0, "fail"),
+    ("\x1b]0;a title\x071..1\nok 1 a\n", 0, "pass"),
     # Numbers.
     ("1..1\nok " + "9" * 5000 + " a\n", 0, "error"),
     ("1.." + "9" * 5000 + "\nok 1 a\n", 0, "error"),
@@ -64,6 +70,8 @@ KTAP = [
     ("1..1\nok 1 a # issue 7\n  ---\n  was: not ok 7 - b\n  not ok 7 - b\n  ...\n", 0, "pass"),
     ("TAP version 14\n1..1\nok 1 - a \\# SKIP b\n", 0, "pass"),
     ("1..1\nnot ok 1 - issue #42 TODO list\n", 0, "fail"),
+    ("1..1\nnot ok 1 - clean # TODOs remain\n", 0, "fail"),
+    ("1..1\nok 1 - a # SKIPPED: no net\n", 0, "skip"),
 ]
 
 
@@ -110,6 +118,7 @@ LTP = [
     (PASSED[: PASSED.index("warnings")], 0, "error"),
     (PASSED.replace("failed   0", "failed   " + "9" * 6000), 0, "fail"),
     (PASSED.replace("\n", "\r\n"), 0, "pass"),
+    (PASSED + "b.c:5: TINFO: nothing\n" + COUNTS.format(0), 0, "error"),
     (GOOD_PAN + "INFO: ltp-pan reported all tests PASS\n", 0, "pass"),
     (GOOD_PAN + "INFO: ltp-pan reported some tests FAIL\n", 0, "error"),
     (GOOD_PAN + PAN.format("b", "", "pan(1): execvp of 'b' failed.  errno:2"), 0, "error"),
@@ -117,6 +126,7 @@ LTP = [
     (GOOD_PAN + LOG.format("FAIL", 1, 1), 0, "fail"),
     (GOOD_PAN + "<<<test_start>>>\n", 0, "error"),
     (GOOD_PAN + "<<<test_start>>>\ntag=b sti", 0, "error"),
+    (PAN.format("a", "a.c:9: TCONF: no\n" + COUNTS.format(0), "ok"), 0, "skip"),
     (PLAIN, 0, "pass"),
     (PLAIN + PLAIN[:-30], 0, "error"),
     (PLAIN + PLAIN.replace("=a", "=b").replace("stat=0", "stat=32"), 0, "skip"),

@@ -17,14 +17,31 @@ from xentest.verdict.findings import Findings
 MAX_SIZE = 64 << 20
 MAX_DEPTH = 100
 CHUNK = 1 << 16
-OUTCOMES = {"failure": Status.FAIL, "error": Status.ERROR, "skipped": Status.SKIP}
-SUITES = ("testsuite", "testsuites")
-# What some tools say in a case's status= (GoogleTest, CTest) or result= (GoogleTest).
-TOLD = {
-    **dict.fromkeys(("notrun", "disabled", "skipped"), Status.SKIP),
-    **dict.fromkeys(("fail", "failed", "failure"), Status.FAIL),
+OUTCOMES = {
+    "failure": Status.FAIL,
     "error": Status.ERROR,
+    "skipped": Status.SKIP,
+    # A case that failed again whenever it was tried (what passed at last has flakyFailure).
+    "rerunfailure": Status.FAIL,
+    "rerunerror": Status.ERROR,
 }
+SUITES = ("testsuite", "testsuites")
+# What tools say in a case's status= or result=, in small letters; other words prove nothing.
+WORDS = {
+    Status.PASS: "pass passed ok success successful succeeded run executed complete completed"
+    " finished done fixed flaky",
+    Status.SKIP: "skip skipped notrun disabled suppressed ignored pending inactive todo",
+    Status.XFAIL: "xfail xfailed",
+    Status.FAIL: "fail failed failure regression xpass xpassed",
+    Status.TIMEOUT: "timeout timedout",
+    Status.CRASH: "crash crashed",
+}
+TOLD = {word: status for status, words in WORDS.items() for word in words.split()}
+TODO = "todo"  # the type of a case that is skipped by word only: it runs, and may fail
+# Why CTest "skips" a test that it could not even start.
+NOT_STARTED = re.compile(
+    r"(Unable to find (executable|required file)|Required Files Missing|Fixture dependency failed)"
+)
 
 
 class _Refused(Exception):
@@ -60,6 +77,7 @@ class _Case:
     reason: str
     duration: Optional[float]
     offset: int
+    todo: bool = False
 
 
 class _Report:
@@ -120,10 +138,11 @@ class _Report:
     def _begin_case(self, attributes: Mapping[str, str]) -> _Case:
         owner = attributes.get("classname") or (self._suites[-1].name if self._suites else "")
         name = ".".join(part for part in (owner, attributes.get("name", "")) if part)
-        told = [TOLD.get(attributes.get(key, "").lower()) for key in ("status", "result")]
-        status = worst(known for known in told if known) or Status.PASS
+        told = [attributes.get(key, "") for key in ("status", "result")]
+        status = worst(_told(word) for word in told if word) or Status.PASS
+        reason = f"its report says {' '.join(told)}" if status is Status.ERROR else ""
         duration = _number(attributes.get("time", ""))
-        return _Case(name, status, "", duration, self._parser.CurrentByteIndex)
+        return _Case(name, status, reason, duration, self._parser.CurrentByteIndex)
 
     def _outcome(self, status: Status, attributes: Mapping[str, str]) -> None:
         reason = first_line(attributes.get("message")) or attributes.get("type", "")
@@ -131,7 +150,12 @@ class _Report:
             owner = self._suites[-1].name if self._suites else "suite"
             self._case = _Case(owner, status, reason, None, self._parser.CurrentByteIndex)
             self._close_case()
-        elif status.severity > self._case.status.severity:
+            return
+        if status is Status.SKIP:
+            self._case.todo |= attributes.get("type") == TODO
+            status = _skipped(attributes.get("type", ""), reason)
+        worse = status.severity - self._case.status.severity
+        if worse > 0 or worse == 0 and not self._case.reason:
             self._case.status, self._case.reason = status, reason
             self._text = None if reason else []
 
@@ -153,10 +177,12 @@ class _Report:
     def _close_case(self) -> None:
         case, self._case, self._text = self._case, None, None
         assert case is not None
+        if case.todo and case.status is Status.FAIL:
+            case.status = Status.XFAIL
         self.cases += 1
         if self._suites:
             self._suites[-1].cases += 1
-            self._suites[-1].bad += not case.status.good
+            self._suites[-1].bad += case.todo or not case.status.good
         self._findings.add(case.name, case.status, case.reason, case.duration, case.offset)
 
     def _close_suite(self, suite: _Suite) -> None:
@@ -169,6 +195,18 @@ class _Report:
         if self._suites:
             self._suites[-1].cases += suite.cases
             self._suites[-1].bad += suite.bad
+
+
+def _told(word: str) -> Status:
+    """What a word says of a case; ERROR for one that is not known."""
+    return TOLD.get(re.sub("[ _-]", "", word.lower()), Status.ERROR)
+
+
+def _skipped(kind: str, reason: str) -> Status:
+    """What a case is that was skipped by its tool's word."""
+    if NOT_STARTED.match(reason):
+        return Status.ERROR
+    return Status.XFAIL if kind == "pytest.xfail" else Status.SKIP
 
 
 def _number(text: str) -> Optional[float]:

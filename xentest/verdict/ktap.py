@@ -29,7 +29,8 @@ QUOTED = re.compile(
     r"#\s+(?:(?P<begin>K?TAP version \d+\s*$|1\.\.[0-9]+\b)|(?P<failed>not ok\s+[0-9]+\b.*))"
 )
 DIRECTIVE = re.compile(
-    r"(?:^|\s|(?<=\d))#\s*(SKIP|TODO|XFAIL|XPASS|TIMEOUT|ERROR)\S*\s*:?\s*(.*)$", re.IGNORECASE
+    r"(?:^|\s|(?<=\d))#\s*(SKIP|(?:TODO|XFAIL|XPASS|TIMEOUT|ERROR)\b)\S*\s*:?\s*(.*)$",
+    re.IGNORECASE,
 )
 SUBTEST = re.compile(r"#\s*Subtest:\s*(.+)$")
 BAIL = re.compile(r"Bail out!\s*(.*)$", re.IGNORECASE)
@@ -143,6 +144,8 @@ class _Report:
             # One report after another, as kselftest prints them.
             self._complete(level, required=True)
             self._levels = [_Level(0, offset)]
+        elif indent == 0 and self._begun:
+            self._findings.problem("a report that ends where it begins", offset)
         self._begun = True
 
     def _level(self, indent: int, offset: int) -> _Level:

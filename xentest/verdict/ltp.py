@@ -87,10 +87,12 @@ class _Report:
         self._table: Optional[dict[str, int]] = None  # of runltp's log
         self._open_lines = False  # verdict lines whose whole summary has not come
         self._summary = False
+        self._counted = 0  # of the summary that is read
         self._seen: set[Status] = set()
         self._suites = 0  # of kirk: begun and not ended
         self._kirk_counts: Optional[tuple[str, int]] = None  # a count of failures, and where
         self._lines = 0
+        self._lines_before = 0  # up to the last summary
 
     def line(self, text: str, offset: int) -> None:
         handlers: tuple[Callable[[str, int], bool], ...] = (
@@ -141,14 +143,17 @@ class _Report:
 
     def _count(self, text: str, offset: int) -> bool:
         if text == "Summary:":
-            self._summary = True
+            self._summary, self._counted = True, 0
             return True
         count = COUNT.match(text)
         if not count or not self._summary:
             self._summary = False
             return False
+        self._counted += int(count[2][-9:])
         if count[1] == LAST_COUNT:
-            self._open_lines = False
+            if not (self._tag or self._counted) and self._lines == self._lines_before:
+                self._findings.problem("the summary of an LTP program counts nothing", offset)
+            self._open_lines, self._lines_before = False, self._lines
         status = COUNTED.get(count[1])
         if status and count[2].strip("0") and not self._tag and status not in self._seen:
             self._findings.add(f"summary {count[1]}", status, text, offset=offset)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from pathlib import Path
 from typing import BinaryIO, Iterator
@@ -14,6 +15,9 @@ MAX_LINE = 16 << 10
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 TELLING = (b"error", b"fail", b"fatal", b"cannot", b"can't", b"not found", b"no such", b"denied")
 TAIL = 32 << 10
+ESCAPES = re.compile(  # colours and cursor, character sets, titles of windows
+    r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][0-9A-Za-z]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"
+)
 ENDING = 20  # so many last lines are searched for one that tells
 
 
@@ -53,11 +57,7 @@ def lines(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
 def words(line: bytes) -> str:
     """A line as text that can be shown: no undecodable bytes, no colours, no NULs of a console."""
     text = line.replace(b"\0", b"").decode("utf-8", "replace")
-    if "\x1b" in text:
-        import re
-
-        text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
-    return text
+    return ESCAPES.sub("", text) if "\x1b" in text else text
 
 
 def last_words(path: Path) -> tuple[str, int | None]:

@@ -1,0 +1,82 @@
+"""JUnit as its many writers understand it: what a case says of itself, in elements and words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from xentest import verdict
+
+SUITE = '<testsuite name="s" tests="1" failures="{}">{}</testsuite>'
+TODO = '<testcase name="a"><skipped type="todo" message="true"/>{}</testcase>'
+
+
+def judge(tmp_path: Path, report: str) -> verdict.Verdict:
+    output = tmp_path / "output"
+    output.write_text(report)
+    return verdict.read("junit", output, 0, tmp_path)
+
+
+@pytest.mark.parametrize("key", ["status", "result"])
+@pytest.mark.parametrize(
+    "word, status",
+    [
+        ("PASSED", "pass"),
+        ("completed", "pass"),
+        ("OK", "pass"),
+        ("fixed", "pass"),
+        ("Not Run", "skip"),
+        ("suppressed", "skip"),
+        ("pending", "skip"),
+        ("xfail", "xfail"),
+        ("XPASS", "fail"),
+        ("regression", "fail"),
+        ("timedOut", "timeout"),
+        ("timed_out", "timeout"),
+        ("crashed", "crash"),
+        ("aborted", "error"),
+        ("inconclusive", "error"),
+        ("splendid", "error"),
+    ],
+)
+def test_the_word_of_a_case(tmp_path: Path, key: str, word: str, status: str) -> None:
+    found = judge(tmp_path, SUITE.format(0, f'<testcase name="a" {key}="{word}"/>'))
+    assert found.status.value == status
+    assert status != "error" or word in found.reason
+
+
+@pytest.mark.parametrize(
+    "inner, status",
+    [
+        # Surefire: what failed whenever it was tried, and what passed at last.
+        ('<rerunFailure message="x"/>', "fail"),
+        ('<rerunError message="x"/>', "error"),
+        ('<failure message="x"/><rerunFailure message="y"/>', "fail"),
+        ('<flakyFailure message="x"/>', "pass"),
+        # CTest: skipped by the test itself, or never started.
+        ('<skipped message="SKIP_RETURN_CODE=77"/>', "skip"),
+        ('<skipped message="Unable to find executable"/>', "error"),
+        ('<skipped message="Fixture dependency failed"/>', "error"),
+        # pytest, and words that are no elements.
+        ('<skipped type="pytest.xfail" message="x"/>', "xfail"),
+        ("<skipped/><failure/>", "fail"),
+        ("<failure/><skipped/>", "fail"),
+        ("<system-out>&lt;failure/&gt;<![CDATA[<failure/>]]></system-out>", "pass"),
+    ],
+)
+def test_the_elements_of_a_case(tmp_path: Path, inner: str, status: str) -> None:
+    found = judge(tmp_path, SUITE.format(0, f'<testcase name="a">{inner}</testcase>'))
+    assert found.status.value == status
+
+
+def test_the_first_failure_is_the_reason(tmp_path: Path) -> None:
+    inner = '<testcase name="a" status="failed"><failure message="x"/><failure message="y"/>'
+    assert judge(tmp_path, SUITE.format(1, inner + "</testcase>")).reason == "s.a: x"
+
+
+def test_a_case_that_is_still_to_do_runs_and_may_fail(tmp_path: Path) -> None:
+    """node's tests: the suite counts the failure, the run does not."""
+    failed = TODO.format('<failure message="x"/>')
+    assert judge(tmp_path, SUITE.format(1, failed)).status.value == "xfail"
+    assert judge(tmp_path, SUITE.format(0, TODO.format(""))).status.value == "skip"
