@@ -6,10 +6,11 @@ means, what to do next.  Its class decides the exit status of the command.
 
 from __future__ import annotations
 
-import os
+import signal
 import sys
 import traceback
-from typing import Callable, Optional, Sequence
+from contextlib import contextmanager
+from typing import Callable, Iterator, NoReturn, Optional, Sequence
 
 EXIT_OK = 0
 EXIT_FAILED = 1
@@ -43,19 +44,49 @@ class BrokenError(XentestError):
 
 
 def guarded_main(name: str, main: Callable[[Sequence[str]], int], argv: Sequence[str]) -> int:
-    """Run a command so that no traceback reaches its user (`--debug` shows it)."""
+    """Run a command so that no traceback reaches its user (`--debug` shows it).
+
+    Nothing that happens to its output ends it; SIGTERM and SIGHUP end it as Ctrl-C does.
+    """
+    from xentest import streams
+
+    with streams.patient() as output, _ended_in_order():
+        status = _run(name, main, argv)
+        sys.stdout.flush()
+        if status == EXIT_OK and output.lost:
+            print(f"{name}: the output could not be written: {output.lost}", file=sys.stderr)
+            return EXIT_BROKEN
+        return status
+
+
+@contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """Signals that end a process let it clean up first; those that are ignored stay so (nohup)."""
+
+    def interrupt(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    numbers = [n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) is signal.SIG_DFL]
+    for number in numbers:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _run(name: str, main: Callable[[Sequence[str]], int], argv: Sequence[str]) -> int:
     debug = "--debug" in argv
     try:
-        return _to_the_last_word(main, [word for word in argv if word != "--debug"])
+        return main([word for word in argv if word != "--debug"])
     except XentestError as error:
         return _report(name, error, str(error), error.exit_status, debug)
+    except SystemExit as ended:  # of a parser of arguments, which has said all
+        return ended.code if isinstance(ended.code, int) else EXIT_OK
     except KeyboardInterrupt:
         print(f"{name}: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output went away; let the interpreter exit quietly.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_OK
     except OSError as error:
         return _report(name, error, f"the system said: {error}", EXIT_BROKEN, debug)
     except Exception as error:  # the last resort: a fault of ours
@@ -64,17 +95,6 @@ def guarded_main(name: str, main: Callable[[Sequence[str]], int], argv: Sequence
             "  This is a fault of xentest; run again with --debug and report what it prints."
         )
         return _report(name, error, what, EXIT_BROKEN, debug)
-
-
-def _to_the_last_word(main: Callable[[Sequence[str]], int], words: Sequence[str]) -> int:
-    """Run `main`; a reader that went away is noticed here, not while the interpreter ends."""
-    try:
-        status = main(words)
-    except SystemExit:
-        sys.stdout.flush()
-        raise
-    sys.stdout.flush()
-    return status
 
 
 def _report(name: str, error: BaseException, what: str, status: int, debug: bool) -> int:

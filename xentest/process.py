@@ -249,13 +249,25 @@ def _start(command: str, folder: Path, environment: Mapping[str, str], writer: i
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(writer, 1)
         os.dup2(writer, 2)
-        for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM):
+        for number in (
+            signal.SIGPIPE,
+            signal.SIGXFSZ,
+            signal.SIGINT,
+            signal.SIGTERM,
+            signal.SIGHUP,
+        ):
             signal.signal(number, signal.SIG_DFL)
-        os.execve("/bin/sh", ["sh", "-c", command], environment)
+        # Control files are UTF-8, whatever the locale of who began the run.
+        variables = {_bytes(name): _bytes(value) for name, value in environment.items()}
+        os.execve("/bin/sh", [b"sh", b"-c", _bytes(command)], variables)
     except BaseException as error:
         os.write(writer, f"xentest: cannot start the command: {error}\n".encode())
     finally:
         os._exit(127)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _widen(pipe: int) -> None:

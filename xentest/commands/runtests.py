@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,15 +54,10 @@ def main(argv: Sequence[str], root: Path = Path("/")) -> int:
         print(f"xenruntests {VERSION}")
         return EXIT_OK
     options = _parse(argv)
-    signal.signal(signal.SIGTERM, _interrupt)  # so that what runs is ended with us
     shared = Path(options.shared or _shared_dir(root)).absolute()
     if options.barrier:
         return _meet(options, shared)
     return _run(options, shared)
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 def _parse(argv: Sequence[str]) -> _Options:
