@@ -60,7 +60,7 @@ static void print_cost(const struct test *t, const struct totals *done, FILE *ou
 {
 	uint64_t bytes = done->bytes_read + done->bytes_written;
 
-	if (done->transactions)
+	if (settings_unit(t->settings) && done->transactions)
 		fprintf(out, "cpu_us_per_transaction=%.3f\n",
 			(double)t->window.cpu_ns / (double)done->transactions / NS_PER_US);
 	if (bytes)
@@ -88,11 +88,10 @@ static void print_peer(const struct test *t, FILE *out)
 	if (!t->peer_known)
 		return;
 	fprintf(out, "remote_elapsed=%.6f\n", seconds);
-	if (settings_unit(t->settings)) {
-		fprintf(out, "remote_num_%s=%llu\n", settings_unit(t->settings),
-			(unsigned long long)p->transactions);
+	fprintf(out, "remote_num_%s=%llu\n", settings_counted(t->settings),
+		(unsigned long long)p->transactions);
+	if (settings_unit(t->settings))
 		fprintf(out, "remote_throughput=%.2f\n", per_second(p->transactions, seconds));
-	}
 	fprintf(out, "remote_read_Mbps=%.2f\n", megabits(p->bytes_read, seconds));
 	fprintf(out, "remote_write_Mbps=%.2f\n", megabits(p->bytes_written, seconds));
 	fprintf(out, "remote_cpu=%.6f\n", ns_to_s(p->cpu_ns));
@@ -125,9 +124,8 @@ static void print_measured(const struct test *t, FILE *out)
 	uint64_t samples = t->settings->all_samples ? (uint64_t)t->sample_rows
 						    : window->flow_samples;
 
-	if (settings_unit(t->settings))
-		fprintf(out, "num_%s=%llu\n", settings_unit(t->settings),
-			(unsigned long long)done.transactions);
+	fprintf(out, "num_%s=%llu\n", settings_counted(t->settings),
+		(unsigned long long)done.transactions);
 	fprintf(out, "start_index=0\nend_index=%llu\nnum_samples=%llu\n",
 		(unsigned long long)(samples ? samples - 1 : 0), (unsigned long long)samples);
 	print_throughput(t, &done, out);

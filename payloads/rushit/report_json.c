@@ -107,7 +107,7 @@ static void write_figures(const struct test *t, FILE *out)
 	const struct histogram *h = t->latency;
 
 	write_throughput(t, out);
-	if (done.transactions)
+	if (settings_unit(t->settings))
 		write_figure(t, out, "cpu_per_transaction",
 			     cpu / (double)done.transactions / NS_PER_US, "us", "lower");
 	else

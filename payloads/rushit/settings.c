@@ -115,11 +115,16 @@ double settings_total_run_time(const struct settings *s)
 	return s->warmup + (double)s->test_length;
 }
 
-const char *settings_unit(const struct settings *s)
+const char *settings_counted(const struct settings *s)
 {
 	if (s->kind == KIND_PACKETS || (s->kind == KIND_STREAM && s->socket_type == SOCK_SEQPACKET))
 		return "packets";
-	return s->kind == KIND_STREAM ? NULL : "transactions";
+	return "transactions";
+}
+
+const char *settings_unit(const struct settings *s)
+{
+	return s->kind == KIND_STREAM && s->socket_type == SOCK_STREAM ? NULL : settings_counted(s);
 }
 
 bool settings_has_latency(const struct settings *s)

@@ -102,7 +102,9 @@ void settings_write_json(const struct settings *s, struct json *j);
 /* How long the run will take when nothing is in its way, in seconds. */
 double settings_total_run_time(const struct settings *s);
 
-/* What a workload counts: "transactions", "packets" or, for streams, NULL. */
+/* What a workload counts: "transactions" or "packets". */
+const char *settings_counted(const struct settings *s);
+/* The same where it is what is measured; NULL for streams of bytes. */
 const char *settings_unit(const struct settings *s);
 bool settings_has_latency(const struct settings *s);
 

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -12,6 +11,7 @@
 
 #include "clock.h"
 #include "endpoint_socket.h"
+#include "looking.h"
 #include "sampler.h"
 #include "schedule.h"
 #include "workload.h"
@@ -27,10 +27,8 @@ struct loop {
 	const struct workload *workload;
 	struct epoll_event *events;
 	uint64_t next_check_ns;
-	/* Busy polling: what was seen when, to know how long nothing came. */
+	struct looking looking;
 	uint64_t activity_seen;
-	uint64_t idle_since_ns;
-	int64_t look_us;
 };
 
 static void accept_flows(struct flow *listener, uint32_t events)
@@ -117,7 +115,7 @@ static void become_alone(struct loop *l, struct flow *flow)
 	if (flow->registered)
 		epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, flow->fd, NULL);
 	flow->registered = false;
-	if (!l->look_us)
+	if (!l->looking.ns)
 		fcntl(flow->fd, F_SETFL, O_RDWR);
 	if (l->workload->check)
 		limit_wait(flow->fd);
@@ -143,30 +141,20 @@ static void settle(struct loop *l)
 /* True when the time for looking without sleeping is over. */
 static bool tired(struct loop *l, uint64_t activity_before)
 {
-	struct worker *w = l->w;
-	uint64_t now;
-
-	if (w->activity != activity_before) {
-		l->idle_since_ns = 0;
-		return false;
-	}
-	now = clock_ns();
-	if (!l->idle_since_ns)
-		l->idle_since_ns = now;
-	if (!w->settings->busy_poll)
-		sched_yield();
-	return now - l->idle_since_ns > (uint64_t)l->look_us * NS_PER_US;
+	if (l->w->activity == activity_before)
+		return looking_tired(&l->looking, clock_ns());
+	looking_found(&l->looking);
+	return false;
 }
 
-/*
- * How long to look before sleeping.  A stream of datagrams wakes its receiver for each few,
- * and it is the sender who loses the time: look a little longer, but let others run.
- */
-static int64_t look_us(const struct settings *s)
+/* A stream of datagrams wakes its receiver for each few, and it is the sender who loses the time. */
+static struct looking looking_of(const struct settings *s)
 {
 	bool receives = s->kind == KIND_PACKETS && !s->client && s->transport == TRANSPORT_INET;
+	int64_t us = s->busy_poll ? s->busy_poll : receives ? LOOK_US : 0;
+	struct looking looking = {.ns = (uint64_t)us * NS_PER_US, .always = s->busy_poll};
 
-	return s->busy_poll ? s->busy_poll : receives ? LOOK_US : 0;
+	return looking;
 }
 
 static void check_flows(struct loop *l, uint64_t now_ns)
@@ -183,16 +171,16 @@ static void step_alone(struct loop *l)
 	struct worker *w = l->w;
 	struct flow *flow = w->alone;
 	uint64_t before = w->activity;
-	int looks = l->look_us ? LOOKS : 1;
+	int looks = looking_now(&l->looking) ? LOOKS : 1;
 
 	do {
 		flow->ready(flow, flow->events);
 	} while (--looks > 0 && w->alone && w->activity == before);
-	if (w->activity != before && !l->look_us)
+	if (w->activity != before && !l->looking.ns)
 		return;
 	if (l->workload->check)
 		check_flows(l, clock_ns());
-	if (l->look_us && tired(l, before) && w->alone) {
+	if (l->looking.ns && tired(l, before) && w->alone) {
 		struct pollfd wait = {.fd = flow->fd, .events = (short)flow->events};
 
 		poll(&wait, 1, CHECK_NS / NS_PER_MS);
@@ -247,7 +235,7 @@ static void step_together(struct loop *l)
 
 	if (w->failed)
 		return;
-	if (l->look_us && longest && !tired(l, l->activity_seen))
+	if (l->looking.ns && longest && !tired(l, l->activity_seen))
 		longest = 0;
 	l->activity_seen = before;
 	n = wait_events(l, longest);
@@ -303,7 +291,7 @@ void worker_loop(struct worker *w)
 	struct loop l = {
 		.w = w,
 		.workload = workload_of(w->settings),
-		.look_us = look_us(w->settings),
+		.looking = looking_of(w->settings),
 	};
 
 	l.events = malloc((size_t)w->settings->maxevents * sizeof(*l.events));

@@ -32,14 +32,6 @@ static int rounds(const struct worker *w, enum hook hook)
 	return w->hooked[hook] ? 1 : AT_ONCE;
 }
 
-static void count_message(struct flow *flow)
-{
-	struct worker *w = flow->worker;
-
-	if (w->settings->socket_type == SOCK_SEQPACKET)
-		worker_transaction(w, flow, 0, 0);
-}
-
 /*
  * Is another read in order, after one of `n` bytes?  A hook is called only when there is
  * something to read.
@@ -67,7 +59,7 @@ static bool drain(struct flow *flow)
 
 		if (n < 0)
 			return n == FLOW_AGAIN;
-		count_message(flow);
+		worker_transaction(flow->worker, flow, 0, 0);
 		watermark_moved(flow, (size_t)n);
 		if (worker_stopping(flow->worker) || !more_waits(flow, (size_t)n, size))
 			break;
@@ -91,8 +83,9 @@ static bool fill(struct flow *flow)
 
 		if (n < 0)
 			return n == FLOW_AGAIN;
-		if (w->settings->client)
-			count_message(flow);
+		/* An end that reads counts its reads, as its throughput is what it reads. */
+		if (!w->settings->enable_read)
+			worker_transaction(w, flow, 0, 0);
 		if (w->schedule) {
 			rest(flow);
 			break;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import signal
 import socket
 import time
@@ -54,6 +55,18 @@ def test_udp_loss_shows_in_one_place(pair):
     assert other.keys["remote_num_packets"] == one.keys["num_packets"]
 
 
+def test_receiver_that_shares_a_processor_with_its_sender(pair):
+    """Whoever looks for datagrams without sleeping, or yields, has none there: 1 % arrived."""
+    both = pair("udp_stream")
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        one, other = both.run()
+    finally:
+        os.sched_setaffinity(0, before)
+    assert one.number("num_packets") > 0.06 * other.number("num_packets"), (one, other)
+
+
 def test_directions(pair):
     one, other = pair("tcp_stream").run("-rw", "-rw")
     assert other.number("read_Mbps") > 0 and other.number("write_Mbps") > 0, other
@@ -61,6 +74,28 @@ def test_directions(pair):
     assert other.number("read_Mbps") == 0
     assert other.number("throughput_Mbps") == other.number("write_Mbps") > 0
     assert float(other.keys["time_start"]) > 0, "a client that only writes has a result"
+
+
+def moved(ended: Ended) -> float:
+    """The bytes that its throughput speaks of."""
+    seconds = ended.number("time_end") - ended.number("time_start")
+    return ended.number("throughput_Mbps") * 1e6 / 8 * seconds
+
+
+@pytest.mark.parametrize("directions", ["", "-rw"])
+def test_a_stream_counts_the_reads_or_writes_of_its_throughput(pair, directions, tmp_path):
+    one, other = pair("tcp_stream").run(directions, f"-A {directions}")
+    for ended in (one, other):
+        keys = list(ended.keys)
+        assert keys.index("nivcsw_end") < keys.index("num_transactions") < keys.index("start_index")
+        # None moves more than the buffer; and both directions together would be twice as many.
+        assert 0.9 < ended.number("num_transactions") * 16384 / moved(ended) < 1.8, ended
+        assert "throughput" not in keys and "cpu_us_per_transaction" not in keys
+    assert one.keys["num_transactions"] == other.keys["remote_num_transactions"]
+    assert other.keys["num_transactions"] == one.keys["remote_num_transactions"]
+    with open(tmp_path / "samples.csv", encoding="ascii") as file:
+        last = list(csv.DictReader(file))[-1]
+    assert int(last["transactions"]) == pytest.approx(other.number("num_transactions"), rel=0.4)
 
 
 def test_output_of_the_ancestor(pair):
