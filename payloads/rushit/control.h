@@ -29,7 +29,6 @@ int control_listen(const struct settings *s, struct endpoint *bound, struct why 
 
 struct control_gathering {
 	uint64_t invalid_secret_count;
-	uint64_t refused_count;
 };
 
 /*

@@ -61,7 +61,24 @@ static void send_away(struct gathering *g, int index, const char *reason)
 	control_send(peer, &no, &unused);
 	control_close(peer);
 	forget(g, index);
-	g->seen->refused_count++;
+}
+
+/* A stranger: closed without a word. */
+static void show_out(struct gathering *g, int index)
+{
+	g->seen->invalid_secret_count++;
+	control_close(&g->pending[index]);
+	forget(g, index);
+}
+
+static int silent_longest(const struct gathering *g)
+{
+	int longest = 0;
+
+	for (int i = 1; i < g->pending_count; i++)
+		if (g->pending[i].deadline < g->pending[longest].deadline)
+			longest = i;
+	return longest;
 }
 
 static void accept_one(struct gathering *g)
@@ -72,9 +89,8 @@ static void accept_one(struct gathering *g)
 	if (fd < 0)
 		return;
 	if (g->pending_count == MOST_PENDING) {
-		/* The one that has been silent longest makes room. */
-		control_close(&g->pending[0]);
-		forget(g, 0);
+		log_note("more than %d connections to the control port said nothing", MOST_PENDING);
+		show_out(g, silent_longest(g));
 	}
 	peer = &g->pending[g->pending_count++];
 	memset(peer, 0, sizeof(*peer));
@@ -110,10 +126,8 @@ static void hear(struct gathering *g, int index)
 				 (uint32_t)g->s->magic);
 	peer->received = 0;
 	if (problem == MESSAGE_WRONG_SECRET || problem == MESSAGE_MALFORMED) {
-		g->seen->invalid_secret_count++;
 		log_note("a connection to the control port %s", message_problem_text(problem));
-		control_close(peer);
-		forget(g, index);
+		show_out(g, index);
 		return;
 	}
 	wrong = problem ? message_problem_text(problem) : mismatch(g->s, &peer->hello);
@@ -132,9 +146,7 @@ static void drop_silent(struct gathering *g)
 		if (!deadline_passed(g->pending[i].deadline))
 			continue;
 		log_note("a connection to the control port said nothing for %d ms", SILENCE_MS);
-		g->seen->invalid_secret_count++;
-		control_close(&g->pending[i]);
-		forget(g, i);
+		show_out(g, i);
 	}
 }
 

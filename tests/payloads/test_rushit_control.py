@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import select
 import socket
 import struct
 import subprocess
@@ -138,6 +139,27 @@ class SlowOnes:
         ended = Ended(self.both.client())
         assert ended.status == 0, ended
         assert Ended(self.server).number("invalid_secret_count") == 3
+
+
+def is_shown_out(connection: socket.socket) -> bool:
+    connection.settimeout(LIMIT)
+    try:
+        return connection.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+def test_of_too_many_strangers_those_silent_longest_make_room(pair):
+    both = pair()
+    server = both.server()
+    with contextlib.ExitStack() as held:
+        strangers = [held.enter_context(until_it_listens(both.control)) for _ in range(130)]
+        assert all(map(is_shown_out, strangers[:66]))
+        # The others still have their five seconds.
+        assert select.select(strangers[-20:], [], [], 0)[0] == []
+        ended = Ended(both.client())
+        assert ended.status == 0, ended
+        assert Ended(server).number("invalid_secret_count") >= 66
 
 
 def says(*parts: bytes) -> Callable[[socket.socket], None]:
