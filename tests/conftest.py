@@ -3,12 +3,14 @@
 import os
 import signal
 from pathlib import Path
+from typing import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from lab_box import Lab
 from runner_box import Box
+from stub_world import World
 
 
 # Whoever runs the tests in the background may have had this ignored; what is tested here
@@ -37,3 +39,14 @@ def box(tmp_path: Path) -> Box:
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
     """A lab whose machine follows a script."""
     return Lab(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """A control domain with a stub toolstack."""
+    monkeypatch.setenv("PATH", os.environ["PATH"])
+    monkeypatch.setenv("STUB_XEN", "")
+    made = World(tmp_path)
+    made.prepare()
+    yield made
+    made.end_strays()

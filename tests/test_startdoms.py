@@ -11,7 +11,6 @@ import time
 import uuid
 from dataclasses import replace
 from pathlib import Path
-from typing import Iterator
 
 import pytest
 
@@ -21,16 +20,6 @@ from xentest import control, fleet, runs, shared
 from xentest.errors import BrokenError, UsageError
 
 PANIC = "[    5.1] Kernel panic - not syncing: Attempted to kill init!"
-
-
-@pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    monkeypatch.setenv("PATH", os.environ["PATH"])
-    monkeypatch.setenv("STUB_XEN", "")
-    made = World(tmp_path)
-    made.prepare()
-    yield made
-    made.end_strays()
 
 
 def marker(world: World, domain: str, folder: str) -> str:
@@ -235,17 +224,6 @@ def test_results_of_last_night_are_not_taken_for_this_one(world: World) -> None:
     assert world.start() == 3
     assert world.run().id != first
     assert world.statuses() == {"dom0 1-one": "broken"}
-
-
-def test_a_dying_xenruntests_is_started_once_more_then_an_error(world: World) -> None:
-    log = world.folder / "starts"
-    world.control({"one": "true"}, {"dom0": ["one"]})
-    runner = ["/bin/sh", "-c", f"echo x >> {log}; echo out of luck; exit 7"]
-    assert world.start(runner=runner) == 1
-    result = world.results()["dom0 1-one"]
-    assert result.status.value == "error"
-    assert "status 7" in result.reason and "out of luck" in result.reason
-    assert log.read_text() == "x\nx\n"
 
 
 def test_the_run_has_a_time_limit(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

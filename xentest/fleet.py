@@ -243,7 +243,8 @@ class Fleet:
             self.progress.say(f"{how}; starting it again")
             self.runner.start()
             return None
-        return Ending(how, Status.ERROR, Status.ERROR)
+        status = Status.BROKEN if self.runner.broke() else Status.ERROR
+        return Ending(how, status, status)
 
     def _conclude(self, domain: Domain, ending: Ending) -> None:
         """No more results come from this domain: give every test of it its verdict."""

@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Optional, Sequence
 
 from xentest import durable
+from xentest.errors import EXIT_BROKEN
 
 END_GRACE = 15.0
 NOTE = "xenruntests.json"
+SAYS = "xenruntests: "
 
 
 class OwnRunner:
@@ -73,7 +75,14 @@ class OwnRunner:
         said = (
             self.log.read_text(errors="replace").strip().splitlines() if self.log.exists() else []
         )
-        return f"xenruntests {how}" + (f": {said[-1][:200]}" if said else "")
+        # Its own last words say what happened; advice may follow them on further lines.
+        own = [line.removeprefix(SAYS) for line in said if line.startswith(SAYS)]
+        last = (own or said)[-1:]
+        return f"xenruntests {how}" + (f": {last[0][:200]}" if last else "")
+
+    def broke(self) -> bool:
+        """Whether it said itself that disk, network or shared folder are to blame."""
+        return self._child is not None and self._child.returncode == EXIT_BROKEN
 
     def end(self) -> None:
         """Ask it to end, so that it can end its test; then make it."""

@@ -108,6 +108,12 @@ class _Flow:
                 fleet.give_up(self._settings.give_up)
                 return self._report("")
             trouble = self._work(fleet, made)
+        except KeyboardInterrupt:
+            self._progress.say(
+                f"run {self._run.id} was left in the middle; what it started goes on\n"
+                "  `xenstartdoms --resume` goes on with it."
+            )
+            raise
         finally:
             consoles.stop()
         return self._report(trouble)
