@@ -11,7 +11,7 @@ from typing import Iterator
 
 from xentest import VERSION, boot, durable, runs
 from xentest.control import Control, Location
-from xentest.errors import EXIT_OK, BrokenError, XentestError, without_password
+from xentest.errors import EXIT_OK, BrokenError, XentestError, of_system, without_password
 from xentest.progress import Progress
 from xentest.report import mail
 from xentest.results import Status
@@ -203,4 +203,6 @@ def _reason(error: BaseException) -> str:
         return error.what
     if isinstance(error, KeyboardInterrupt):
         return "xenbuild was interrupted"
+    if isinstance(error, OSError):
+        return of_system(error).what
     return f"{type(error).__name__}: {error}"

@@ -20,8 +20,10 @@ def write_bytes(path: Path, content: bytes, mode: int = 0o644) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         os.rename(temporary, path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # a write does not say where the disk was full
         raise
     sync_folder(path.parent)
 

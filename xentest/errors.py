@@ -6,6 +6,7 @@ means, what to do next.  Its class decides the exit status of the command.
 
 from __future__ import annotations
 
+import errno
 import signal
 import sys
 import traceback
@@ -41,6 +42,24 @@ class UsageError(XentestError):
 
 class BrokenError(XentestError):
     """The lab's fault: fetching, building, disk, network. Never the tree's."""
+
+
+ADVICE = {
+    errno.ENOSPC: "The disk is full (df, df -i): make room, and run this again.",
+    errno.EDQUOT: "A quota is used up: make room, and run this again.",
+    errno.EROFS: "It is mounted read-only; the kernel does that after an error of the disk.",
+    errno.EMFILE: "Too few files may be open: raise `ulimit -n`.",
+    errno.ENOMEM: "Memory is used up: end other programs, and run this again.",
+    errno.EACCES: "Run this as root.",
+    errno.EPERM: "Run this as root.",
+}
+
+
+def of_system(error: OSError) -> BrokenError:
+    """What the system refused, as a failure with its meaning."""
+    where = f": {error.filename}" if error.filename is not None else ""
+    said = error.strerror or str(error)
+    return BrokenError(f"the system said: {said}{where}", ADVICE.get(error.errno or 0, ""))
 
 
 def guarded_main(name: str, main: Callable[[Sequence[str]], int], argv: Sequence[str]) -> int:
@@ -88,7 +107,7 @@ def _run(name: str, main: Callable[[Sequence[str]], int], argv: Sequence[str]) -
         print(f"{name}: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
     except OSError as error:
-        return _report(name, error, f"the system said: {error}", EXIT_BROKEN, debug)
+        return _report(name, error, str(of_system(error)), EXIT_BROKEN, debug)
     except Exception as error:  # the last resort: a fault of ours
         what = (
             f"internal error: {type(error).__name__}: {error}\n"

@@ -21,7 +21,14 @@ from xentest.domains import Toolstack
 from xentest.domains.command import run as run_command
 from xentest.domains.consoles import Consoles
 from xentest.domains.watch import Limits
-from xentest.errors import EXIT_BROKEN, EXIT_FAILED, EXIT_OK, BrokenError, XentestError
+from xentest.errors import (
+    EXIT_BROKEN,
+    EXIT_FAILED,
+    EXIT_OK,
+    BrokenError,
+    XentestError,
+    of_system,
+)
 from xentest.fleet import PREPARED, Fleet
 from xentest.ownrunner import OwnRunner
 from xentest.progress import Progress
@@ -131,8 +138,9 @@ class _Flow:
             with self._phase("check"):
                 self._check()
         except (XentestError, OSError) as error:
-            what = error.what if isinstance(error, XentestError) else f"the system said: {error}"
-            self._progress.say(f"broken: {error}")
+            failure = error if isinstance(error, XentestError) else of_system(error)
+            what = failure.what
+            self._progress.say(f"broken: {failure}")
             fleet.break_off(what)
             _end_what_can_be_ended(made)
             return what

@@ -11,7 +11,7 @@ from typing import Iterator
 
 from xentest import process, tool, untrusted
 from xentest.control_keys import Domain, Test
-from xentest.errors import XentestError, first_line, printable
+from xentest.errors import XentestError, first_line, of_system, printable
 from xentest.results import MAX_REASON, Result, Status, folder_name
 
 LOG_BYTES = 256 << 20
@@ -76,7 +76,7 @@ def perform(trial: Trial) -> Result:
     except _Ended as ended:
         result = trial.result(ended.status, ended.reason)
     except OSError as error:
-        result = trial.result(Status.BROKEN, f"the system said: {error}")
+        result = trial.result(Status.BROKEN, of_system(error).what)
     except XentestError as error:
         result = trial.result(Status.BROKEN, f"{error.what}; {error.advice}".rstrip("; "))
     try:

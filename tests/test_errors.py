@@ -1,0 +1,48 @@
+"""What a user is told when the system itself refuses something."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from xentest import durable, errors
+
+
+def refuse(number: int) -> OSError:
+    return OSError(number, os.strerror(number))
+
+
+def test_a_full_disk_is_named_with_the_file_and_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def full(_: int) -> None:
+        raise refuse(errno.ENOSPC)
+
+    def main(_: object) -> int:
+        durable.write_text(tmp_path / "state.json", "{}")
+        return 0
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert errors.guarded_main("xenbuild", main, []) == 3
+    said = capfd.readouterr().err
+    assert said.startswith(
+        f"xenbuild: the system said: No space left on device: {tmp_path}/state.json\n"
+    )
+    assert "make room" in said
+    assert list(tmp_path.iterdir()) == []  # nothing half-written stays
+
+
+@pytest.mark.parametrize(
+    "number, advice",
+    [(errno.EROFS, "read-only"), (errno.EMFILE, "ulimit -n"), (errno.EACCES, "as root")],
+)
+def test_advice(number: int, advice: str) -> None:
+    assert advice in str(errors.of_system(refuse(number)))
+
+
+def test_what_has_no_advice_is_told_all_the_same() -> None:
+    assert str(errors.of_system(refuse(errno.EIO))) == "the system said: Input/output error"
+    assert str(errors.of_system(OSError("odd"))) == "the system said: odd"
