@@ -187,7 +187,7 @@ def test_a_tree_that_does_not_build_is_a_fail(
     "error, reason",
     [
         (BrokenError("no network", "Plug it in."), "no network"),
-        (OSError(28, "No space left on device"), "OSError: [Errno 28] No space left on device"),
+        (OSError(28, "No space left on device"), "the system said: No space left on device"),
         (RuntimeError("a fault of ours"), "RuntimeError: a fault of ours"),
     ],
 )
