@@ -220,7 +220,7 @@ static void send(struct call *call)
 	const struct xen_argo_ring_message_header *m = (const void *)(ring->ring + at);
 	uint8_t *data = (uint8_t *)(vectors + 2);
 
-	random_fill(&call->random, data, size);
+	draw_bytes(call, data, size);
 	s->src.domain_id = s->dst.domain_id = call->run->machine.domid;
 	s->src.aport = 1;
 	s->dst.aport = OUR_PORT;

@@ -5,10 +5,13 @@
 
 void call_begin(struct call *call, struct run *run, uint64_t number)
 {
+	struct random random;
+
 	memset(call, 0, offsetof(struct call, random));
 	call->run = run;
 	call->number = number;
-	random_seed(&call->random, run->plan.seed * 0x9e3779b97f4a7c15ull + number);
+	random_seed(&random, run->plan.seed * 0x9e3779b97f4a7c15ull + number);
+	call_draws_from(call, random);
 	call->expect.count = 0;
 	call->expect.range = false;
 	call->wrong[0] = '\0';
@@ -40,12 +43,28 @@ uint32_t draw_mostly(struct call *call, unsigned int percent, uint64_t bound)
 	return (uint32_t)(chance(call, percent) ? draw(call, bound) : draw_interesting(call, 32));
 }
 
+void draw_bytes(struct call *call, void *at, size_t size)
+{
+	uint64_t state = random_u64(&call->random), word;
+	uint8_t *to = at;
+
+	for (; size; size -= sizeof(word), to += sizeof(word)) {
+		state += 0x9e3779b97f4a7c15ull;
+		word = (state ^ state >> 32) * 0xd6e8feb86659fd93ull;
+		if (size < sizeof(word)) {
+			memcpy(to, &word, size);
+			return;
+		}
+		memcpy(to, &word, sizeof(word));
+	}
+}
+
 static void draw_field(struct call *call, uint8_t *at, size_t size)
 {
 	uint64_t value;
 
 	if (size > 8) {
-		random_fill(&call->random, at, size);
+		draw_bytes(call, at, size);
 		return;
 	}
 	value = draw_interesting(call, (unsigned int)size * 8);
@@ -78,7 +97,7 @@ struct area *area_take(struct call *call, uint32_t size, bool random_content)
 
 	*area = (struct area){ .at = call->run->door->arena + start, .size = size };
 	if (random_content)
-		random_fill(&call->random, area->at, size);
+		draw_bytes(call, area->at, size);
 	else
 		memset(area->at, 0, size);
 	return area;

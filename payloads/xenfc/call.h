@@ -95,10 +95,19 @@ struct call {
 
 	/* From here on nothing is cleared for a new call: its beginnings say what counts. */
 	struct random random;
+	uint64_t pieces;	/* of the last number that was taken for chance() */
+	unsigned int n_pieces;
 	struct expect expect;
 	char wrong[160];	/* empty: all is well */
 	struct area areas[MAX_AREAS];
 };
+
+/* From here on everything is drawn from `random`. */
+static inline void call_draws_from(struct call *call, struct random random)
+{
+	call->random = random;
+	call->n_pieces = 0;
+}
 
 /* All zero, as far as it counts. */
 void call_begin(struct call *call, struct run *run, uint64_t number);
@@ -165,10 +174,22 @@ static inline uint64_t draw(struct call *call, uint64_t bound)
 	return random_below(&call->random, bound);
 }
 
+/* A call decides ten such things and more: one random number is enough for four of them. */
 static inline bool chance(struct call *call, unsigned int percent)
 {
-	return random_chance(&call->random, percent);
+	uint64_t piece;
+
+	if (!call->n_pieces--) {
+		call->pieces = random_u64(&call->random);
+		call->n_pieces = 3;
+	}
+	piece = call->pieces & 0xffff;
+	call->pieces >>= 16;
+	return piece < percent * 0x10000u / 100;
 }
+
+/* Bytes of no interest, in less time than random_fill() takes for good ones. */
+void draw_bytes(struct call *call, void *at, size_t size);
 
 uint64_t draw_interesting(struct call *call, unsigned int bits);	/* edges, mostly */
 /* `percent` times in a hundred below `bound`, else any edge of 32 bits. */

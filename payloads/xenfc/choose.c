@@ -25,29 +25,37 @@ static bool wanted(const struct run *run, const struct family *family,
 	return text_matches(run->plan.only, name) || text_matches(run->plan.only, operation->name);
 }
 
-static bool command_exists(const struct family *family, uint32_t command)
+static bool in_table(const struct family *family, uint32_t command)
 {
 	for (size_t p = 0; p < family->n_parts; p++)
 		for (size_t o = 0; o < family->parts[p].count[0]; o++)
 			if (family->parts[p].list[o].command == command)
 				return true;
+	return false;
+}
+
+static bool exists_beyond(const struct family *family, uint32_t command)
+{
 	return family->command_exists && family->command_exists(command);
 }
 
 static void add_choices(struct run *run, unsigned int number)
 {
 	const struct family *family = all_families[number];
-	uint32_t sum = run->n_choices ? run->choices[run->n_choices - 1].up_to : 0;
 
 	for (size_t p = 0; p < family->n_parts; p++)
 		for (size_t o = 0; o < family->parts[p].count[0]; o++) {
 			const struct operation *operation = &family->parts[p].list[o];
 
+			unsigned int weight = operation->weight ? operation->weight :
+								  DEFAULT_WEIGHT;
+
 			if (!wanted(run, family, operation))
 				continue;
-			sum += operation->weight ? operation->weight : DEFAULT_WEIGHT;
+			while (weight-- && run->weight < MAX_WEIGHT)
+				run->drawn[run->weight++] = (uint16_t)run->n_choices;
 			run->choices[run->n_choices++] = (struct choice){
-				family, operation, sum, number,
+				family, operation, number,
 			};
 		}
 }
@@ -55,35 +63,30 @@ static void add_choices(struct run *run, unsigned int number)
 static void note_known(struct known_commands *known, const struct family *family)
 {
 	for (uint32_t command = 0; command < SMALL_COMMANDS; command++)
-		if (command_exists(family, command))
+		if (in_table(family, command) || exists_beyond(family, command))
 			known->bits[command / 64] |= 1ull << command % 64;
+	for (size_t p = 0; p < family->n_parts; p++)
+		for (size_t o = 0; o < family->parts[p].count[0]; o++)
+			if (family->parts[p].list[o].command > known->last)
+				known->last = family->parts[p].list[o].command;
 }
 
 bool choices_make(struct run *run)
 {
 	run->n_choices = 0;
+	run->weight = 0;
 	for (unsigned int number = 0; all_families[number]; number++) {
 		note_known(&run->known[number], all_families[number]);
 		add_choices(run, number);
 	}
-	return run->n_choices;
+	return run->n_choices && run->weight < MAX_WEIGHT;
 }
 
 static const struct choice *draw_choice(struct call *call)
 {
-	struct run *run = call->run;
-	uint32_t at = (uint32_t)draw(call, run->choices[run->n_choices - 1].up_to);
-	unsigned int low = 0, high = run->n_choices - 1;
+	const struct run *run = call->run;
 
-	while (low < high) {
-		unsigned int middle = (low + high) / 2;
-
-		if (at < run->choices[middle].up_to)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	return &run->choices[low];
+	return &run->choices[run->drawn[draw(call, run->weight)]];
 }
 
 static bool is_known(const struct known_commands *known, const struct family *family,
@@ -91,7 +94,8 @@ static bool is_known(const struct known_commands *known, const struct family *fa
 {
 	if (command < SMALL_COMMANDS)
 		return known->bits[command / 64] >> command % 64 & 1;
-	return command_exists(family, command);
+	return (command <= known->last && in_table(family, command)) ||
+	       exists_beyond(family, command);
 }
 
 static void draw_unknown_command(struct call *call, const struct known_commands *known)

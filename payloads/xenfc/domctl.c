@@ -95,7 +95,7 @@ static void domctl_generate(struct call *call)
 
 	structure_take(call, 0);
 	d = domctl_of(call);
-	random_fill(&call->random, &d->u, chance(call, 20) || !call->operation ? sizeof(d->u) : 0);
+	draw_bytes(call, &d->u, chance(call, 20) || !call->operation ? sizeof(d->u) : 0);
 	d->cmd = call->command;
 	d->interface_version = chance(call, 1) ?
 		(uint32_t)draw_interesting(call, 32) : version;

@@ -30,7 +30,7 @@ static void fill_valid(struct call *call, struct xen_domctl *d)
 	struct xen_domctl_createdomain *c = &d->u.createdomain;
 
 	memset(c, 0, sizeof(*c));
-	random_fill(&call->random, c->handle, sizeof(c->handle));
+	draw_bytes(call, c->handle, sizeof(c->handle));
 	c->flags = flags_of_slot(d->domain);
 	c->max_vcpus = chance(call, 80) ? vcpus_of_slot(d->domain) : 1 + (uint32_t)draw(call, 4);
 	c->max_evtchn_port = chance(call, 50) ? 1023 : (uint32_t)draw_interesting(call, 31);

@@ -44,7 +44,7 @@ static void generate_frames(struct call *call)
 	struct xen_domctl_getpageframeinfo3 *g = &domctl_of(call)->u.getpageframeinfo3;
 	struct area *list = buffer_take(call, &g->array, FRAMES * sizeof(xen_pfn_t), true, false);
 
-	random_fill(&call->random, list->at, list->size);
+	draw_bytes(call, list->at, list->size);
 	g->num = chance(call, 90) ? draw(call, FRAMES + 1) : 1025 + draw_interesting(call, 63);
 }
 

@@ -46,7 +46,7 @@ void own_table_see(struct call *call)
 		return;
 	memcpy(&frame, s + 1, sizeof(frame));
 	seen = !window_open(call->run, WINDOW_TABLE, frame, DOMID_SELF);
-	random_fill(&call->random, own_page(call, SOURCE), DOOR_PAGE);
+	draw_bytes(call, own_page(call, SOURCE), DOOR_PAGE);
 }
 
 void own_entry_write(uint32_t version, uint32_t ref, uint16_t flags, uint16_t domid,

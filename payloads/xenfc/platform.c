@@ -12,7 +12,7 @@ static void platform_generate(struct call *call)
 
 	structure_take(call, 0);
 	p = platform_of(call);
-	random_fill(&call->random, &p->u, call->operation && !chance(call, 20) ? 0 : sizeof(p->u));
+	draw_bytes(call, &p->u, call->operation && !chance(call, 20) ? 0 : sizeof(p->u));
 	p->cmd = call->command;
 	p->interface_version = chance(call, 1) ? (uint32_t)draw_interesting(call, 32) :
 		call->run->machine.platform_version;

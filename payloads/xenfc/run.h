@@ -8,21 +8,22 @@
 
 #define DEFAULT_BLOCK 4096u
 #define MAX_CHOICES 512u
+#define MAX_WEIGHT 8192u	/* of all choices */
 #define MAX_FAMILIES 48u
 #define SMALL_COMMANDS 256u
 /* What a call may be: a row of the table, an unknown command of a family, an unknown hypercall. */
 #define MAX_KINDS (MAX_CHOICES + MAX_FAMILIES + 1)
 #define MAX_RESULTS 128u	/* 0 and the errors of the public header */
 
-/* Which of a family's small commands exist: looked up many times for each that does not. */
+/* Which of a family's commands exist: looked up many times for each that does not. */
 struct known_commands {
 	uint64_t bits[SMALL_COMMANDS / 64];
+	uint32_t last;	/* of the table's */
 };
 
 struct choice {
 	const struct family *family;
 	const struct operation *operation;
-	uint32_t up_to;		/* sum of weights with this one */
 	unsigned int known;	/* index of its family's known commands */
 };
 
@@ -34,6 +35,8 @@ struct run {
 	struct model model;
 	struct choice choices[MAX_CHOICES];
 	unsigned int n_choices;
+	uint16_t drawn[MAX_WEIGHT];	/* which choice: as many entries each as its weight */
+	unsigned int weight;	/* of all */
 	struct known_commands known[MAX_FAMILIES];
 	struct call call;
 	uint8_t shadow[ARENA_BYTES];	/* what the arena must hold */
@@ -64,7 +67,7 @@ static inline bool may_break_xen(const struct call *call)
 	return call->run->plan.allow & DANGER_FATAL;
 }
 
-/* choose.c: fill the list of choices by the plan; draw one of them. */
+/* choose.c: fill the list of choices by the plan (false: none, or too many); draw one of them. */
 bool choices_make(struct run *run);
 void choose(struct call *call);
 extern const struct family *const all_families[];

@@ -16,7 +16,7 @@ static void twist(struct call *call, uint64_t by)
 
 	random_seed(&other, by * 0xd1342543de82ef95ull + call->number);
 	if (random_chance(&other, 25))
-		call->random = other;
+		call_draws_from(call, other);
 }
 
 /* Everything about the call but its result: a function of seed, number and plan alone. */

@@ -23,7 +23,7 @@ static void sysctl_generate(struct call *call)
 
 	structure_take(call, 0);
 	s = sysctl_of(call);
-	random_fill(&call->random, &s->u, call->operation && !chance(call, 20) ? 0 : sizeof(s->u));
+	draw_bytes(call, &s->u, call->operation && !chance(call, 20) ? 0 : sizeof(s->u));
 	s->cmd = call->command;
 	s->interface_version = chance(call, 1) ? (uint32_t)draw_interesting(call, 32) :
 		call->run->machine.sysctl_version;

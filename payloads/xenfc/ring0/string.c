@@ -62,11 +62,21 @@ void *memset(void *to, int byte, size_t size)
 	return to;
 }
 
+static bool same_piece(const void *a, const void *b)
+{
+	const uint64_t *left = a, *right = b;
+
+	return !((left[0] ^ right[0]) | (left[1] ^ right[1]) |
+		 (left[2] ^ right[2]) | (left[3] ^ right[3]));
+}
+
 int memcmp(const void *a, const void *b, size_t size)
 {
 	const uint8_t *left = a, *right = b;
 	size_t i = 0;
 
+	while (size - i >= PIECE && same_piece(left + i, right + i))
+		i += PIECE;
 	while (size - i >= WORD && *(const uint64_t *)(left + i) == *(const uint64_t *)(right + i))
 		i += WORD;
 	for (; i < size; i++)
