@@ -347,7 +347,7 @@ static const struct field info_fields[] = {
 
 const struct operation domctl_life[] = {
 	{ .name = "createdomain", .command = DOMCTL(createdomain), .danger = DANGER_OWN,
-	  .traits = TRAIT_ONCE, .weight = 30, .fields = create_fields, .generate = generate_create,
+	  .traits = TRAIT_ONCE, .weight = 15, .fields = create_fields, .generate = generate_create,
 	  .expect = expect_create, .after = after_create },
 	/* Rare: most other calls need a domain that lives, with processors. */
 	{ .name = "destroydomain", .command = DOMCTL(destroydomain), .danger = DANGER_OWN,

@@ -184,7 +184,7 @@ static const struct field fifo_fields[] = {
 
 const struct operation evtchn_fifo[] = {
 	{ .name = "ports_of_the_newer_kind", .command = EVTCHNOP_init_control,
-	  .danger = DANGER_OWN, .traits = TRAIT_KERNEL | TRAIT_ALONE, .weight = 3,
+	  .danger = DANGER_OWN, .traits = TRAIT_KERNEL | TRAIT_ALONE, .weight = 2,
 	  .structure_size = sizeof(struct evtchn_init_control), .fields = fifo_fields,
 	  .generate = generate_fifo, .expect = expect_fifo, .after = after_fifo },
 };

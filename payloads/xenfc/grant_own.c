@@ -375,7 +375,7 @@ static const struct field version_fields[] = {
 
 const struct operation grant_own[] = {
 	{ .name = "copy_own", .command = GNTTABOP_copy, .danger = DANGER_OWN,
-	  .traits = TRAIT_KERNEL | TRAIT_ALONE, .weight = 8,
+	  .traits = TRAIT_KERNEL | TRAIT_ALONE, .weight = 4,
 	  .structure_size = sizeof(struct gnttab_copy), .fields = copy_fields,
 	  .generate = generate_copy, .expect = expect_success, .after = after_copy },
 	{ .name = "set_version_own", .command = GNTTABOP_set_version, .danger = DANGER_OWN,

@@ -311,7 +311,7 @@ static const struct field flush_fields[] = {
 	  .expect = expectation, .after = follow }
 
 const struct operation grant_own_map[] = {
-	OWN("map_own", map_grant_ref, 8, gnttab_map_grant_ref, map_fields, generate_map,
+	OWN("map_own", map_grant_ref, 4, gnttab_map_grant_ref, map_fields, generate_map,
 	    expect_success, after_map),
 	OWN("swap_own", swap_grant_ref, 3, gnttab_swap_grant_ref, swap_fields, generate_swap,
 	    expect_success, after_swap),

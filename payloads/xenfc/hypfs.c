@@ -172,7 +172,7 @@ static const struct operation operations[] = {
 	{ .name = "get_version", .command = XEN_HYPFS_OP_get_version, .danger = DANGER_SAFE,
 	  .weight = 3, .generate = generate_version, .expect = expect_version },
 	{ .name = "read", .command = XEN_HYPFS_OP_read, .danger = DANGER_SAFE,
-	  .traits = TRAIT_READS, .weight = 8, .expect = expect_read },
+	  .traits = TRAIT_READS, .weight = 4, .expect = expect_read },
 	{ .name = "write", .command = XEN_HYPFS_OP_write_contents, .danger = DANGER_HOST,
 	  .weight = 4, .generate = generate_write, .expect = expect_write },
 	{ .name = "no_command", .command = 77, .danger = DANGER_SAFE, .weight = 2,

@@ -277,7 +277,7 @@ static void after_instructions(struct call *call)
 /* Whatever the call set before: our processor may use its vector registers. */
 static const struct operation instructions_list[] = {
 	{ .name = "instructions", .danger = DANGER_OWN, .traits = TRAIT_KERNEL | TRAIT_ALONE,
-	  .weight = 10, .generate = processor_generate, .expect = expect_success,
+	  .weight = 4, .generate = processor_generate, .expect = expect_success,
 	  .after = after_instructions },
 };
 

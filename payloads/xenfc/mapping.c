@@ -184,7 +184,7 @@ const struct operation va_mapping[] = {
 	  .weight = 3, .generate = generate_mapping, .expect = expect_mapping,
 	  .after = after_mapping },
 	{ .name = "page_of_anybody", .danger = DANGER_OWN,
-	  .traits = TRAIT_KERNEL | TRAIT_ALONE | TRAIT_ONCE, .weight = 2, .generate = generate_any,
+	  .traits = TRAIT_KERNEL | TRAIT_ALONE | TRAIT_ONCE, .weight = 1, .generate = generate_any,
 	  .expect = expect_any, .after = after_any },
 };
 const size_t va_mapping_count = COUNT(va_mapping);

@@ -299,7 +299,7 @@ static const struct operation mmuext_list[] = {
 	MMUEXT("unpin_table", UNPIN_TABLE, generate_no_frame, expect_invalid),
 	MMUEXT("clear_page", CLEAR_PAGE, generate_no_frame, expect_invalid),
 	MMUEXT("copy_page", COPY_PAGE, generate_no_frame, expect_invalid),
-	{ .name = "listed", .command = MMUEXT_TLB_FLUSH_LOCAL, .danger = DANGER_SAFE, .weight = 3,
+	{ .name = "listed", .command = MMUEXT_TLB_FLUSH_LOCAL, .danger = DANGER_SAFE, .weight = 1,
 	  .traits = TRAIT_ONCE, .structure_size = sizeof(struct mmuext_op),
 	  .generate = generate_listed, .expect = expect_listed, .after = after_listed },
 };

@@ -273,7 +273,7 @@ static const struct field running_fields[] = {
 
 const struct operation domctl_running[] = {
 	{ .name = "machine_that_runs", .command = DOMCTL(createdomain), .danger = DANGER_OWN,
-	  .traits = TRAIT_KERNEL | TRAIT_ALONE | TRAIT_ONCE, .weight = 2, .fields = running_fields,
+	  .traits = TRAIT_KERNEL | TRAIT_ALONE | TRAIT_ONCE, .weight = 1, .fields = running_fields,
 	  .generate = generate_running, .expect = expect_running, .after = after_running },
 };
 const size_t domctl_running_count = COUNT(domctl_running);

@@ -172,7 +172,7 @@ static const struct field pin_fields[] = {
 };
 
 static const struct operation schedule_operations[] = {
-	{ .name = "yield", .command = SCHEDOP_yield, .danger = DANGER_SAFE, .weight = 2,
+	{ .name = "yield", .command = SCHEDOP_yield, .danger = DANGER_SAFE, .weight = 1,
 	  .expect = expect_success },
 	{ .name = "remote_shutdown", .command = SCHEDOP_remote_shutdown, .danger = DANGER_OWN,
 	  .structure_size = sizeof(struct sched_remote_shutdown), .fields = remote_fields,

@@ -245,7 +245,7 @@ static void after_interrupted(struct call *call)
 
 static const struct operation nested_list[] = {
 	{ .name = "interrupted", .danger = DANGER_OWN, .traits = TRAIT_KERNEL | TRAIT_ALONE,
-	  .weight = 2, .generate = generate_interrupted, .expect = expect_success,
+	  .weight = 1, .generate = generate_interrupted, .expect = expect_success,
 	  .after = after_interrupted },
 	{ .name = "nested", .danger = DANGER_SAFE, .traits = TRAIT_ALONE, .weight = 4,
 	  .generate = generate_nested, .expect = expect_success, .after = after_nested },

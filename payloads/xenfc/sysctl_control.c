@@ -318,7 +318,7 @@ const struct operation sysctl_control[] = {
 	CONTROL(debug_keys, keys_fields, generate_keys, expect_keys),
 	CONTROL(page_offline_op, offline_fields, generate_offline, expect_offline),
 	{ .name = "cpu_hotplug", .command = SYSCTL(cpu_hotplug), .danger = DANGER_SAFE,
-	  .traits = TRAIT_ALONE, .weight = 4, .fields = hotplug_fields,
+	  .traits = TRAIT_ALONE, .weight = 1, .fields = hotplug_fields,
 	  .generate = generate_hotplug, .expect = expect_hotplug },
 	CONTROL(cpupool_op, pool_fields, generate_pool, expect_pool),
 	CONTROL(scheduler_op, scheduler_fields, generate_scheduler, expect_scheduler),
