@@ -12,6 +12,7 @@ from rushit_box import SOURCE, build
 
 # The meeting point of two processes: both leave a mark and wait for the other's.
 BARRIER = """#!/bin/sh
+[ "$*" = "--barrier ready --timeout 240" ] || exit 96
 touch "$XENTEST_SHARED/$XENTEST_DOMAIN/here"
 tries=0
 until [ -e "$XENTEST_SHARED/one/here" ] && [ -e "$XENTEST_SHARED/two/here" ]; do
