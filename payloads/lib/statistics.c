@@ -202,9 +202,15 @@ struct interval stats_median_ratio_interval(const double *a, size_t n_a, const d
 
 	random_seed(&r, seed);
 	if (resample(&r, a, n_a, of_a) && resample(&r, b, n_b, of_b)) {
-		for (size_t i = 0; i < RESAMPLES; i++)
+		bool known = true;
+
+		/* To no time nothing has a ratio. */
+		for (size_t i = 0; i < RESAMPLES; i++) {
+			known &= of_a[i] > 0;
 			of_b[i] /= of_a[i];
-		interval = middle_95_percent(of_b);
+		}
+		if (known)
+			interval = middle_95_percent(of_b);
 	}
 	free(of_b);
 	free(of_a);

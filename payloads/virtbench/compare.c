@@ -66,14 +66,16 @@ static const char *plot(const struct comparison *c, char line[PLOT_WIDTH + 1])
 	const double points[] = { c->interval.low, c->interval.high, c->ratio };
 	int columns[3];
 
-	for (int i = 0; i < 3; i++) {
-		double part = (log2(fmin(fmax(points[i], 0.5), 2)) + 1) / 2;
-
-		columns[i] = isnan(part) ? 0 : (int)lround(part * (PLOT_WIDTH - 1));
-	}
 	memset(line, ' ', PLOT_WIDTH);
 	line[PLOT_WIDTH] = 0;
 	line[PLOT_WIDTH / 2] = '|';
+	for (int i = 0; i < 3; i++) {
+		double part = (log2(fmin(fmax(points[i], 0.5), 2)) + 1) / 2;
+
+		if (isnan(points[i]))
+			return line;
+		columns[i] = (int)lround(part * (PLOT_WIDTH - 1));
+	}
 	memset(line + columns[0], '-', (size_t)(columns[1] - columns[0] + 1));
 	line[columns[2]] = 'o';
 	return line;

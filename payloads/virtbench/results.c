@@ -7,6 +7,8 @@
 #include "json.h"
 #include "summary.h"
 
+#define RECORDED_NAME 64
+
 static void write_text(const struct results_form *form, const struct result *result)
 {
 	const struct benchmark *benchmark = result->benchmark;
@@ -63,14 +65,26 @@ static void write_estimate(struct json *j, const struct estimate *e)
 	json_end_array(j);
 }
 
-static void write_json(const struct result *result)
+/* Totals of --runs are not the times that go under the benchmark's own name. */
+static const char *recorded_name(const struct results_form *form, const struct result *result,
+				 char text[RECORDED_NAME])
+{
+	if (!form->forced_runs)
+		return result->benchmark->name;
+	snprintf(text, RECORDED_NAME, "%s*%u", result->benchmark->name, form->forced_runs);
+	return text;
+}
+
+static void write_json(const struct results_form *form, const struct result *result)
 {
 	static const char *const statuses[] = { "pass", "skip", "fail" };
+	char text[RECORDED_NAME];
+	const char *name = recorded_name(form, result, text);
 	struct json j;
 
 	json_begin_line(&j, stdout);
 	json_string(&j, "type", "result");
-	json_string(&j, "name", result->benchmark->name);
+	json_string(&j, "name", name);
 	json_string(&j, "status", statuses[result->kind]);
 	json_string(&j, "reason", result->reason);
 	json_string(&j, "pretty_name", result->benchmark->pretty_name);
@@ -82,14 +96,16 @@ static void write_json(const struct result *result)
 		write_estimate(&j, result->estimate);
 	json_end_line(&j);
 	if (result->estimate)
-		json_figure(stdout, result->benchmark->name, result->estimate->median, "ns",
-			    "lower");
+		json_figure(stdout, name, result->estimate->median, "ns", "lower");
 }
 
 /* The name, then what each run took in each sample, in ns. */
-static bool write_csv(FILE *csv, const struct result *result)
+static bool write_csv(const struct results_form *form, const struct result *result)
 {
-	fprintf(csv, "%s", result->benchmark->name);
+	char text[RECORDED_NAME];
+	FILE *csv = form->csv;
+
+	fputs(recorded_name(form, result, text), csv);
 	for (size_t i = 0; i < result->estimate->samples; i++)
 		fprintf(csv, ",%.6g", result->estimate->values[i]);
 	fputc('\n', csv);
@@ -119,7 +135,7 @@ static bool write_svg(const char *folder, const struct result *result)
 static bool write_screen(const struct results_form *form, const struct result *result)
 {
 	if (form->json)
-		write_json(result);
+		write_json(form, result);
 	else
 		write_text(form, result);
 	if (fflush(stdout) == 0)
@@ -137,7 +153,7 @@ bool results_write(const struct results_form *form, const struct result *result)
 	if (result->kind != RESULT_MEASURED)
 		return written;
 	if (form->csv)
-		written &= write_csv(form->csv, result);
+		written &= write_csv(form, result);
 	if (form->svg_folder)
 		written &= write_svg(form->svg_folder, result);
 	return written;

@@ -10,6 +10,11 @@
 
 /* A hundred days. */
 #define LONGEST_NS 1e16
+/* Nothing that a terminal or a picture takes for more than a name. */
+#define NAME_CHARACTERS \
+	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.*"
+#define RUN_BEGINS "{\"type\":\"environment\""
+#define NO_NAME "no name of a benchmark"
 
 const struct samples *samples_of(const struct sample_file *file, const char *name)
 {
@@ -24,7 +29,7 @@ static struct samples *find_or_add(struct sample_file *file, const char *name, s
 	struct samples *all;
 	char copy[sizeof(all->name)];
 
-	if (!length || length >= sizeof(copy))
+	if (!length || length >= sizeof(copy) || strspn(name, NAME_CHARACTERS) < length)
 		return NULL;
 	memcpy(copy, name, length);
 	copy[length] = 0;
@@ -39,22 +44,26 @@ static struct samples *find_or_add(struct sample_file *file, const char *name, s
 	return &all[file->n++];
 }
 
-static const char *add_median(struct samples *samples, size_t first)
+static const char *add_median(struct samples *samples)
 {
 	double *medians = realloc(samples->medians, (samples->n_lines + 1) * sizeof(*medians));
 
 	if (!medians)
 		return "no memory";
 	samples->medians = medians;
-	medians[samples->n_lines++] = stats_median(samples->values + first, samples->n - first);
+	medians[samples->n_lines++] = stats_median(samples->values + samples->run_begin,
+						   samples->n - samples->run_begin);
 	return NULL;
 }
 
-/* Numbers between commas up to the end of the line or a bracket. */
-static const char *add_values(struct samples *samples, const char *text)
+/* Numbers between commas up to `last`; those of a benchmark that ran twice in a run are of one. */
+static const char *add_values(struct samples *samples, const char *text, char last, int run)
 {
-	size_t first = samples->n;
-
+	if (samples->n_lines && samples->run == run)
+		samples->n_lines--;
+	else
+		samples->run_begin = samples->n;
+	samples->run = run;
 	for (;;) {
 		double *values, value;
 		char *end;
@@ -69,8 +78,8 @@ static const char *add_values(struct samples *samples, const char *text)
 			return "no memory";
 		samples->values = values;
 		values[samples->n++] = value;
-		if (*end == ']' || *end == '\n' || !*end)
-			return add_median(samples, first);
+		if (*end == last)
+			return add_median(samples);
 		if (*end != ',')
 			return "samples must be numbers with commas between them";
 		text = end + 1;
@@ -83,11 +92,14 @@ static const char *add_json(struct sample_file *file, const char *line)
 	const char *name = strstr(line, "\"name\":\""), *values = strstr(line, "\"samples\":[");
 	struct samples *samples;
 
+	if (!strncmp(line, RUN_BEGINS, strlen(RUN_BEGINS)))
+		file->run++;
 	if (!name || !values)
 		return NULL;
 	name += strlen("\"name\":\"");
 	samples = find_or_add(file, name, strcspn(name, "\""));
-	return samples ? add_values(samples, values + strlen("\"samples\":[")) : "no name";
+	return samples ? add_values(samples, values + strlen("\"samples\":["), ']', file->run)
+		       : NO_NAME;
 }
 
 static const char *add_csv(struct sample_file *file, const char *line)
@@ -98,7 +110,19 @@ static const char *add_csv(struct sample_file *file, const char *line)
 	if (!line[length])
 		return "no comma: a line is a name and its samples";
 	samples = find_or_add(file, line, length);
-	return samples ? add_values(samples, line + length + 1) : "no name";
+	return samples ? add_values(samples, line + length + 1, '\n', ++file->run) : NO_NAME;
+}
+
+static const char *add_line(struct sample_file *file, const char *line, size_t length)
+{
+	if (*line == '\n')
+		return NULL;
+	if (strlen(line) != length)
+		return "a zero byte";
+	/* Half a number is a number, too. */
+	if (line[length - 1] != '\n')
+		return "the line breaks off";
+	return *line == '{' ? add_json(file, line) : add_csv(file, line);
 }
 
 static int read_lines(struct sample_file *file, FILE *in, const char *path, struct why *why)
@@ -106,12 +130,12 @@ static int read_lines(struct sample_file *file, FILE *in, const char *path, stru
 	char *line = NULL;
 	const char *wrong = NULL;
 	size_t size = 0;
+	ssize_t length;
 	int number = 0;
 
-	while (!wrong && getline(&line, &size, in) > 0) {
+	while (!wrong && (length = getline(&line, &size, in)) > 0) {
 		number++;
-		if (*line != '\n')
-			wrong = *line == '{' ? add_json(file, line) : add_csv(file, line);
+		wrong = add_line(file, line, (size_t)length);
 	}
 	free(line);
 	if (wrong)

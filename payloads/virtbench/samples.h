@@ -10,13 +10,16 @@ struct samples {
 	char name[64];
 	double *values;		/* ns a run; those of all lines */
 	size_t n;
-	double *medians;	/* one a line: each virtbench that was run wrote one */
+	double *medians;	/* one for each virtbench that was run: in CSV files for each line */
 	size_t n_lines;
+	int run;		/* that the last line was of, and where its values begin */
+	size_t run_begin;
 };
 
 struct sample_file {
 	struct samples *all;
 	size_t n;
+	int run;		/* counted up for each that is seen to begin */
 };
 
 /* 0 or -1. */

@@ -73,6 +73,29 @@ def test_compare_whose_words_get_lost(virtbench, tmp_path):
     assert said.returncode == 99 and "the table could not be written" in said.stderr
 
 
+@pytest.mark.parametrize("times", [("0,5,7", "0,0"), ("0,1e-300", "5,1e-300"), ("0", "0")])
+def test_compare_of_what_took_no_time(virtbench, tmp_path, times):
+    """It has no ratio, and no place in the plot."""
+    before, after = (f"cow,{values}\n" for values in times)
+    said, rows = compare(virtbench, tmp_path, before, after, "--fail-over=5%")
+    assert said.returncode == 77 and "nan - nan" in rows["cow"] and "cannot tell" in rows["cow"]
+
+
+def test_compare_of_very_many_samples_ends(virtbench, tmp_path):
+    many = "cow," + ",".join(str(100 + i % 7) for i in range(1000000)) + "\n"
+    said, rows = compare(virtbench, tmp_path, many, many)
+    assert said.returncode == 0 and "1.000" in rows["cow"]
+
+
+def test_totals_are_not_compared_with_times_of_one_run(virtbench, tmp_path):
+    for name, words in (("totals", ["--runs=20"]), ("times", [])):
+        words = [*words, f"--csv={tmp_path / name}", "-n", "1", "local", "libc-syscall"]
+        assert run(virtbench, "--rough", *words).returncode == 0
+    assert (tmp_path / "totals").read_text().startswith("libc-syscall*20,")
+    said = run(virtbench, "compare", str(tmp_path / "totals"), str(tmp_path / "times"))
+    assert said.returncode == 2 and "no benchmark in common" in said.stderr
+
+
 NOT_RESULTS = {
     "nothing": ("", "holds no results"),
     "a name": ("cow\n", "1: no comma"),
@@ -85,10 +108,15 @@ NOT_RESULTS = {
     "other marks": ("cow,1;2\n", "1: samples must be numbers with commas between them"),
     "no name": (",1\n", "1: no name"),
     "a long name": ("x" * 64 + ",1\n", "1: no name"),
-    "bytes": ("\0\x01\x02", "1: no comma"),
+    "bytes": ("\0\x01\x02", "1: a zero byte"),
     "JSON without results": ('{"type":"seed","seed":1}\n', "holds no results"),
     "JSON that breaks off": ('{"name":"cow","samples":[1,\n', "1: a sample is no number"),
     "Windows": ("cow,1\r\n", "1: samples must be"),
+    "a byte order mark": ("\ufeffcow,1\n", "1: no name"),
+    "a name that a terminal obeys": ("c\033[2Jow,1\n", "1: no name"),
+    "a name that is no XML": ("c<o&w,1\n", "1: no name"),
+    "half a number": ("cow,100\ncow,100,10", "2: the line breaks off"),
+    "a zero byte": ("cow,1\0,2\n", "1: a zero byte"),
 }
 
 

@@ -44,8 +44,9 @@ static struct samples make_up(struct made *made, int runs, double mean, double l
 			made->values[i * SAMPLES + k] = own * (1 + 0.01 * chance(&r));
 		made->medians[i] = stats_median(made->values + i * SAMPLES, SAMPLES);
 	}
-	return (struct samples){ "x", made->values, (size_t)runs * SAMPLES, made->medians,
-				 (size_t)runs };
+	return (struct samples){ .name = "x", .values = made->values,
+				 .n = (size_t)runs * SAMPLES, .medians = made->medians,
+				 .n_lines = (size_t)runs };
 }
 
 static struct comparison compare(int runs, double mean_b, double luck, uint64_t seed)
@@ -114,6 +115,9 @@ static void slowdown_over_a_limit(void **state)
 	(void)state;
 	assert_int_equal(slowdown(&slower, 1.05), SLOWDOWN_SEEN);
 	assert_int_equal(slowdown(&slower, 1.2), SLOWDOWN_NONE);
+	/* Slower for sure, but within the interval lies what is allowed. */
+	assert_int_equal(slowdown(&slower, slower.ratio * 0.9999), SLOWDOWN_UNKNOWN);
+	assert_int_equal(slowdown(&slower, slower.ratio * 1.0001), SLOWDOWN_UNKNOWN);
 	assert_int_equal(slowdown(&same, 1.05), SLOWDOWN_NONE);
 	assert_int_equal(slowdown(&unclear, 1.05), SLOWDOWN_UNKNOWN);
 }
@@ -153,6 +157,27 @@ static void reads_csv_and_json(void **state)
 	samples_free(&file);
 }
 
+/* They share that run's luck. */
+static void twice_in_a_run_is_one_run(void **state)
+{
+	struct sample_file file;
+	const struct samples *cow;
+	struct why why;
+
+	(void)state;
+	assert_int_equal(read_text("{\"type\":\"environment\"}\n"
+				   "{\"name\":\"cow\",\"samples\":[1,2]}\n"
+				   "{\"name\":\"fork\",\"samples\":[9]}\n"
+				   "{\"name\":\"cow\",\"samples\":[6]}\n"
+				   "{\"type\":\"environment\"}\n"
+				   "{\"name\":\"cow\",\"samples\":[7,9]}\n", &file, &why), 0);
+	cow = samples_of(&file, "cow");
+	assert_int_equal(cow->n, 5);
+	assert_int_equal(cow->n_lines, 2);
+	assert_true(cow->medians[0] == 2 && cow->medians[1] == 8);
+	samples_free(&file);
+}
+
 static void refuses_what_is_no_result(void **state)
 {
 	static const char *const texts[] = { "", "\n", "prose\n", "cow,\n", "cow,1,x\n",
@@ -177,6 +202,7 @@ int main(void)
 		cmocka_unit_test(false_verdicts_are_seldom),
 		cmocka_unit_test(slowdown_over_a_limit),
 		cmocka_unit_test(reads_csv_and_json),
+		cmocka_unit_test(twice_in_a_run_is_one_run),
 		cmocka_unit_test(refuses_what_is_no_result),
 	};
 
