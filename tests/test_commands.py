@@ -150,3 +150,31 @@ def test_xenlab_without_a_machine_has_no_console(tmp_path: Path) -> None:
 def test_xenlab_wants_a_hypervisor_that_is_there(tmp_path: Path) -> None:
     found = run("xenlab", "exec", "--hypervisor", f"{tmp_path}/x.tar.gz", "--", "true")
     assert_told(found, "xenlab", "x.tar.gz")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("xenbuild", "--check"), ("xenstartdoms",), ("xenlab", "--cache", "{cache}", "run")],
+    ids=lambda words: words[0],
+)
+def test_commands_that_the_shell_cannot_read_are_told_at_once(
+    words: tuple[str, ...], tmp_path: Path
+) -> None:
+    """Before a machine is made or a run begun, not an hour later."""
+    path = tmp_path / "night.cfg"
+    lines = [
+        "[Preferences]",
+        "hypervisor=none",
+        f"shared_dir={tmp_path}/shared",
+        f"results_dir={tmp_path}/results",
+        "[one]",
+        "run_command=echo 'never closed",
+        "[XENVM0]",
+        "name=dom0",
+        f"tempdir={tmp_path}/temp",
+        "test1=one",
+    ]
+    path.write_text("\n".join(lines) + "\n")
+    found = run(*(word.format(cache=tmp_path / "cache") for word in words), str(path))
+    assert_told(found, words[0], f"{path}:6: run_command is no shell text")
+    assert sorted(tmp_path.iterdir()) == [path]

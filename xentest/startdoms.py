@@ -57,7 +57,8 @@ class Settings:
 
 def start(settings: Settings, progress: Progress) -> int:
     """Do the run; the exit status of the command."""
-    given = control.load(settings.control_path)
+    goes_on = settings.run_id is not None or settings.resume
+    given = control.load(settings.control_path, ask_shell=not goes_on)
     with runs.Lock(settings.lock, "xenstartdoms"):
         run, used = _open(settings, given)
         return _Flow(settings, used, run, progress).go()

@@ -80,7 +80,7 @@ def _run(asked: argparse.Namespace) -> int:
     from xentest.lab import night
 
     order = night.Order(
-        control=control.load(asked.control), cache=asked.cache.absolute(),
+        control=control.load(asked.control, ask_shell=True), cache=asked.cache.absolute(),
         results=asked.results.absolute(), hypervisor=asked.hypervisor, files=asked.files,
         accelerator=asked.accelerator, memory_mib=asked.memory, keep=asked.keep,
     )  # fmt: skip
