@@ -65,6 +65,7 @@ CHANGED = {
         "run_command=./t 2>&1 &&\n  wait\n",
         "run_command=echo a \\&\n",
         "run_command=xenruntests --barrier ready 2 && ./t\n",
+        "run_command=xenruntests --barrier ready --timeout 9 2 && ./t\n",
         'run_command=xenruntests --barrier "$X" && ./t\n',
         "run_command=sh -c 'echo \"it'\"'\"'s\"'\n",
         RUN + "sha256=" + "A" * 64 + "\n",

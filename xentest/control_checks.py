@@ -12,7 +12,9 @@ from xentest.control_keys import Domain, Preferences, Test
 from xentest.control_sections import Sections, nearest
 from xentest.control_text import DEFAULT, shown
 
-_MEETING = re.compile(r"xenruntests --barrier (?P<name>[A-Za-z0-9_.-]+)(?=\s*($|[;&|)}\n]))")
+_MEETING = re.compile(
+    r"xenruntests --barrier[ =](?P<name>[A-Za-z0-9_.-]+)(?: --timeout[ =]\S+)?(?=\s*($|[;&|)}\n]))"
+)
 MAX_RESULTS = 10_000  # of one domain in one run, repeats counted
 
 
@@ -73,6 +75,10 @@ def _check_folders(sections: Sections, preferences: Preferences) -> None:
         line = sections.line(keys.PREFERENCES, "results_dir")
         line = line or sections.line(keys.PREFERENCES, "shared_dir")
         sections.problems.add(line, what, "keep them apart: every domain can write to shared_dir")
+    if preferences.console and _inside(preferences.console, shared):
+        what = f"console {shown(preferences.console)} lies in shared_dir, where guests can forge it"
+        line = sections.line(keys.PREFERENCES, "console")
+        sections.problems.add(line, what, "keep the console's log in a folder of its own")
     for domain in sections.domains:
         if domain.tempdir == keys.UNKNOWN:
             continue

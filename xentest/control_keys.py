@@ -119,7 +119,7 @@ PREFERENCE_KEYS: Mapping[str, Reader] = {
     "mail_to": values.mail,
     "reboot_budget": values.count(0, 1000),
     "results_dir": values.work_folder,
-    "console": values.absolute_path,
+    "console": values.file_path,
 }
 LOCATION_KEYS: Mapping[str, Reader] = {
     "sha256": values.sha256,

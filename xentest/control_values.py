@@ -214,7 +214,15 @@ def work_folder(value: str) -> str:
 
 def config_file(value: str) -> Optional[str]:
     """`none`, or the file a domain is started with."""
-    return None if value.lower() == "none" else absolute_path(value)
+    return None if value.lower() == "none" else file_path(value)
+
+
+def file_path(value: str) -> str:
+    """A path from the root that names a file."""
+    path = absolute_path(value)
+    if value.endswith("/"):
+        raise Wrong(f"is '{shown(value)}', which names a folder", "name a file in it")
+    return path
 
 
 def place(value: str) -> str:
@@ -351,6 +359,8 @@ def variables(value: str) -> tuple[tuple[str, str], ...]:
 def mail(value: str) -> str:
     """One or several mail addresses."""
     found = value.replace(",", " ").split()
+    if not found:
+        raise Wrong(f"is '{shown(value)}', no mail address", "write user or user@host")
     for item in found:
         if not _MAIL.fullmatch(item):
             raise Wrong(f"holds '{shown(item)}', no mail address", "write user or user@host", item)
