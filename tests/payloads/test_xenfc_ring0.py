@@ -80,6 +80,14 @@ def test_boot_without_a_verdict_is_no_pass(boot):
     assert ended == 99 and "no verdict" in facts["reason"]
 
 
+@pytest.mark.parametrize("asked, counts", [(["--count-instructions"], True), ([], False)])
+def test_boot_counts_instructions_when_asked(tmp_path, asked, counts):
+    module = load(RING0 / "boot")
+    (tmp_path / "elf").touch()
+    words = module.parse(["--elf", str(tmp_path / "elf"), *asked, "loops=1"])
+    assert ("-icount" in module.command_line(tmp_path / "xen", words)) == counts
+
+
 def test_boot_stops_at_the_first_failure_when_asked(boot):
     ended, facts = boot("KTAP version 1\nFAIL: errno=0 expected -1\nmore\n", "--stop-at-failure")
     assert ended == 1 and facts["reason"] == "FAIL: errno=0 expected -1"
