@@ -72,13 +72,14 @@ static uint32_t enough_runs(struct estimator *e)
 
 	if (typical >= wanted)
 		return runs;
-	if (cost <= spread) {
-		/* Costs nothing, as far as can be seen: look with more. */
-		if (runs < RUNS_MAX)
-			return runs < RUNS_MAX / 16 ? runs * 16 : RUNS_MAX;
-		e->too_small = true;
+	if (runs == RUNS_MAX) {
+		/* Whatever it costs may be luck. */
+		e->too_small = typical < 10 * usual;
 		return runs;
 	}
+	/* Costs nothing, as far as can be seen: look with more. */
+	if (cost <= spread)
+		return runs < RUNS_MAX / 16 ? runs * 16 : RUNS_MAX;
 	/* Step by step: what was seen so far may have been luck. */
 	while (runs * (cost / e->runs) < wanted && runs < RUNS_MAX && runs < e->runs * 1024ull)
 		runs *= 2;

@@ -95,7 +95,8 @@ static void write_json(const struct results_form *form, const struct result *res
 	if (result->estimate)
 		write_estimate(&j, result->estimate);
 	json_end_line(&j);
-	if (result->estimate)
+	/* What cannot be told from nothing is no point of a history. */
+	if (result->estimate && !result->estimate->too_small)
 		json_figure(stdout, name, result->estimate->median, "ns", "lower");
 }
 

@@ -160,6 +160,12 @@ static double costs_nothing(uint32_t runs, unsigned int number)
 	return 100 + number % 2;
 }
 
+/* However many runs: what a runner says who does none. */
+static double luck(uint32_t runs, unsigned int number)
+{
+	return runs ? 110 + number % 3 : 100 + number % 2;
+}
+
 static double takes_no_time(uint32_t runs, unsigned int number)
 {
 	(void)runs;
@@ -174,6 +180,10 @@ static void no_cost_comes_to_an_end(void **state)
 
 	(void)state;
 	assert_in_range(feed(e, costs_nothing), 20, 200);
+	assert_true(estimator_result(e).too_small);
+	estimator_free(e);
+	e = estimator(STOP_PRECISE, NO_LIMIT);
+	assert_in_range(feed(e, luck), 20, 200);
 	assert_true(estimator_result(e).too_small);
 	estimator_free(e);
 	e = estimator(STOP_PRECISE, NO_LIMIT);
