@@ -91,7 +91,7 @@ static const struct option_spec option_list[] = {
 	{ .name = "quiet", .letter = 'q', .flag = &options.quiet,
 	  .help = "say only what failed; much faster" },
 	{ .name = "bare", .flag = &options.bare,
-	  .help = "first measure hypercalls with nothing around them, for --json and --ktap" },
+	  .help = "also measure hypercalls with nothing around them, for --json and --ktap" },
 	{ .name = "i-own-this-machine", .flag = &options.own_machine,
 	  .help = "run although " FLAG_FILE " does not exist" },
 	{ .name = "json", .flag = &options.json,
