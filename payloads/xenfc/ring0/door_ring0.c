@@ -53,16 +53,18 @@ static bool is_hole(const uint8_t *page)
 
 const char *door_ring0_open(struct door *door)
 {
-	uint8_t *pages = pages_take(DOOR_ARENA_PAGES + 2);
+	uint8_t *pages = pages_take(DOOR_ARENA_PAGES + 3);
 	uint8_t *after = pages + (DOOR_ARENA_PAGES + 1) * PAGE_SIZE;
+	/* Not the one before: the address of that is the end of the arena's last page, too. */
+	uint8_t *never = after + PAGE_SIZE;
 	uint8_t value;
 	struct fault fault;
 
 	if (!pages)
 		return "there are not enough pages for the arguments";
-	if (page_unmap(pages) || page_unmap(after))
+	if (page_unmap(pages) || page_unmap(after) || page_unmap(never))
 		return "Xen does not let us unmap the guard pages";
-	if (!is_hole(pages) || !is_hole(after))
+	if (!is_hole(pages) || !is_hole(after) || !is_hole(never))
 		return "a guard page can still be read";
 	if (!read_byte(after - 1, &value, &fault))
 		return "the last page for arguments cannot be read";
@@ -75,7 +77,7 @@ const char *door_ring0_open(struct door *door)
 		.mark = mark,
 		.now_ns = now,
 		.arena = pages + PAGE_SIZE,
-		.unmapped = (uint64_t)after,
+		.unmapped = (uint64_t)never,
 		.owns_kernel = true,
 		.execute = try_code,
 		.arena_frames = frames,
