@@ -168,8 +168,7 @@ static long argo_aside(struct call *call, unsigned int command, uint64_t second,
 	uint64_t arguments[5] = { command, (uintptr_t)(run->door->arena + ARENA_ASIDE), second,
 				  third, fourth };
 
-	run->outcome.hypercalls++;
-	return run->door->hypercall(run->door, __HYPERVISOR_argo_op, arguments);
+	return make_hypercall(run, __HYPERVISOR_argo_op, arguments);
 }
 
 static void must(struct call *call, const char *what, long result, long expected)

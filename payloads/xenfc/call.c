@@ -249,12 +249,21 @@ bool expect_holds(const struct call *call)
 	return expect_names(&call->expect, call->result);
 }
 
-long aside(struct run *run, unsigned int hypercall, uint64_t a0, uint64_t a1, uint64_t a2)
+long make_hypercall(struct run *run, unsigned int number, const uint64_t arguments[5])
 {
-	uint64_t arguments[5] = { a0, a1, a2 };
+	struct door *door = run->door;
 
 	run->outcome.hypercalls++;
-	return run->door->hypercall(run->door, hypercall, arguments);
+	if (run->call.interrupted && door->hypercall_interrupted)
+		return door->hypercall_interrupted(door, number, arguments);
+	return door->hypercall(door, number, arguments);
+}
+
+long aside(struct run *run, unsigned int number, uint64_t a0, uint64_t a1, uint64_t a2)
+{
+	const uint64_t arguments[5] = { a0, a1, a2 };
+
+	return make_hypercall(run, number, arguments);
 }
 
 void call_wrong(struct call *call, const char *format, ...)

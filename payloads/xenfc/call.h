@@ -87,6 +87,7 @@ struct call {
 	unsigned int pointer;	/* which argument points to it */
 	uint8_t *torn;		/* the lowest address handed over in the arena's last bytes */
 	bool in_multicall;
+	bool interrupted;	/* it, and all that is called to follow it, as far as Xen lets it be */
 	bool twice;		/* make it two times over different memory, and compare */
 
 	struct domain_model *domain;	/* the own domain it names, if it exists */
@@ -234,7 +235,10 @@ static inline uint32_t smaller(uint32_t a, uint32_t b)
 /* The first thing that was wrong is kept. */
 void call_wrong(struct call *call, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Every hypercall that a call is made of. */
+long make_hypercall(struct run *run, unsigned int number, const uint64_t arguments[5]);
+
 /* A hypercall beside the sequence: reading back, preparing, cleaning up. */
-long aside(struct run *run, unsigned int hypercall, uint64_t a0, uint64_t a1, uint64_t a2);
+long aside(struct run *run, unsigned int number, uint64_t a0, uint64_t a1, uint64_t a2);
 
 #endif

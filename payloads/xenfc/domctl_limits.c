@@ -2,6 +2,7 @@
 #include "domctl.h"
 
 #define MOST_KILOBYTES 8192u	/* 8 MiB: eight domains must fit beside everything else */
+#define MOST_PAGES UINT32_MAX	/* that Xen counts */
 
 static struct domain_model *target(const struct call *call)
 {
@@ -11,7 +12,24 @@ static struct domain_model *target(const struct call *call)
 static void generate_max_mem(struct call *call)
 {
 	domctl_of(call)->u.max_mem.max_memkb = chance(call, 5) ? draw(call, 8) :
-		draw(call, MOST_KILOBYTES);
+		chance(call, 5) ? draw_interesting(call, 64) : draw(call, MOST_KILOBYTES);
+}
+
+/* As much as Xen can count, and no domain shall have so much for long. */
+static void check_most(struct call *call, uint64_t pages)
+{
+	const struct xen_domctl_getdomaininfo *info = domain_read(call->run, target(call)->id);
+	struct xen_domctl *d;
+
+	if (!info || info->max_pages != (pages < MOST_PAGES ? pages : MOST_PAGES))
+		call_wrong(call, "the limit is %lu pages afterwards",
+			   info ? (uint64_t)info->max_pages : 0);
+	d = domctl_aside_structure(call->run);
+	memset(d, 0, sizeof(*d));
+	d->u.max_mem.max_memkb = MOST_KILOBYTES;
+	target(call)->max_pages = MOST_KILOBYTES / 4;
+	if (domctl_aside(call->run, DOMCTL(max_mem), target(call)->id))
+		call_wrong(call, "a limit cannot be set again");
 }
 
 static void after_max_mem(struct call *call)
@@ -21,6 +39,8 @@ static void after_max_mem(struct call *call)
 	if (call->result)
 		return;
 	target(call)->max_pages = domctl_of(call)->u.max_mem.max_memkb / 4;
+	if (target(call)->max_pages > MOST_KILOBYTES / 4)
+		check_most(call, target(call)->max_pages);
 	if (!read_back_now(call))
 		return;
 	info = domain_read(call->run, target(call)->id);
@@ -145,17 +165,26 @@ static void expect_irq(struct call *call)
 static void generate_target(struct call *call)
 {
 	struct xen_domctl *d = domctl_of(call);
+	domid_t other = (domid_t)(DOMID_OWN_FIRST + draw(call, OWN_DOMAINS));
+	const struct domain_model *model = model_domain(&call->run->model, other);
 
-	/* An HVM target would be kept alive by the reference: never two of our own. */
-	d->u.set_target.target = (domid_t)(chance(call, 50) ? d->domain :
+	/* An HVM target would be kept alive by the reference. */
+	d->u.set_target.target = (domid_t)(chance(call, 30) ? d->domain :
 		DOMID_NOBODY_FIRST + draw(call, 1000));
+	if (chance(call, 50) && !(model && model->hvm))
+		d->u.set_target.target = other;
 }
 
+/* Only an HVM domain can be one. */
 static void expect_target(struct call *call)
 {
 	const struct xen_domctl *d = domctl_of(call);
 
-	expect_only(call, d->u.set_target.target == d->domain ? ERR(EINVAL) : ERR(ESRCH));
+	if (d->u.set_target.target == d->domain)
+		expect_only(call, ERR(EINVAL));
+	else
+		expect_only(call, model_domain(&call->run->model, d->u.set_target.target) ?
+			    ERR(EOPNOTSUPP) : ERR(ESRCH));
 }
 
 /* One that Xen never sends; or one of each processor's own; or none. */

@@ -25,6 +25,13 @@ struct door {
 	/* The raw 64-bit result.  Calls that use less than five arguments get zeroes. */
 	long (*hypercall)(struct door *door, unsigned int number, const uint64_t arguments[5]);
 
+	/*
+	 * The same while an event waits for this processor: Xen interrupts what takes long where
+	 * it first may, and goes on with it.  NULL where the kernel is not ours.
+	 */
+	long (*hypercall_interrupted)(struct door *door, unsigned int number,
+				      const uint64_t arguments[5]);
+
 	/* Report text; it ends lines with '\n' itself.  Not buffered for longer than a line. */
 	void (*write)(struct door *door, const char *text, size_t size);
 

@@ -50,21 +50,25 @@ static void expect_get_param(struct call *call)
 static const struct {
 	uint32_t index;
 	uint64_t least, most;
-	bool once;	/* never changed again when it is not zero */
+	unsigned int once;	/* its number, from 1 on, when it is set for good; 0: it is not */
 } plain[] = {
-	{ HVM_PARAM_STORE_PFN, 0, UINT64_MAX, false },
-	{ HVM_PARAM_STORE_EVTCHN, 0, UINT64_MAX, false },
-	{ HVM_PARAM_CONSOLE_PFN, 0, UINT64_MAX, false },
-	{ HVM_PARAM_CONSOLE_EVTCHN, 0, UINT64_MAX, false },
-	{ HVM_PARAM_VM_GENERATION_ID_ADDR, 0, UINT64_MAX, false },
-	{ HVM_PARAM_TIMER_MODE, 0, HVMPTM_one_missed_tick_pending, false },
-	{ HVM_PARAM_TRIPLE_FAULT_REASON, 0, SHUTDOWN_MAX, false },
-	{ HVM_PARAM_NR_IOREQ_SERVER_PAGES, 1, 64, true },
+	{ HVM_PARAM_STORE_PFN, 0, UINT64_MAX, 0 },
+	{ HVM_PARAM_STORE_EVTCHN, 0, UINT64_MAX, 0 },
+	{ HVM_PARAM_CONSOLE_PFN, 0, UINT64_MAX, 0 },
+	{ HVM_PARAM_CONSOLE_EVTCHN, 0, UINT64_MAX, 0 },
+	{ HVM_PARAM_VM_GENERATION_ID_ADDR, 0, UINT64_MAX, 0 },
+	{ HVM_PARAM_TIMER_MODE, 0, HVMPTM_one_missed_tick_pending, 0 },
+	{ HVM_PARAM_TRIPLE_FAULT_REASON, 0, SHUTDOWN_MAX, 0 },
+	{ HVM_PARAM_NR_IOREQ_SERVER_PAGES, 1, 64, 1 },
+	{ HVM_PARAM_IOREQ_SERVER_PFN, 0, UINT64_MAX, 2 },
+	{ HVM_PARAM_IOREQ_PFN, 0, UINT64_MAX, 3 },
+	{ HVM_PARAM_BUFIOREQ_PFN, 0, UINT64_MAX, 4 },
+	{ HVM_PARAM_ALTP2M, 0, XEN_ALTP2M_limited, ONCE_PARAMETERS },
 	/* Not any more. */
-	{ HVM_PARAM_PAE_ENABLED, 1, 0, false },
-	{ HVM_PARAM_NESTEDHVM, 1, 0, false },
-	{ HVM_PARAM_MEMORY_EVENT_CR0, 1, 0, false },
-	{ HVM_PARAM_BUFIOREQ_EVTCHN, 1, 0, false },
+	{ HVM_PARAM_PAE_ENABLED, 1, 0, 0 },
+	{ HVM_PARAM_NESTEDHVM, 1, 0, 0 },
+	{ HVM_PARAM_MEMORY_EVENT_CR0, 1, 0, 0 },
+	{ HVM_PARAM_BUFIOREQ_EVTCHN, 1, 0, 0 },
 };
 
 static void generate_set_param(struct call *call)
@@ -80,32 +84,57 @@ static void generate_set_param(struct call *call)
 		param_of(call)->value = plain[call->note].most - 1 + draw(call, 3);
 }
 
+/* Where the model keeps a parameter that is set only once; NULL: it may be changed at will. */
+static uint64_t *kept(const struct call *call)
+{
+	unsigned int once = plain[call->note].once;
+
+	return once ? &call->domain->set_once[once - 1] : NULL;
+}
+
 static void expect_set_param(struct call *call)
 {
 	uint64_t value = param_of(call)->value;
 
 	if (param_expected(call))
 		return;
-	if (plain[call->note].once && call->domain->set_once && value != call->domain->set_once)
+	if (kept(call) && *kept(call) && value != *kept(call))
 		expect_only(call, ERR(EEXIST));
 	else
 		expect_only(call, value >= plain[call->note].least &&
 			    value <= plain[call->note].most ? 0 : ERR(EINVAL));
 }
 
+static long param_aside(struct call *call, unsigned int command, struct xen_hvm_param *p)
+{
+	return aside(call->run, __HYPERVISOR_hvm_op, command, (uintptr_t)p, 0);
+}
+
+/* What is set once is not changed, at whatever time that is tried. */
+static void try_again(struct call *call, struct xen_hvm_param *p)
+{
+	long result;
+
+	p->value = param_of(call)->value ^ 1;
+	result = param_aside(call, HVMOP_set_param, p);
+	if (result != ERR(EEXIST))
+		call_wrong(call, "changing a parameter that was set gave %ld, expected %ld", result,
+			   ERR(EEXIST));
+}
+
 static void after_set_param(struct call *call)
 {
 	const struct xen_hvm_param *set = param_of(call);
 	struct xen_hvm_param *p = (void *)(call->run->door->arena + ARENA_ASIDE);
-	long result;
 
 	if (call->result || !call->domain)
 		return;
-	if (plain[call->note].once)
-		call->domain->set_once = set->value;
 	*p = (struct xen_hvm_param){ .domid = set->domid, .index = set->index };
-	result = aside(call->run, __HYPERVISOR_hvm_op, HVMOP_get_param, (uintptr_t)p, 0);
-	if (result || p->value != set->value)
+	if (kept(call))
+		*kept(call) = set->value;
+	if (kept(call) && set->value)
+		try_again(call, p);
+	if (param_aside(call, HVMOP_get_param, p) || p->value != set->value)
 		call_wrong(call, "the parameter is %lu afterwards", p->value);
 }
 

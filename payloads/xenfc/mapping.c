@@ -94,8 +94,7 @@ static long list(struct call *call, unsigned int hypercall, const void *element)
 	uint64_t arguments[5] = { (uintptr_t)element, 1, 0, DOMID_SELF };
 	struct run *run = call->run;
 
-	run->outcome.hypercalls++;
-	return run->door->hypercall(run->door, hypercall, arguments);
+	return make_hypercall(run, hypercall, arguments);
 }
 
 static void refuse_extended(struct call *call, uint64_t frame)

@@ -6,6 +6,7 @@
 #define MOST_EXTENTS 16u
 #define PLACES 4096u	/* in the memory maps of HVM domains */
 #define LARGEST_ORDER 3u
+#define MOST_COUNTED (UINT32_MAX >> EXTENT_SHIFT)	/* that a continuation can tell */
 #define EXTENT_SHIFT 6	/* the command's upper bits say where a continuation goes on */
 
 static uint8_t *structure(const struct call *call)
@@ -20,6 +21,8 @@ static void generate_reservation(struct call *call)
 
 	r->domid = draw_who(call, false);
 	r->nr_extents = (xen_ulong_t)draw(call, MOST_EXTENTS + 1);
+	if (chance(call, 3))
+		r->nr_extents |= 1ull << (32 + draw(call, 32));
 	r->extent_order = 0;
 	if (chance(call, 20))
 		r->extent_order = chance(call, 50) ? 1 + (unsigned int)draw(call, LARGEST_ORDER) :
@@ -57,8 +60,8 @@ static bool reservation_sane(const struct call *call, const struct xen_memory_re
 {
 	const struct domain_model *domain = model_domain(&call->run->model, r->domid);
 
-	return done_before(call) < r->nr_extents && r->extent_order <= LARGEST_ORDER && domain &&
-	       virtual_node_sane(r, domain);
+	return done_before(call) < r->nr_extents && r->nr_extents <= MOST_COUNTED &&
+	       r->extent_order <= LARGEST_ORDER && domain && virtual_node_sane(r, domain);
 }
 
 static uint64_t room_for(const struct domain_model *domain)
@@ -184,6 +187,8 @@ static void generate_claim(struct call *call)
 
 	r->domid = draw_who(call, false);
 	r->nr_extents = chance(call, 50) ? 0 : (xen_ulong_t)draw(call, 1024);
+	if (chance(call, 5))
+		r->nr_extents |= 1ull << (32 + draw(call, 32));
 	r->extent_order = chance(call, 5);
 	r->mem_flags = chance(call, 5);
 	if (chance(call, 5))
@@ -367,6 +372,7 @@ static const struct part parts[] = {
 	{ memory_maps, &memory_maps_count },
 	{ memory_places, &memory_places_count },
 	{ memory_own, &memory_own_count },
+	{ memory_list, &memory_list_count },
 	{ memory_vnuma, &memory_vnuma_count },
 };
 

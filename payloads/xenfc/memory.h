@@ -4,9 +4,10 @@
 
 #include "run.h"
 
-extern const struct operation memory_maps[], memory_places[], memory_own[], memory_vnuma[];
+extern const struct operation memory_maps[], memory_places[], memory_own[], memory_vnuma[],
+	memory_list[];
 extern const size_t memory_maps_count, memory_places_count, memory_own_count,
-	memory_vnuma_count;
+	memory_vnuma_count, memory_list_count;
 
 /* The domain may have lost pages by the call, and cannot have got any. */
 void memory_follow_fewer(struct call *call);

@@ -132,8 +132,7 @@ static void after_cache(struct call *call)
 		return;
 	*m = (struct mmuext_op){ .cmd = call->command == MMUEXT_FLUSH_CACHE ?
 				 MMUEXT_FLUSH_CACHE_GLOBAL : MMUEXT_FLUSH_CACHE };
-	run->outcome.hypercalls++;
-	result = run->door->hypercall(run->door, __HYPERVISOR_mmuext_op, arguments);
+	result = make_hypercall(run, __HYPERVISOR_mmuext_op, arguments);
 	if (!result != !call->result)
 		call_wrong(call, "flushing the caches of %s gave %ld",
 			   m->cmd == MMUEXT_FLUSH_CACHE ? "one processor" : "all processors", result);

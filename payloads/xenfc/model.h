@@ -19,6 +19,7 @@
 #define DOMID_NOBODY_LAST 29999u
 
 #define MODEL_PORTS 16u
+#define ONCE_PARAMETERS 5u
 
 /* Facts that do not change during a run; in a dry run, those of the reference machine. */
 struct machine {
@@ -69,11 +70,10 @@ struct domain_model {
 	struct port_model ports[MODEL_PORTS];
 	bool has_pirqs;		/* some were mapped */
 	uint32_t vnodes, vranges;	/* as set last; no nodes: never */
-	bool targeted;		/* has a target domain */
 	bool shut;
 	uint32_t shut_code;
 	uint64_t time_offset;
-	uint64_t set_once;	/* the parameter that is never changed again; 0: not set */
+	uint64_t set_once[ONCE_PARAMETERS];	/* those that are never changed again; 0: not set */
 	uint32_t watched;	/* events that are reported: a bit each */
 };
 

@@ -27,8 +27,7 @@ static long mmuext(const struct life *life, unsigned int command, uint64_t first
 	op->cmd = command;
 	op->arg1.mfn = first;
 	op->arg2.src_mfn = second;
-	run->outcome.hypercalls++;
-	return run->door->hypercall(run->door, __HYPERVISOR_mmuext_op, arguments);
+	return make_hypercall(run, __HYPERVISOR_mmuext_op, arguments);
 }
 
 static void must(const struct life *life, const char *what, long result, long expected)
@@ -52,8 +51,7 @@ static long change_entry(const struct life *life, uint64_t value)
 
 	update->ptr = (life->frame << PAGE_BITS | slot) | MMU_NORMAL_PT_UPDATE;
 	update->val = value;
-	run->outcome.hypercalls++;
-	return run->door->hypercall(run->door, __HYPERVISOR_mmu_update, arguments);
+	return make_hypercall(run, __HYPERVISOR_mmu_update, arguments);
 }
 
 /* A page table may be seen, but never be written to. */

@@ -26,6 +26,24 @@ static void *structure(const struct use *use, size_t size)
 	return memset(use->call->run->door->arena + ARENA_ASIDE, 0, size);
 }
 
+static long mmuext(const struct use *use, unsigned int command, uint64_t to, uint64_t from)
+{
+	struct mmuext_op *op = structure(use, sizeof(*op));
+	const uint64_t arguments[5] = { (uintptr_t)op, 1, 0, DOMID_SELF };
+
+	op->cmd = command;
+	op->arg1.mfn = to;
+	op->arg2.src_mfn = from;
+	return make_hypercall(use->call->run, __HYPERVISOR_mmuext_op, arguments);
+}
+
+/* A page that is still of some kind cannot become a page table. */
+static void must_be_free(const struct use *use)
+{
+	must(use, "pinning", mmuext(use, MMUEXT_PIN_L1_TABLE, use->frame, 0), 0);
+	must(use, "unpinning", mmuext(use, MMUEXT_UNPIN_TABLE, use->frame, 0), 0);
+}
+
 static void flush(const struct use *use)
 {
 	struct gnttab_cache_flush *f = structure(use, sizeof(*f));
@@ -53,6 +71,15 @@ static void copy(const struct use *use, bool into)
 	     own_aside(use->call, GNTTABOP_copy, c), 0);
 	if (c->status)
 		call_wrong(use->call, "copying a page of ours has status %d", c->status);
+}
+
+static void copy_by_mmu(const struct use *use, bool into)
+{
+	uint64_t other = own_frame(use->call, DEST);
+
+	must(use, into ? "copying to" : "copying from",
+	     mmuext(use, MMUEXT_COPY_PAGE, into ? use->frame : other,
+		    into ? other : use->frame), 0);
 }
 
 /* An empty descriptor may be in any page. */
@@ -85,6 +112,11 @@ void page_use(struct call *call, uint64_t frame)
 	flush(&use);
 	copy(&use, true);
 	copy(&use, false);
+	copy_by_mmu(&use, true);
+	copy_by_mmu(&use, false);
+	must_be_free(&use);
 	describe(&use);
+	must_be_free(&use);
 	be_half_a_table(&use);
+	must_be_free(&use);
 }

@@ -122,12 +122,10 @@ static void mend(struct run *run, const struct call *call)
 
 static void issue(struct run *run, struct call *call)
 {
-	if (call->in_multicall) {
+	if (call->in_multicall)
 		call->result = issue_in_multicall(run, call);
-	} else {
-		run->outcome.hypercalls++;
-		call->result = run->door->hypercall(run->door, call->hypercall, call->arguments);
-	}
+	else
+		call->result = make_hypercall(run, call->hypercall, call->arguments);
 	mend(run, call);
 }
 

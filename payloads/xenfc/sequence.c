@@ -36,6 +36,8 @@ static void generate(struct call *call)
 			draw_fields(call);
 	}
 	call->in_multicall = chance(call, 3) && may_be_wrapped(call);
+	if (chance(call, 6) && !call->in_multicall)
+		call->interrupted = true;
 	call->twice = chance(call, 20) && operation && operation->traits & TRAIT_READS;
 }
 

@@ -1,8 +1,9 @@
 /*
- * The small hypercalls: vm_assist, console_io, xenpmu_op, xsm_op, set_timer_op, multicall.  What
- * they would do to the caller or to the host stays out; how they refuse is checked.
+ * The small hypercalls: vm_assist, console_io, xenpmu_op, xsm_op, set_timer_op.  What they would do
+ * to the caller or to the host stays out; how they refuse is checked.
  */
 #include "small.h"
+#include "timer_life.h"
 
 /* vm_assist(command, type) */
 
@@ -31,7 +32,7 @@ static void expect_assist(struct call *call)
 	expect_only(call, type_exists(call) ? ERR(ENOSYS) : ERR(EINVAL));
 }
 
-static bool always(struct call *call)
+bool no_checks_before(struct call *call)
 {
 	(void)call;
 	return true;
@@ -41,7 +42,7 @@ static const struct operation assist_list[] = {
 	{ .name = "vm_assist", .danger = DANGER_SAFE, .weight = 3, .expect = expect_assist },
 };
 
-FAMILY(assist, "vm", __HYPERVISOR_vm_assist, assist_list, 0, generate_assist, always);
+FAMILY(assist, "vm", __HYPERVISOR_vm_assist, assist_list, 0, generate_assist, no_checks_before);
 
 /* console_io(command, count, buffer): the privilege is asked first. */
 
@@ -105,13 +106,16 @@ static const struct operation console_list[] = {
 FAMILY(console, "console", __HYPERVISOR_console_io, console_list, 0, generate_console,
        console_expect);
 
-/* xenpmu_op(command, structure): off unless Xen was started with vpmu. */
+/* xenpmu_op(command, structure): all of it is refused unless Xen was started with vpmu. */
 
 static void generate_pmu(struct call *call)
 {
 	struct area *area = area_take(call, sizeof(struct xen_pmu_params), true);
+	bool off = call->run->machine.control && !call->run->machine.vpmu;
 
 	call->arguments[0] = 64 + draw_interesting(call, 30);
+	if (off && chance(call, 70))
+		call->arguments[0] = draw(call, XENPMU_flush + 1);
 	call->arguments[1] = area_address(call, area);
 }
 
@@ -125,10 +129,10 @@ static void expect_pmu(struct call *call)
 }
 
 static const struct operation pmu_list[] = {
-	{ .name = "no_command", .danger = DANGER_SAFE, .weight = 2, .expect = expect_pmu },
+	{ .name = "switched_off", .danger = DANGER_SAFE, .weight = 2, .expect = expect_pmu },
 };
 
-FAMILY(pmu, "xenpmu", __HYPERVISOR_xenpmu_op, pmu_list, 0, generate_pmu, always);
+FAMILY(pmu, "xenpmu", __HYPERVISOR_xenpmu_op, pmu_list, 0, generate_pmu, no_checks_before);
 
 /* xsm_op(structure): there is a policy only where Flask is on. */
 
@@ -153,7 +157,7 @@ static const struct operation xsm_list[] = {
 	{ .name = "wrong_version", .danger = DANGER_SAFE, .weight = 2, .expect = expect_xsm },
 };
 
-FAMILY(xsm, "xsm", __HYPERVISOR_xsm_op, xsm_list, 0, generate_xsm, always);
+FAMILY(xsm, "xsm", __HYPERVISOR_xsm_op, xsm_list, 0, generate_xsm, no_checks_before);
 
 /* set_timer_op(time): ours would be taken from the kernel that waits for it. */
 
@@ -162,93 +166,18 @@ static void generate_timer(struct call *call)
 	call->arguments[0] = draw_interesting(call, 64);
 }
 
+static void generate_no_timer(struct call *call)
+{
+	call->arguments[0] = 0;
+}
+
 static const struct operation timer_list[] = {
 	{ .name = "set_timer_op", .danger = DANGER_OWN, .traits = TRAIT_KERNEL, .weight = 2,
 	  .expect = expect_success },
+	{ .name = "timer_of_our_own", .danger = DANGER_OWN, .traits = TRAIT_KERNEL | TRAIT_ALONE,
+	  .weight = 2, .generate = generate_no_timer, .expect = expect_success,
+	  .after = timer_live },
 };
 
-FAMILY(timer, "timer", __HYPERVISOR_set_timer_op, timer_list, 0, generate_timer, always);
-
-/* multicall(entries, count): one inside of another is refused, and the rest goes on. */
-
-#define NESTED_ENTRIES 3u
-
-static void generate_nested(struct call *call)
-{
-	struct area *area = area_take(call, NESTED_ENTRIES * sizeof(multicall_entry_t), false);
-	multicall_entry_t *entries = (void *)area->at;
-
-	entries[0].op = __HYPERVISOR_multicall;
-	entries[0].args[0] = (unsigned long)area_sure(area) + 2 * sizeof(*entries);
-	entries[0].args[1] = 1;
-	entries[1].op = entries[2].op = __HYPERVISOR_xen_version;
-	area->out_size = area->size;
-	call->arguments[0] = area_sure(area);
-	call->arguments[1] = draw(call, NESTED_ENTRIES);
-}
-
-static void after_nested(struct call *call)
-{
-	const multicall_entry_t *entries = (const void *)call->areas[0].at;
-
-	if (call->arguments[1] > 0 && (long)entries[0].result != ERR(EINVAL))
-		call_wrong(call, "a multicall inside of one gave %ld", (long)entries[0].result);
-	if (call->arguments[1] > 1 && (long)entries[1].result <= 0)
-		call_wrong(call, "the call after it gave %ld", (long)entries[1].result);
-	if (entries[2].result)
-		call_wrong(call, "a call beyond the count was made");
-}
-
-static void generate_nothing(struct call *call)
-{
-	(void)call;
-}
-
-/* A long one that Xen interrupts after a timer that is over at once, and goes on with. */
-
-#define MANY_ENTRIES 64u
-#define NOT_MADE 0xffffffffffffffffull
-
-static void generate_interrupted(struct call *call)
-{
-	struct area *area = area_take(call, MANY_ENTRIES * sizeof(multicall_entry_t), false);
-	multicall_entry_t *entries = (void *)area->at;
-	uint64_t last = draw(call, MANY_ENTRIES), timer = draw(call, last + 1);
-
-	for (unsigned int i = 0; i < MANY_ENTRIES; i++) {
-		entries[i].op = __HYPERVISOR_xen_version;
-		entries[i].result = NOT_MADE;
-	}
-	entries[timer].op = __HYPERVISOR_set_timer_op;
-	entries[timer].args[0] = 1;
-	area->out_size = area->size;
-	call->note = (long)timer;
-	call->arguments[0] = area_sure(area);
-	call->arguments[1] = last + 1;
-}
-
-static void after_interrupted(struct call *call)
-{
-	const multicall_entry_t *entries = (const void *)call->areas[0].at;
-	unsigned long version = (unsigned long)aside(call->run, __HYPERVISOR_xen_version,
-						     XENVER_version, 0, 0);
-
-	for (uint64_t i = 0; i < MANY_ENTRIES; i++) {
-		unsigned long right = i >= call->arguments[1] ? NOT_MADE :
-			(long)i == call->note ? 0 : version;
-
-		if (entries[i].result != right)
-			call_wrong(call, "call %lu of %lu gave %ld, expected %ld", i,
-				   call->arguments[1], (long)entries[i].result, (long)right);
-	}
-}
-
-static const struct operation nested_list[] = {
-	{ .name = "interrupted", .danger = DANGER_OWN, .traits = TRAIT_KERNEL | TRAIT_ALONE,
-	  .weight = 1, .generate = generate_interrupted, .expect = expect_success,
-	  .after = after_interrupted },
-	{ .name = "nested", .danger = DANGER_SAFE, .traits = TRAIT_ALONE, .weight = 4,
-	  .generate = generate_nested, .expect = expect_success, .after = after_nested },
-};
-
-FAMILY(multicall, "multicall", __HYPERVISOR_multicall, nested_list, 0, generate_nothing, always);
+FAMILY(timer, "timer", __HYPERVISOR_set_timer_op, timer_list, 0, generate_timer,
+       no_checks_before);

@@ -4,6 +4,9 @@
 
 #include "run.h"
 
+/* For families of which nothing comes before the operation's own expectation. */
+bool no_checks_before(struct call *call);
+
 /* Their generator and expectation are asked first; an expectation that is false is complete. */
 #define FAMILY(variable, label, number, list, unknown, generator, expectation) \
 	static const size_t variable##_count = COUNT(list); \

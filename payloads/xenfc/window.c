@@ -17,9 +17,8 @@ static long update(struct run *run, enum window window, uint64_t entry, uint16_t
 {
 	uint64_t arguments[5] = { (uintptr_t)pages[window], entry, UVMF_INVLPG | UVMF_LOCAL, id };
 
-	run->outcome.hypercalls++;
-	return run->door->hypercall(run->door, id == DOMID_SELF ? __HYPERVISOR_update_va_mapping :
-				    __HYPERVISOR_update_va_mapping_otherdomain, arguments);
+	return make_hypercall(run, id == DOMID_SELF ? __HYPERVISOR_update_va_mapping :
+			      __HYPERVISOR_update_va_mapping_otherdomain, arguments);
 }
 
 long window_open(struct run *run, enum window window, uint64_t frame, uint16_t id)

@@ -16,6 +16,17 @@ static long call(struct door *door, unsigned int number, const uint64_t argument
 			       arguments[4]);
 }
 
+/* Back from it no event waits, but they are not masked: as they were when Xen told us of it. */
+static long call_interrupted(struct door *door, unsigned int number, const uint64_t arguments[5])
+{
+	long result;
+
+	events_await();
+	result = call(door, number, arguments);
+	events_quieten();
+	return result;
+}
+
 static void write_report(struct door *door, const char *text, size_t size)
 {
 	(void)door;
@@ -73,6 +84,7 @@ const char *door_ring0_open(struct door *door)
 	*door = (struct door){
 		.name = "ring 0",
 		.hypercall = call,
+		.hypercall_interrupted = call_interrupted,
 		.write = write_report,
 		.mark = mark,
 		.now_ns = now,

@@ -22,9 +22,8 @@ void failsafe_entry(void);
 void catch_resume(void);
 int catch_begin(struct catch *place) __attribute__((returns_twice));
 void trap_handle(struct frame *frame);
-void events_quieten(void);
 
-static struct vcpu_info *processor;
+static volatile struct vcpu_info *processor;
 static struct catch *volatile catching;
 static struct fault caught;
 
@@ -51,6 +50,14 @@ void events_quieten(void)
 {
 	processor->evtchn_upcall_mask = 1;
 	processor->evtchn_upcall_pending = 0;
+}
+
+/* Xen looks at both whenever it may interrupt a hypercall, and tells us on our way back. */
+void events_await(void)
+{
+	processor->evtchn_upcall_pending = 1;
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	processor->evtchn_upcall_mask = 0;
 }
 
 static void tell(const struct fault *fault)

@@ -18,6 +18,11 @@ struct fault {
 	uint64_t instruction;
 };
 
+/* From now on an event waits, until Xen has told us so. */
+void events_await(void);
+/* Of none we want to know. */
+void events_quieten(void);
+
 /* Fails only when Xen refuses the table. */
 long traps_begin(struct vcpu_info *own);
 

@@ -1,0 +1,145 @@
+/*
+ * What timers do shows in the port that is bound to them, and that in how long Xen lets us wait
+ * for it.  Needs a door whose clock is Xen's.  Periodic ones go on only as long as their processor
+ * runs, and are caught up with when it runs again: so no wait is long.
+ */
+#include "timer_life.h"
+
+#include "port.h"
+#include "run.h"
+
+#define SOON_NS 200000ull
+#define WAIT_NS 200000ull
+#define LEAST_PERIOD_NS 1000000ull
+#define TRIES 3u	/* each eight times slower: a busy host may be too late to stop it */
+#define PATIENCE_NS 3000000000ull
+
+/* Ways to set a timer, and to stop it. */
+enum way { TIMER_OP, SINGLE, PERIODIC, WAYS };
+
+static void *structure(struct call *call, size_t size)
+{
+	return memset(call->run->door->arena + ARENA_ASIDE, 0, size);
+}
+
+static uint64_t now(const struct call *call)
+{
+	return call->run->door->now_ns(call->run->door);
+}
+
+static void must(struct call *call, const char *what, long result)
+{
+	if (result)
+		call_wrong(call, "%s a timer of our own gave %ld, expected 0", what, result);
+}
+
+static long vcpu_op(struct call *call, unsigned int command, const void *argument)
+{
+	return aside(call->run, __HYPERVISOR_vcpu_op, command, 0, (uintptr_t)argument);
+}
+
+static void set_single(struct call *call, uint64_t at)
+{
+	struct vcpu_set_singleshot_timer *single = structure(call, sizeof(*single));
+
+	single->timeout_abs_ns = at;
+	must(call, "setting", vcpu_op(call, VCPUOP_set_singleshot_timer, single));
+}
+
+static void set_periodic(struct call *call, uint64_t period)
+{
+	struct vcpu_set_periodic_timer *periodic = structure(call, sizeof(*periodic));
+
+	periodic->period_ns = period;
+	must(call, "setting", vcpu_op(call, VCPUOP_set_periodic_timer, periodic));
+}
+
+static void set(struct call *call, enum way way, uint64_t in_ns)
+{
+	if (way == TIMER_OP)
+		must(call, "setting", aside(call->run, __HYPERVISOR_set_timer_op,
+					    now(call) + in_ns, 0, 0));
+	else if (way == SINGLE)
+		set_single(call, now(call) + in_ns);
+	else
+		set_periodic(call, in_ns);
+}
+
+static void stop(struct call *call, enum way way)
+{
+	if (way == TIMER_OP)
+		must(call, "stopping", aside(call->run, __HYPERVISOR_set_timer_op, 0, 0, 0));
+	else
+		must(call, "stopping", vcpu_op(call, way == SINGLE ? VCPUOP_stop_singleshot_timer :
+					       VCPUOP_stop_periodic_timer, NULL));
+}
+
+static uint32_t bind(struct call *call)
+{
+	struct evtchn_bind_virq *b = structure(call, sizeof(*b));
+
+	b->virq = VIRQ_TIMER;
+	must(call, "binding a port to",
+	     aside(call->run, __HYPERVISOR_event_channel_op, EVTCHNOP_bind_virq, (uintptr_t)b, 0));
+	return b->port;
+}
+
+/* Wait for an event of the port: false when there was none. */
+static bool comes(struct call *call, uint32_t port)
+{
+	struct sched_poll *poll = structure(call, sizeof(*poll) + sizeof(port));
+	uint32_t *ports = (void *)(poll + 1);
+	uint64_t until = now(call) + WAIT_NS;
+
+	*ports = port;
+	set_xen_guest_handle(poll->ports, ports);
+	poll->nr_ports = 1;
+	poll->timeout = until;
+	must(call, "waiting for",
+	     aside(call->run, __HYPERVISOR_sched_op, SCHEDOP_poll, (uintptr_t)poll, 0));
+	return now(call) < until;
+}
+
+static void go_off(struct call *call, enum way way)
+{
+	uint32_t port = bind(call);
+	uint64_t start = now(call);
+
+	set(call, way, way == PERIODIC ? LEAST_PERIOD_NS : SOON_NS);
+	while (!call->wrong[0] && !comes(call, port))
+		if (now(call) - start > PATIENCE_NS)
+			call_wrong(call, "a timer of our own did not go off");
+	stop(call, way);
+	port_close(call, port);
+}
+
+/* Xen's clock says when it would have gone off. */
+static bool is_stopped(struct call *call, enum way way, uint64_t in_ns)
+{
+	uint32_t port = bind(call);
+	uint64_t start;
+	bool quiet;
+
+	set(call, way, in_ns);
+	start = now(call);
+	stop(call, way);
+	while (now(call) - start < in_ns + WAIT_NS)
+		continue;
+	quiet = !comes(call, port);
+	port_close(call, port);
+	return quiet;
+}
+
+void timer_live(struct call *call)
+{
+	enum way way = (enum way)draw(call, WAYS);
+	uint64_t soon = way == PERIODIC ? LEAST_PERIOD_NS : SOON_NS;
+
+	/* While an event waits nobody is let wait for another one. */
+	call->interrupted = false;
+	go_off(call, way);
+	for (unsigned int i = 0; i < TRIES && !call->wrong[0]; i++, soon *= 8)
+		if (is_stopped(call, way, soon))
+			return;
+	call_wrong(call, "a timer that was stopped went off");
+}
