@@ -175,7 +175,7 @@ static const struct operation timer_list[] = {
 	{ .name = "set_timer_op", .danger = DANGER_OWN, .traits = TRAIT_KERNEL, .weight = 2,
 	  .expect = expect_success },
 	{ .name = "timer_of_our_own", .danger = DANGER_OWN, .traits = TRAIT_KERNEL | TRAIT_ALONE,
-	  .weight = 2, .generate = generate_no_timer, .expect = expect_success,
+	  .weight = 1, .generate = generate_no_timer, .expect = expect_success,
 	  .after = timer_live },
 };
 

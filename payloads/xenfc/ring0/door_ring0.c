@@ -22,7 +22,7 @@ static long call_interrupted(struct door *door, unsigned int number, const uint6
 	long result;
 
 	events_await();
-	result = call(door, number, arguments);
+	result = door->hypercall(door, number, arguments);
 	events_quieten();
 	return result;
 }
