@@ -51,13 +51,21 @@ static void write_end(struct writer *w, bool amd)
 }
 
 /*
- * QEMU 7.2 dies of breakpoints that a guest of an emulated SVM sets itself: nothing may look like
- * an instruction that writes to a debug register.
+ * QEMU 7.2 dies of breakpoints that a guest of an emulated SVM sets itself, and of an interrupt in
+ * user mode after LTR took a null selector, which it does not refuse.
  */
+static bool kills_emulator(uint8_t first, uint8_t second, uint8_t third)
+{
+	bool debug_register = second == 0x23, ltr = second == 0x00 && (third >> 3 & 7) == 3;
+
+	return first == 0x0f && (debug_register || ltr);
+}
+
+/* Nothing may look like such an instruction, wherever in it one jumps to. */
 static void spare_emulator(uint8_t *at)
 {
 	for (unsigned int i = 0; i + 1 < UNIT; i++)
-		if (at[i] == 0x0f && at[i + 1] == 0x23)
+		if (kills_emulator(at[i], at[i + 1], i + 2 < UNIT ? at[i + 2] : NOP))
 			at[i + 1] = NOP;
 }
 

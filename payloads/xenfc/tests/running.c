@@ -101,6 +101,26 @@ static void test_a_first_result_alone_is_not_complete(void **state)
 	assert_false(guest_code_complete((const uint8_t *)results));
 }
 
+/* QEMU ends itself at a write to a debug register, and after LTR with a null selector. */
+static void test_nothing_looks_like_what_kills_the_emulator(void **state)
+{
+	static uint8_t page[DOOR_PAGE];
+
+	(void)state;
+	for (unsigned int i = 0; i < TRIES; i++) {
+		call_begin(&run.call, &run, i);
+		guest_code_draw(&run.call, &code);
+		guest_code_write(&run.call, &code, 2 + i % 2, page);
+		for (unsigned int at = 0; at + 2 < DOOR_PAGE; at++) {
+			if (page[at] != 0x0f)
+				continue;
+			assert_int_not_equal(page[at + 1], 0x23);
+			if (page[at + 1] == 0x00)
+				assert_int_not_equal(page[at + 2] >> 3 & 7, 3);
+		}
+	}
+}
+
 /* How many of the tries found something wrong. */
 static unsigned int wrong_ones(void)
 {
@@ -134,6 +154,7 @@ int main(void)
 		cmocka_unit_test_setup(test_what_was_not_reached_is_no_difference_but_not_complete,
 				       begin),
 		cmocka_unit_test_setup(test_a_first_result_alone_is_not_complete, begin),
+		cmocka_unit_test_setup(test_nothing_looks_like_what_kills_the_emulator, begin),
 		cmocka_unit_test_setup(test_no_outcome_is_right_for_all_instructions, begin),
 	};
 
