@@ -19,6 +19,7 @@ from xentest.results import Status
 
 EXCERPT_LINES = 20
 LAB = "xenlab: "  # what xenlab itself writes to the console of its machine
+BOOT_LOADER = "Booting `"  # what GRUB says, once a boot
 
 
 @dataclass
@@ -125,7 +126,7 @@ class AtBoot:
 
     def boot_failed(self, fault: str) -> int:
         """The hypervisor did not come up: that ends the run."""
-        said = self.said_since()
+        said = first_boot(self.said_since())
         cause, excerpt = explain_death(said)
         if not self.wanted.preferences.console:
             cause = "no console= in [Preferences], so nothing is known of why"
@@ -192,13 +193,19 @@ class AtBoot:
         return before_last_boot(said)
 
 
+def first_boot(said: str) -> str:
+    """Without the boots after the first: the entry was chosen once, and others may fail as well."""
+    second = said.find(BOOT_LOADER, said.find(BOOT_LOADER) + 1)
+    return said[: said.rfind("\n", 0, second) + 1] if second > 0 else said
+
+
 def before_last_boot(said: str) -> str:
     """Cut what this very boot has said: from its boot loader, or from its `Linux version` on.
 
     A quiet kernel does not say its version.  But this boot lives: what ends in a panic is
     of a boot before it, and stays.
     """
-    for mark in ("Linux version ", "Booting `"):
+    for mark in ("Linux version ", BOOT_LOADER):
         at = said.rfind(mark)
         if at >= 0 and "Linux version " not in said[at + 1 :] and not _died(said[at:]):
             said = said[: said.rfind("\n", 0, at) + 1]
