@@ -207,6 +207,11 @@ void expect_success(struct call *call)
 	expect_only(call, 0);
 }
 
+void expect_invalid(struct call *call)
+{
+	expect_only(call, ERR(EINVAL));
+}
+
 bool reachable(const struct call *call, uint64_t address, uint64_t size)
 {
 	uint64_t start = (uint64_t)(uintptr_t)call->run->door->arena;

@@ -168,6 +168,7 @@ bool command_expect(struct call *call);
 
 /* Expectations that many share. */
 void expect_success(struct call *call);
+void expect_invalid(struct call *call);
 
 /* Random numbers of this call. */
 static inline uint64_t draw(struct call *call, uint64_t bound)

@@ -101,11 +101,6 @@ static void generate_type(struct call *call)
 	s->first_pfn = NO_FRAME | draw_interesting(call, 40);
 }
 
-static void expect_invalid(struct call *call)
-{
-	expect_only(call, ERR(EINVAL));
-}
-
 static void generate_event(struct call *call)
 {
 	struct xen_dm_op_inject_event *e = &dm_of(call)->u.inject_event;

@@ -92,11 +92,6 @@ static void expect_ports(struct call *call)
 	expect_also(call, ERR(EPERM));
 }
 
-static void expect_invalid(struct call *call)
-{
-	expect_only(call, ERR(EINVAL));
-}
-
 /* What is left of a domain that was reset is too much to know: only oneself is refused. */
 static void generate_reset(struct call *call)
 {

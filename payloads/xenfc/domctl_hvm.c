@@ -218,11 +218,6 @@ static void generate_broken(struct call *call)
 	domctl_of(call)->u.set_broken_page_p2m.pfn = 1ull << 36 | draw_interesting(call, 36);
 }
 
-static void expect_invalid(struct call *call)
-{
-	expect_only(call, ERR(EINVAL));
-}
-
 /* A record of the saved state of an HVM domain with all its processors. */
 static void generate_partial(struct call *call)
 {

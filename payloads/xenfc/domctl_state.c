@@ -16,11 +16,6 @@ static bool vcpu_exists(const struct call *call, uint32_t vcpu)
 	return call->domain->has_vcpus && vcpu < call->domain->max_vcpus;
 }
 
-static void expect_invalid(struct call *call)
-{
-	expect_only(call, ERR(EINVAL));
-}
-
 static void generate_set_tsc(struct call *call)
 {
 	struct xen_domctl_tsc_info *t = &domctl_of(call)->u.tsc_info;

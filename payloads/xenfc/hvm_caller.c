@@ -7,11 +7,6 @@
 #define TRACE_CLASS 0xfffu	/* of an event's number, what is left to the caller */
 #define MOST_EXTRA ((uint16_t)sizeof(((struct xen_hvm_xentrace *)0)->extra))
 
-static void expect_invalid(struct call *call)
-{
-	expect_only(call, ERR(EINVAL));
-}
-
 /* These take no structure, or do not look at it. */
 static void generate_pointer(struct call *call)
 {

@@ -163,11 +163,6 @@ static void generate_no_frame(struct call *call)
 	mmuext_of(call)->arg2.src_mfn = NO_FRAME;
 }
 
-static void expect_invalid(struct call *call)
-{
-	expect_only(call, ERR(EINVAL));
-}
-
 /* A list ends with its first element that is wrong, and tells how many were done. */
 static void generate_listed(struct call *call)
 {

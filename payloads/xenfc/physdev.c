@@ -1,16 +1,10 @@
 /*
- * physdev_op: interrupts and I/O rights.  Only interrupts that nobody has are named where naming
- * them would take something away.
+ * physdev_op: ends of interrupts, and I/O rights.  Only interrupts that nobody has are named where
+ * naming them would take something away.
  */
 #include "physdev.h"
 #include "interrupt.h"
-#include "who.h"
 
-#define IRQ_BEYOND (1u << 16)
-#define NO_BUS 0xff
-#define FIRST_APIC 0xfec00000u	/* where a PC has its first one */
-#define APIC_REGISTERS 0x40u
-#define LEGACY_INTERRUPTS 16u
 #define IO_PORTS 0x10000u
 #define XEN_MEMORY 0xffff830000000000ull
 
@@ -24,11 +18,6 @@ bool physdev_by_control(struct call *call)
 	if (!call->run->machine.control)
 		expect_only(call, ERR(EPERM));
 	return call->run->machine.control;
-}
-
-static void expect_invalid(struct call *call)
-{
-	expect_only(call, ERR(EINVAL));
 }
 
 /* One of ours would be taken for handled. */
@@ -118,151 +107,6 @@ static void generate_own_bitmap(struct call *call)
 	memcpy(&s->bitmap, &at, sizeof(at));
 }
 
-static void generate_apic(struct call *call)
-{
-	struct physdev_apic *a = structure(call);
-
-	a->apic_physbase = FIRST_APIC;
-	if (call->command == PHYSDEVOP_apic_write || chance(call, 40))
-		a->apic_physbase ^= 1ul << draw(call, 63);
-	a->reg = (uint32_t)draw(call, APIC_REGISTERS);
-	a->value = (uint32_t)draw_interesting(call, 32);
-}
-
-static void expect_apic(struct call *call)
-{
-	const struct physdev_apic *a = structure(call);
-
-	if (!physdev_by_control(call))
-		return;
-	expect_only(call, ERR(EINVAL));
-	if (a->apic_physbase == FIRST_APIC)
-		expect_also(call, 0);
-}
-
-static void expect_vector(struct call *call)
-{
-	if (physdev_by_control(call))
-		expect_only(call, 0);
-}
-
-static void after_vector(struct call *call)
-{
-	const struct physdev_irq *p = structure(call);
-
-	if (!call->result && p->vector != p->irq)
-		call_wrong(call, "the vector of interrupt %u is %u", p->irq, p->vector);
-}
-
-/* Message signalled ones of a device that is not there. */
-static void generate_map(struct call *call)
-{
-	struct physdev_map_pirq *m = structure(call);
-
-	m->domid = draw_who(call, !call->run->machine.control);
-	m->type = chance(call, 90) ? (int)draw(call, 6) : (int)draw_interesting(call, 32);
-	m->index = (int)(chance(call, 50) ? draw(call, LEGACY_INTERRUPTS) :
-			 IRQ_BEYOND | draw_interesting(call, 32));
-	m->pirq = chance(call, 50) ? -1 : (int)draw_interesting(call, 32);
-	m->bus = NO_BUS;
-	m->devfn = (int)draw(call, 256);
-	m->entry_nr = (int)draw(call, 3);
-	m->table_base = chance(call, 20) ? DOOR_PAGE : 0;
-}
-
-static bool is_message_type(int type)
-{
-	return type == MAP_PIRQ_TYPE_MSI || type == MAP_PIRQ_TYPE_MSI_SEG ||
-	       type == MAP_PIRQ_TYPE_MULTI_MSI;
-}
-
-static void expect_map(struct call *call)
-{
-	const struct physdev_map_pirq *m = structure(call);
-
-	if (m->type == MAP_PIRQ_TYPE_MULTI_MSI && m->table_base) {
-		expect_only(call, ERR(EINVAL));
-		return;
-	}
-	if (!who_allows(call, m->domid, LOOKUP_ANY, RIGHT_CONTROL))
-		return;
-	expect_only(call, ERR(EINVAL));
-	if (m->type != MAP_PIRQ_TYPE_GSI && !is_message_type(m->type))
-		return;
-	if (m->type == MAP_PIRQ_TYPE_GSI && (m->index < 0 || (uint32_t)m->index >= IRQ_BEYOND))
-		return;
-	expect_also(call, ERR(ENOSPC));
-	expect_also(call, ERR(EEXIST));
-	expect_also(call, ERR(EPERM));
-	expect_also(call, ERR(ENODEV));
-	/* Of one that is mapped already Xen only warns. */
-	expect_also(call, 0);
-	if (m->type != MAP_PIRQ_TYPE_GSI) {
-		expect_also(call, ERR(EOPNOTSUPP));
-		expect_also(call, ERR(EDOM));
-	}
-}
-
-static void after_map(struct call *call)
-{
-	if (!call->result && call->domain)
-		call->domain->has_pirqs = true;
-}
-
-static void generate_unmap(struct call *call)
-{
-	struct physdev_unmap_pirq *u = structure(call);
-
-	u->domid = draw_who(call, true);
-	u->pirq = (int)draw_mostly(call, 60, 2 * LEGACY_INTERRUPTS);
-	if (!model_slot(&call->run->model, u->domid))
-		u->pirq |= (int)IRQ_BEYOND;
-}
-
-static void expect_unmap(struct call *call)
-{
-	const struct physdev_unmap_pirq *u = structure(call);
-
-	if (!who_allows(call, u->domid, LOOKUP_ANY, RIGHT_CONTROL))
-		return;
-	expect_only(call, ERR(EINVAL));
-	if (call->domain && call->domain->has_pirqs)
-		expect_also(call, 0);
-}
-
-static void generate_gsi(struct call *call)
-{
-	struct physdev_setup_gsi *s = structure(call);
-
-	draw_fields(call);
-	s->gsi = (int)(IRQ_BEYOND | (uint32_t)draw_interesting(call, 32));
-	if (!call->run->machine.control && chance(call, 50))
-		s->gsi = (int)draw(call, LEGACY_INTERRUPTS);
-}
-
-static void expect_gsi(struct call *call)
-{
-	const struct physdev_setup_gsi *s = structure(call);
-
-	expect_only(call, s->gsi < 0 || s->gsi >= (int)LEGACY_INTERRUPTS ? ERR(EINVAL) :
-		    ERR(EPERM));
-}
-
-static void expect_free(struct call *call)
-{
-	expect_only(call, 0);
-	expect_also(call, ERR(ENOSPC));
-}
-
-static void expect_debug_port(struct call *call)
-{
-	expect_only(call, call->run->machine.hardware ? 0 : ERR(EPERM));
-	if (call->run->machine.hardware) {
-		expect_also(call, ERR(EINVAL));
-		expect_also(call, ERR(ENOSYS));
-	}
-}
-
 /* Some rights are asked for before the structure is looked at. */
 static bool physdev_expect(struct call *call)
 {
@@ -300,50 +144,6 @@ static const struct field bitmap_fields[] = {
 	FIELDS_END,
 };
 
-static const struct field apic_fields[] = {
-	FIELD(struct physdev_apic, apic_physbase, FLOW_IN),
-	FIELD(struct physdev_apic, reg, FLOW_IN),
-	FIELD(struct physdev_apic, value, FLOW_INOUT),
-	FIELDS_END,
-};
-
-static const struct field vector_fields[] = {
-	FIELD(struct physdev_irq, irq, FLOW_IN),
-	FIELD(struct physdev_irq, vector, FLOW_OUT),
-	FIELDS_END,
-};
-
-static const struct field map_fields[] = {
-	FIELD(struct physdev_map_pirq, domid, FLOW_IN),
-	FIELD(struct physdev_map_pirq, type, FLOW_INOUT),
-	FIELD(struct physdev_map_pirq, index, FLOW_INOUT),
-	FIELD(struct physdev_map_pirq, pirq, FLOW_INOUT),
-	FIELD(struct physdev_map_pirq, bus, FLOW_IN),
-	FIELD(struct physdev_map_pirq, devfn, FLOW_IN),
-	FIELD(struct physdev_map_pirq, entry_nr, FLOW_INOUT),
-	FIELD(struct physdev_map_pirq, table_base, FLOW_IN),
-	FIELDS_END,
-};
-
-static const struct field unmap_fields[] = {
-	FIELD(struct physdev_unmap_pirq, domid, FLOW_IN),
-	FIELD(struct physdev_unmap_pirq, pirq, FLOW_IN),
-	FIELDS_END,
-};
-
-static const struct field gsi_fields[] = {
-	FIELD(struct physdev_setup_gsi, gsi, FLOW_IN),
-	FIELD(struct physdev_setup_gsi, triggering, FLOW_IN),
-	FIELD(struct physdev_setup_gsi, polarity, FLOW_IN),
-	FIELDS_END,
-};
-
-static const struct field free_fields[] = {
-	FIELD(struct physdev_get_free_pirq, type, FLOW_IN),
-	FIELD(struct physdev_get_free_pirq, pirq, FLOW_OUT),
-	FIELDS_END,
-};
-
 static const struct operation operations[] = {
 	PHYSDEV("eoi", eoi, DANGER_SAFE, 0, physdev_eoi, irq_fields, generate_no_irq,
 		expect_invalid, NULL),
@@ -362,26 +162,11 @@ static const struct operation operations[] = {
 		generate_bitmap, expect_invalid, NULL),
 	PHYSDEV("set_iobitmap_own", set_iobitmap, DANGER_OWN, TRAIT_KERNEL, physdev_set_iobitmap,
 		bitmap_fields, generate_own_bitmap, expect_success, NULL),
-	PHYSDEV("apic_read", apic_read, DANGER_SAFE, TRAIT_WRITES_ON_ERROR, physdev_apic,
-		apic_fields, generate_apic, expect_apic, NULL),
-	PHYSDEV("apic_write", apic_write, DANGER_SAFE, 0, physdev_apic, apic_fields,
-		generate_apic, expect_apic, NULL),
-	PHYSDEV("alloc_irq_vector", alloc_irq_vector, DANGER_SAFE, TRAIT_READS, physdev_irq,
-		vector_fields, NULL, expect_vector, after_vector),
-	PHYSDEV("map_pirq", map_pirq, DANGER_OWN, TRAIT_WRITES_ON_ERROR, physdev_map_pirq,
-		map_fields, generate_map, expect_map, after_map),
-	PHYSDEV("unmap_pirq", unmap_pirq, DANGER_OWN, 0, physdev_unmap_pirq, unmap_fields,
-		generate_unmap, expect_unmap, NULL),
-	PHYSDEV("setup_gsi", setup_gsi, DANGER_SAFE, 0, physdev_setup_gsi, gsi_fields,
-		generate_gsi, expect_gsi, NULL),
-	PHYSDEV("get_free_pirq", get_free_pirq, DANGER_HOST, TRAIT_KERNEL, physdev_get_free_pirq,
-		free_fields, NULL, expect_free, NULL),
-	PHYSDEV("dbgp_op", dbgp_op, DANGER_SAFE, 0, physdev_dbgp_op, NULL, NULL,
-		expect_debug_port, NULL),
 };
 static const size_t operation_count = COUNT(operations);
 static const struct part parts[] = {
 	{ operations, &operation_count },
+	{ physdev_route, &physdev_route_count },
 	{ physdev_pci, &physdev_pci_count },
 	{ physdev_interrupt, &physdev_interrupt_count },
 };

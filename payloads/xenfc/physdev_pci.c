@@ -1,16 +1,9 @@
-/* physdev_op: PCI devices; only such as are nowhere. */
+/* physdev_op: PCI devices, only such as are nowhere; and the debug port of one. */
 #include "physdev.h"
-
-#define NO_BUS 0xff
 
 static void *structure(const struct call *call)
 {
 	return call->structure->at;
-}
-
-static void expect_invalid(struct call *call)
-{
-	expect_only(call, ERR(EINVAL));
 }
 
 static void expect_no_device(struct call *call)
@@ -97,6 +90,15 @@ static void expect_reserved(struct call *call)
 		expect_only(call, p->flags & ~XEN_PCI_MMCFG_RESERVED ? ERR(EINVAL) : ERR(ENODEV));
 }
 
+static void expect_debug_port(struct call *call)
+{
+	expect_only(call, call->run->machine.hardware ? 0 : ERR(EPERM));
+	if (call->run->machine.hardware) {
+		expect_also(call, ERR(EINVAL));
+		expect_also(call, ERR(ENOSYS));
+	}
+}
+
 static const struct field pci_fields[] = {
 	FIELD(struct physdev_pci_device, seg, FLOW_IN),
 	FIELD(struct physdev_pci_device, bus, FLOW_IN),
@@ -128,6 +130,8 @@ static const struct field reserved_fields[] = {
 };
 
 const struct operation physdev_pci[] = {
+	PHYSDEV("dbgp_op", dbgp_op, DANGER_SAFE, 0, physdev_dbgp_op, NULL, NULL,
+		expect_debug_port, NULL),
 	PHYSDEV("manage_pci_add", manage_pci_add, DANGER_HOST, 0, physdev_manage_pci,
 		managed_fields, generate_managed, expect_add, after_add),
 	PHYSDEV("manage_pci_remove", manage_pci_remove, DANGER_SAFE, 0, physdev_manage_pci,

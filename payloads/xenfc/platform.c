@@ -127,11 +127,6 @@ static void generate_settime(struct call *call)
 	platform_of(call)->u.settime64.mbz |= 1;
 }
 
-static void expect_invalid(struct call *call)
-{
-	expect_only(call, ERR(EINVAL));
-}
-
 static const struct field platform_head[] = {
 	{ "cmd", offsetof(struct xen_platform_op, cmd), 4, FLOW_IN },
 	{ "interface version", offsetof(struct xen_platform_op, interface_version), 4, FLOW_IN },

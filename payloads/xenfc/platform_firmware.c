@@ -130,11 +130,6 @@ static void generate_add(struct call *call)
 	a->pxm = 1u << 16 | (uint32_t)draw_interesting(call, 31);
 }
 
-static void expect_invalid(struct call *call)
-{
-	expect_only(call, ERR(EINVAL));
-}
-
 static void generate_quirk(struct call *call)
 {
 	platform_of(call)->u.platform_quirk.quirk_id = QUIRK_IOAPIC_BAD_REGSEL +

@@ -14,11 +14,6 @@ static uint32_t draw_no_cpu(struct call *call)
 		(chance(call, 50) ? 0 : CPU_BEYOND + (uint32_t)draw_interesting(call, 30));
 }
 
-static void expect_invalid(struct call *call)
-{
-	expect_only(call, ERR(EINVAL));
-}
-
 static void generate_idle(struct call *call)
 {
 	struct xenpf_getidletime *g = &platform_of(call)->u.getidletime;

@@ -56,11 +56,6 @@ static void generate_poll(struct call *call)
 	p->nr_ports = 129 + (unsigned int)draw_interesting(call, 31);
 }
 
-static void expect_invalid(struct call *call)
-{
-	expect_only(call, ERR(EINVAL));
-}
-
 /* Ports that are not there; with an event at hand Xen does not look at them. */
 static void generate_poll_none(struct call *call)
 {

@@ -37,11 +37,6 @@ static void expect_up(struct call *call)
 	expect_only(call, 1);
 }
 
-static void expect_invalid(struct call *call)
-{
-	expect_only(call, ERR(EINVAL));
-}
-
 /* The state of a processor that has one already is read, and not taken. */
 static void generate_initialise(struct call *call)
 {
