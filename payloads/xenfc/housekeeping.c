@@ -1,5 +1,6 @@
 /* After a burst nothing of ours may be left: no domain, no page, no claim. */
 #include "domctl.h"
+#include "patience.h"
 
 #define PATIENCE_NS 3000000000ull
 #define PATIENCE_NS_EACH_VCPU 4000000ull	/* of a huge domain */
@@ -144,13 +145,13 @@ static bool pages_are_back(struct run *run)
 
 static bool wait_for(struct run *run, bool (*condition)(struct run *run))
 {
-	uint64_t limit = PATIENCE_NS + huge_vcpus(run) * PATIENCE_NS_EACH_VCPU;
-	uint64_t start = run->door->now_ns(run->door);
+	struct patience patience = patience_begin(run->door, PATIENCE_NS + huge_vcpus(run) *
+						  PATIENCE_NS_EACH_VCPU);
 
 	do {
 		if (condition(run))
 			return true;
-	} while (run->door->now_ns(run->door) - start < limit);
+	} while (patience_lasts(&patience));
 	return false;
 }
 

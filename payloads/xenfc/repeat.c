@@ -6,6 +6,7 @@
  */
 #include "repeat.h"
 
+#include "patience.h"
 #include "run.h"
 
 #define FIRST_CALLS 8u	/* of a kind that are tried */
@@ -108,7 +109,8 @@ void check_lives_take_nothing(struct call *call, void (*live)(struct call *call)
 
 void check_memory_kept(struct run *run, struct call *call)
 {
-	uint64_t before, after, taken, start;
+	uint64_t before, after, taken;
+	struct patience patience;
 	enum turn turn;
 
 	if (!run->machine.control || call->wrong[0] || !may_be_repeated(call))
@@ -120,12 +122,12 @@ void check_memory_kept(struct run *run, struct call *call)
 	taken = pages_taken(run, call, turn);
 	if (!taken)
 		return;
-	start = run->door->now_ns(run->door);
+	patience = patience_begin(run->door, PATIENCE_NS);
 	do {
 		after = free_pages_read(run);
 		if (after + taken > before)
 			return;
-	} while (run->door->now_ns(run->door) - start < PATIENCE_NS);
+	} while (patience_lasts(&patience));
 	call_wrong(call, "Xen has %lu free pages less after it was made again and again",
 		   before - after);
 }

@@ -1,6 +1,7 @@
 /* A small HVM machine that is made, runs to its end and goes: all in one call of the sequence. */
 #include "domctl.h"
 #include "guest_code.h"
+#include "patience.h"
 #include "surroundings.h"
 #include "window.h"
 
@@ -243,14 +244,13 @@ static void live(struct call *call)
 /* The last that has to do with it may be done a little later. */
 static bool is_gone_soon(struct call *call)
 {
-	struct door *door = call->run->door;
-	uint64_t start = door->now_ns(door);
+	struct patience patience = patience_begin(call->run->door, PATIENCE_NS);
 
 	do {
 		if (!domain_read(call->run, DOMID_RUNNING))
 			return true;
 		sleep_a_little(call);
-	} while (door->now_ns(door) - start < PATIENCE_NS);
+	} while (patience_lasts(&patience));
 	return false;
 }
 

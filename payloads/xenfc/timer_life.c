@@ -5,6 +5,7 @@
  */
 #include "timer_life.h"
 
+#include "patience.h"
 #include "port.h"
 #include "run.h"
 
@@ -103,11 +104,11 @@ static bool comes(struct call *call, uint32_t port)
 static void go_off(struct call *call, enum way way)
 {
 	uint32_t port = bind(call);
-	uint64_t start = now(call);
+	struct patience patience = patience_begin(call->run->door, PATIENCE_NS);
 
 	set(call, way, way == PERIODIC ? LEAST_PERIOD_NS : SOON_NS);
 	while (!call->wrong[0] && !comes(call, port))
-		if (now(call) - start > PATIENCE_NS)
+		if (!patience_lasts(&patience))
 			call_wrong(call, "a timer of our own did not go off");
 	stop(call, way);
 	port_close(call, port);
