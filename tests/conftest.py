@@ -8,6 +8,7 @@ from typing import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from build_box import Stand
 from lab_box import Lab
 from runner_box import Box
 from stub_world import World
@@ -39,6 +40,12 @@ def box(tmp_path: Path) -> Box:
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
     """A lab whose machine follows a script."""
     return Lab(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stand:
+    """A machine on which xenbuild works."""
+    return Stand(tmp_path, monkeypatch)
 
 
 @pytest.fixture

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -110,3 +113,26 @@ def test_git_does_not_show_the_password(tmp_path: Path) -> None:
         address = f"{place}/x.git"
         fetch.fetch_tree(f"git+http://user:secret@{address}", tmp_path / "new")
     assert "secret" not in str(caught.value) and address in str(caught.value)
+
+
+def test_a_transfer_ends_with_who_asked_for_it(tmp_path: Path) -> None:
+    """kill -9 of the one must not leave the other, which may go on for hours."""
+    begun, hung_up = threading.Event(), threading.Event()
+
+    def never_done(link: socket.socket) -> None:
+        link.sendall(HEAD + b"Content-Length: 1000\r\n\r\n")
+        begun.set()
+        try:
+            link.recv(1)
+        finally:  # by whatever word the system says it
+            hung_up.set()
+
+    code = "import sys; from pathlib import Path; from xentest import fetch\n"
+    code += "fetch.download(sys.argv[1], Path(sys.argv[2]), timeout=3000)"
+    root = Path(__file__).resolve().parent.parent
+    with serving(never_done) as server:
+        words = [sys.executable, "-c", code, server.url, str(tmp_path)]
+        with subprocess.Popen(words, cwd=root) as child:
+            assert begun.wait(120)
+            child.kill()
+        assert hung_up.wait(120)

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import shlex
+import shutil
 import signal
 from pathlib import Path
 
@@ -83,6 +84,36 @@ def test_strays_of_a_killed_runner_are_ended(box: Box) -> None:
     assert box.result("1-A").reason == "xenruntests was killed while this test ran"
     pid = (box.base / "pid").read_text().strip()
     wait_until(lambda: is_gone(pid), "the end of the test")
+
+
+def test_strays_of_a_run_before_are_ended_too(box: Box) -> None:
+    """Its runner was killed, and then another run made the shared folder anew."""
+    box.write(A={"run_command": f"{box.note_pid}; sleep 1000; true"})
+    first = box.start()
+    wait_for(box.base / "pid")
+    first.kill()
+    first.communicate()
+    shutil.rmtree(box.home / "results")
+    box.write(A={"run_command": f"test ! -e /proc/{(box.base / 'pid').read_text().strip()}/exe"})
+    box.run(0)
+
+
+def test_what_fetches_for_a_killed_runner_is_ended(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tools = box.base / "bin"
+    tools.mkdir()
+    (tools / "git").write_text(f"#!/bin/sh\n{box.note_pid}\nexec sleep 1000\n")
+    (tools / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    box.write(A={"source_url": "git+https://localhost/x", "run_command": "true"})
+    first = box.start()
+    wait_for(box.base / "pid")
+    first.kill()
+    first.communicate()
+    box.run(1)
+    assert is_gone((box.base / "pid").read_text().strip())
+    assert box.result("1-A").reason == "xenruntests was killed while this test ran"
 
 
 FORGED = ["{", "", '{"schema": 1}', json.dumps({"schema": 1, "domain": "x", "test": "A"})]

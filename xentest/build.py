@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator
 
-from xentest import VERSION, boot, durable, runs
+from xentest import VERSION, boot, durable, ownrunner, runs, strays
 from xentest.control import Control, Location
 from xentest.errors import EXIT_OK, BrokenError, XentestError, of_system, without_password
 from xentest.progress import Progress
@@ -56,7 +56,9 @@ def _ways_to_hypervisor(tree: Location) -> list[str]:
 
 def start(control: Control, paths: boot.Paths, progress: Progress, *, reboot: bool) -> int:
     """Begin a run and take it as far as the reboot. Whatever fails ends the run, in words."""
-    with runs.Lock(paths.lock, "xenbuild"):
+    with runs.Lock(paths.lock, "xenbuild") as lock:
+        if lock.ended:
+            progress.say(f"ended what a killed xenbuild left: {', '.join(lock.ended[:5])}")
         results_dir = Path(control.preferences.results_dir)
         close_interrupted(paths, results_dir, progress)
         run, state = _begin(control, paths, results_dir)
@@ -65,7 +67,8 @@ def start(control: Control, paths: boot.Paths, progress: Progress, *, reboot: bo
             _copy_control(control, paths)
             run.update(**_facts())
             if state.hypervisor == "xen":
-                _make_hypervisor(control, paths, run, state, progress)
+                with strays.marked(strays.BUILD, str(paths.lock)):
+                    _make_hypervisor(control, paths, run, state, progress)
             _arm(control, paths, run, state)
         except BaseException as error:
             _end(control, run, paths, error, progress)
@@ -115,6 +118,8 @@ def _close(folder: Path, progress: Progress) -> None:
         return
     if old.facts.get("state") in ("finished", "broken"):
         return
+    if ownrunner.end_left(folder):
+        progress.say(f"ended xenruntests, left at work by run {old.id}")
     reason = f"given up while {old.facts.get('state')}: another run was begun"
     old.update(state="broken", status=Status.BROKEN.value, reason=reason, ended=runs.now())
     progress.say(f"run {old.id}: {reason}")

@@ -255,12 +255,15 @@ def _attempt(
     """One transfer in a child process, ended when too little comes. Raises Failure."""
     import signal
 
+    from xentest.process import end_with
     from xentest.transfer import Failure
 
     part.unlink(missing_ok=True)
     reader, writer = os.pipe()
+    parent = os.getpid()
     pid = os.fork()
     if pid == 0:
+        end_with(parent)
         os.close(reader)
         _child(address, part, limit, timeout, writer)
     os.close(writer)

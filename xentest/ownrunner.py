@@ -20,6 +20,8 @@ from xentest.errors import EXIT_BROKEN
 END_GRACE = 15.0
 NOTE = "xenruntests.json"
 SAYS = "xenruntests: "
+# It begins when its process is noted; if we are killed before that, it ends instead.
+BEGIN = 'read -r noted && exec "$@" < /dev/null'
 
 
 class OwnRunner:
@@ -40,14 +42,17 @@ class OwnRunner:
             return
         with open(self.log, "ab") as log:
             self._child = subprocess.Popen(
-                self._command,
-                stdin=subprocess.DEVNULL,
+                ["/bin/sh", "-c", BEGIN, "sh", *self._command],
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self._pid = self._child.pid
-        durable.write_json(self._note, {"pid": self._pid, "born": _born(self._pid)})
+        assert self._child.stdin is not None
+        with self._child.stdin as begin:
+            self._pid = self._child.pid
+            durable.write_json(self._note, {"pid": self._pid, "born": _born(self._pid)})
+            begin.write(b"noted\n")
 
     def _adopt(self) -> bool:
         try:
@@ -96,6 +101,14 @@ class OwnRunner:
             deadline = time.monotonic() + END_GRACE
             while self.works() and time.monotonic() < deadline:
                 time.sleep(0.05)
+
+
+def end_left(run_folder: Path) -> bool:
+    """End the one that a killed xenstartdoms of this run left at work; whether there was one."""
+    left = OwnRunner((), run_folder, run_folder)
+    works = left._adopt()
+    left.end()
+    return works
 
 
 def _born(pid: int) -> str:

@@ -27,6 +27,7 @@ STEP = 0.1
 PIPE_SIZE = 1 << 20
 MUCH = 16 << 10
 GATHER = 0.002
+PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -121,6 +122,15 @@ def adopt_orphans() -> None:
             "the kernel does not let this process adopt orphans",
             "Tests could not be ended reliably; xentest needs Linux 3.4 or newer.",
         )
+
+
+def end_with(parent: int) -> None:
+    """From now on this process, a child of `parent`, is killed when its parent ends."""
+    import ctypes
+
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it has ended already
+        os._exit(1)
 
 
 class _Job:
@@ -236,7 +246,7 @@ class _Job:
 
     def _signal(self, number: int) -> None:
         for pid, _ in self._living():
-            _send(pid, number)
+            send(pid, number)
 
 
 def _start(command: str, folder: Path, environment: Mapping[str, str], writer: int) -> int:
@@ -292,7 +302,7 @@ def _childless() -> bool:
 def _living_below() -> list[tuple[int, str]]:
     """Processes below this one that have not ended, as (pid, name)."""
     children: dict[int, list[tuple[int, str]]] = {}
-    for pid, parent, state, name in _processes():
+    for pid, parent, state, name in processes():
         children.setdefault(parent, []).append((pid, "" if state in "ZX" else name))
     found, waiting = [], [os.getpid()]
     while waiting:
@@ -302,7 +312,7 @@ def _living_below() -> list[tuple[int, str]]:
     return found
 
 
-def _processes() -> Iterator[tuple[int, int, str, str]]:
+def processes() -> Iterator[tuple[int, int, str, str]]:
     """Every process of the system: pid, parent, state, name."""
     for entry in os.listdir("/proc"):
         if not entry.isdigit():
@@ -318,26 +328,8 @@ def _processes() -> Iterator[tuple[int, int, str, str]]:
         yield int(entry), int(parent), state, name or "?"
 
 
-def end_strays(variable: str, value: str) -> int:
-    """Kill every process whose environment sets `variable` to `value`; how many there were.
-
-    For what an earlier, killed runner left behind: it is not below this process.
-    """
-    wanted = f"{variable}={value}".encode("utf-8", "surrogateescape")
-    found = 0
-    for pid, _, _, _ in _processes():
-        try:
-            with open(f"/proc/{pid}/environ", "rb") as stream:
-                marked = wanted in stream.read().split(b"\0")
-        except OSError:
-            continue
-        if marked and pid != os.getpid():
-            found += 1
-            _send(pid, signal.SIGKILL)
-    return found
-
-
-def _send(pid: int, number: int) -> None:
+def send(pid: int, number: int) -> None:
+    """Send a signal to a process that may have ended meanwhile."""
     try:
         os.kill(pid, number)
     except ProcessLookupError:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Iterator, Optional
 
-from xentest import durable, process, results, trial, untrusted
+from xentest import durable, results, strays, trial, untrusted
 from xentest.control import Control
 from xentest.control_keys import Domain
 from xentest.errors import BrokenError, XentestError
@@ -52,6 +52,7 @@ class Runner:
         ]
         self._check_shared()
         with self._alone():
+            strays.end(strays.TEST, f"{self.home}/results/")
             done = self._finished_before(plan)
             for item in plan[len(done) :]:
                 later = plan[len(done) + 1 :]
@@ -128,7 +129,8 @@ class Runner:
         except OSError as error:
             raise _unusable(item.folder, error) from None
         self._mark(f"START {self.domain.name} {item.name}")
-        result = trial.perform(item)
+        with strays.marked(strays.TEST, str(item.logs)):
+            result = trial.perform(item)
         self._mark(f"END {self.domain.name} {item.name} {result.status.value}")
         self._withdraw_from_barriers()
         return _write(item, _without_forgeries(result, later))
@@ -138,7 +140,6 @@ class Runner:
         reason = "the domain (or machine) went down while this test ran"
         if marker.get("boot") == _boot_id():
             reason = "xenruntests was killed while this test ran"
-            process.end_strays("XENTEST_LOGS", str(item.logs))
         try:
             trial.discard(item.work)
         except OSError as error:

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Optional
 
-from xentest import durable
+from xentest import durable, strays
 from xentest.errors import BrokenError, UsageError
 
 if TYPE_CHECKING:
@@ -164,11 +164,15 @@ def _remove_tree(folder: Path) -> None:
 
 
 class Lock:
-    """Held while a command works on the machine; a second one is told who holds it."""
+    """Held while a command works on the machine; a second one is told who holds it.
+
+    Who gets it works alone: what a killed holder built with is ended first (`ended` names it).
+    """
 
     def __init__(self, path: Path, command: str) -> None:
         self.path = path
         self.command = command
+        self.ended: list[str] = []
         self._descriptor = -1
 
     def __enter__(self) -> Lock:
@@ -187,6 +191,11 @@ class Lock:
         record = {"pid": os.getpid(), "command": self.command, "started": now()}
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, json.dumps(record).encode() + b"\n", 0)
+        try:
+            self.ended = strays.end(strays.BUILD, str(self.path))
+        except BaseException:
+            os.close(self._descriptor)
+            raise
         return self
 
     def __exit__(

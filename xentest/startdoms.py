@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Callable, Iterator, Optional, Sequence
 
 import xentest
-from xentest import collect, control, durable, guests, runs, shared
+from xentest import collect, control, durable, guests, ownrunner, runs, shared
 from xentest.aftermath import Aftermath
 from xentest.death import Death
 from xentest.domains import Toolstack
@@ -189,9 +189,12 @@ class _Flow:
         self._aftermath.take_basis()
 
     def _end_leftovers(self) -> None:
+        results_dir = Path(self._control.preferences.results_dir)
+        for folder in runs.kept(results_dir):
+            if folder != self._run.folder and ownrunner.end_left(folder):
+                self._progress.say(f"ended xenruntests, left at work by run {folder.name}")
         if self._toolstack is None:
             return
-        results_dir = Path(self._control.preferences.results_dir)
         for name in guests.end_leftovers(results_dir, self._run, self._toolstack):
             self._progress.say(f"destroyed {name}, left by an earlier run")
 

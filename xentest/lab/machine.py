@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Optional
 
 from xentest.errors import BrokenError
+from xentest.process import end_with
 
 QMP_LIMIT = 30.0
 KEPT = "kept"  # this file in a machine's folder says that somebody wants to look at it
@@ -159,16 +160,9 @@ def switch_on(machine: Machine) -> Running:
     with log:
         process = subprocess.Popen(
             command_line(machine), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            preexec_fn=_end_with_parent,
+            preexec_fn=partial(end_with, os.getpid()),
         )  # fmt: skip
     return Running(machine, process)
-
-
-def _end_with_parent() -> None:
-    import ctypes
-
-    PR_SET_PDEATHSIG = 1
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def command_line(machine: Machine) -> list[str]:

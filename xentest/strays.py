@@ -1,0 +1,75 @@
+"""What a command that was killed (kill -9) left running: found by its environment, and ended.
+
+Whoever starts processes that nobody may work beside marks them with `marked`.  Who comes next
+calls `end` before it touches what they work on: no process of ours could do that for one that
+was killed itself, and what it had started may have left its session, its parents and their group.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from contextlib import contextmanager
+from typing import Iterator
+
+from xentest import process
+from xentest.errors import BrokenError
+
+BUILD = "XENTEST_BUILD"  # what xenbuild builds with; its value is the lock
+TEST = "XENTEST_LOGS"  # a test, and what fetches it; its value is the folder of its logs
+PAUSE = 0.01
+
+
+@contextmanager
+def marked(variable: str, value: str) -> Iterator[None]:
+    """Processes that are started meanwhile carry the mark, and so does what they start."""
+    before = os.environ.get(variable)
+    os.environ[variable] = value
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[variable]
+        else:
+            os.environ[variable] = before
+
+
+def end(variable: str, beginning: str) -> list[str]:
+    """Kill every process that is marked with a value that begins so, and see them gone.
+
+    Returns their names.  Raises BrokenError when one cannot be killed.
+    """
+    wanted = f"{variable}={beginning}".encode("utf-8", "surrogateescape")
+    ended: dict[int, str] = {}
+    limit = time.monotonic() + process.KILL_LIMIT
+    while left := _marked_so(wanted):
+        if time.monotonic() > limit:
+            names = ", ".join(f"{name} ({pid})" for pid, name in left.items())
+            raise BrokenError(
+                f"processes that an earlier command left cannot be killed: {names}",
+                "They are stuck in the kernel: look at dmesg, then restart the machine.",
+            )
+        ended |= left
+        # Stopped first, so that none forks while the others are killed.
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for pid in left:
+                process.send(pid, number)
+        time.sleep(PAUSE)
+    return list(ended.values())
+
+
+def _marked_so(wanted: bytes) -> dict[int, str]:
+    """Name by pid of the processes, but this one, whose environment holds such a setting."""
+    found = {}
+    for pid, _, state, name in process.processes():
+        if pid == os.getpid() or state in "ZX":
+            continue
+        try:
+            with open(f"/proc/{pid}/environ", "rb") as stream:
+                settings = stream.read().split(b"\0")
+        except OSError:  # it ended meanwhile
+            continue
+        if any(setting.startswith(wanted) for setting in settings):
+            found[pid] = name
+    return found
