@@ -104,6 +104,7 @@ def test_a_boot_that_hangs_is_reset(lab: Lab) -> None:
         lab.says(UP),
         lab.begins,
         lab.resets,
+        lab.waits(299),
         lab.says("(XEN) CPU0: hangs here\n"),
         lab.waits(299),
         lab.waits(2),
@@ -115,6 +116,16 @@ def test_a_boot_that_hangs_is_reset(lab: Lab) -> None:
     assert "no sign of life for 300 s: pressing the reset button" in lab.said.getvalue()
     said = lab.console.read_text()
     assert "hangs here\n\nxenlab: no sign of life for 300 s, hard reset\n" in said
+
+
+def test_a_boot_that_only_talks_is_reset(lab: Lab) -> None:
+    talk = [step for _ in range(4) for step in (lab.says("(XEN) still here\n"), lab.waits(225))]
+    lab.script = [lab.says(UP), lab.begins, lab.resets, *talk, lab.waits(1), lab.says(UP)]
+    lab.script += [lab.becomes(state="broken", status="broken")]
+    lab.watch("boot_timeout=300")
+    assert lab.switched_on[-1].pressed == 1
+    assert "not up after 900 s: pressing the reset button" in lab.said.getvalue()
+    assert "here\n\nxenlab: not up after 900 s, hard reset\n" in lab.console.read_text()
 
 
 def test_a_machine_that_is_up_may_be_silent(lab: Lab) -> None:

@@ -26,6 +26,7 @@ POWER_CYCLES = 30
 SLACK_SECONDS = 900.0
 SHRINK_SECONDS = 300.0  # for each result of xenfc that is not a pass
 LOOK = 1 << 20  # bytes of console that are read at once
+TALKING = 3  # times as long as a silent boot a talking one is waited for
 SIGN_OF_LIFE = re.compile(rb"^xentest: \S+: (a run|no run|looking)", re.MULTILINE)
 FIRST_TEST = re.compile(rb"xentest: START (\S+) (\S+)")
 
@@ -55,6 +56,7 @@ class Night:
     running: machine.Running = field(init=False)
     begun: float = field(default_factory=time.monotonic)
     booting_since: float = 0.0
+    spoke: float = 0.0  # when the console last said something
     waits_for_life: bool = True
     lost: bool = False  # this boot knows nothing of the run that an earlier one began
     power_cycles: int = 0
@@ -97,7 +99,8 @@ class Night:
         self._mark("power on")
 
     def _expect_life(self) -> None:
-        self.waits_for_life, self.booting_since = True, time.monotonic()
+        self.waits_for_life = True
+        self.booting_since = self.spoke = time.monotonic()
 
     def _mark(self, what: str) -> None:
         self.marks.append((what, time.monotonic() - self.begun))
@@ -124,6 +127,8 @@ class Night:
         # Whole lines only, but a line that is longer than what is read at once is no line.
         end = len(fresh) if len(fresh) == LOOK else fresh.rfind(b"\n") + 1
         self.console_position += end
+        if end:
+            self.spoke = time.monotonic()
         sign = SIGN_OF_LIFE.search(fresh[:end]) if self.waits_for_life else None
         if sign:
             self.waits_for_life = False
@@ -174,13 +179,23 @@ class Night:
             self.seen_resets = resets
             self._mark("reset")
             self._expect_life()
-        limit = self.order.control.preferences.boot_timeout
-        if self.waits_for_life and time.monotonic() - self.booting_since > limit:
-            self.progress.say(f"  no sign of life for {limit:g} s: pressing the reset button")
-            with self.made.console.open("ab") as stream:
-                stream.write(f"\nxenlab: no sign of life for {limit:g} s, hard reset\n".encode())
-            self.running.reset()
-            self._expect_life()
+        if self.waits_for_life:
+            self._end_a_boot_that_hangs()
+
+    def _end_a_boot_that_hangs(self) -> None:
+        """One that is only slow goes on talking; one that talks for ever hangs, too."""
+        now, limit = time.monotonic(), self.order.control.preferences.boot_timeout
+        if now - self.spoke > limit:
+            why = f"no sign of life for {limit:g} s"
+        elif now - self.booting_since > TALKING * limit:
+            why = f"not up after {TALKING * limit:g} s"
+        else:
+            return
+        self.progress.say(f"  {why}: pressing the reset button")
+        with self.made.console.open("ab") as stream:
+            stream.write(f"\nxenlab: {why}, hard reset\n".encode())
+        self.running.reset()
+        self._expect_life()
 
     def _console_tail(self) -> str:
         from xentest import boot
