@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
 
-from xentest import control, runs, startdoms
+from xentest import boot, control, runs, shared, startdoms
 from xentest.domains.watch import Limits
 from xentest.progress import Progress
 from xentest.results import Result, parse
@@ -85,7 +85,7 @@ class World:
         values: dict[str, object] = {
             "control_path": str(self.folder / "xentest.conf"),
             "hostname": "dom0",
-            "lock": self.folder / "lock",
+            "paths": boot.Paths(self.folder),
             "runner": ["/usr/bin/python3", str(ROOT / "xenruntests")],
             "limits": self.limits,
             "kernel_log": lambda: "",
@@ -100,6 +100,16 @@ class World:
         )
         log = open(self.folder / "driver.log", "ab")
         return subprocess.Popen([sys.executable, "-c", code], stdout=log, stderr=log)
+
+    def begin(self, **more: object) -> runs.Run:
+        """A run that was begun and whose shared folder was handed out, as far as it is known."""
+        wanted = control.load(self.folder / "xentest.conf")
+        run = runs.begin(self.folder / "results", wanted, state="testing")
+        run.control_file.chmod(0o600)
+        (run.folder / shared.PREPARED).touch()
+        (self.shared / shared.OWNER).write_text(run.id + "\n")
+        run.update(**more)
+        return run
 
     def run(self) -> runs.Run:
         return runs.open_run(self.folder / "results")

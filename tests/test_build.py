@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from build_box import CONTROL, Stand
+from small_disk import fill, small_disk
 from xentest import boot, build, control, durable, runs, tree
 from xentest.errors import BrokenError, XentestError, guarded_main
 
@@ -127,6 +128,19 @@ def test_a_disk_that_cannot_keep_the_verdict_still_disarms(stand: Stand) -> None
     stand.patch.setattr(durable, "write_json", full)
     with pytest.raises(OSError):
         stand.start()
+    assert stand.is_over()
+
+
+def test_a_full_disk_is_told_as_the_reason(stand: Stand) -> None:
+    """run.json must not say `building` for ever: a little was kept free for its end."""
+    (stand.root / "runs").mkdir()
+    with small_disk(stand.root / "runs", "400k"):
+        stand.patch.setattr(tree, "build", lambda *words, **more: fill(stand.root / "runs"))
+        assert guarded_main("xenbuild", lambda argv: stand.start(), []) == 3
+        facts = stand.run().facts
+        assert (facts["state"], facts["status"]) == ("broken", "broken") and facts["ended"]
+        assert facts["reason"].startswith("the system said: No space left on device: ")
+        assert facts["reason"] in (stand.run().folder / "summary.txt").read_text()
     assert stand.is_over()
 
 

@@ -42,7 +42,7 @@ class Place:
         self.shared = folder / "shared"
         self.control = control.parse(TEXT, "x.cfg")
         self.run = runs.begin(folder / "runs", self.control)
-        shared.make_fresh(self.shared, ["guest1"], None)
+        shared.make_fresh(self.shared, self.run.id, ["guest1"], None)
         self.secret = folder / "secret"
         self.secret.write_text("dom0's own secret")
 
@@ -282,7 +282,7 @@ def test_a_deep_tree_is_cut_and_can_be_removed(place: Place, deep: Path) -> None
     place.finish()
     assert place.collect()[0].status is Status.PASS
     assert "folders deep" in (place.stored / "refused").read_text()
-    shared.make_fresh(place.shared, ["guest1"], None)
+    shared.make_fresh(place.shared, place.run.id, ["guest1"], None)
     assert list((place.shared / "guest1").iterdir()) == []
 
 
@@ -420,7 +420,7 @@ def test_making_fresh_removes_trees_and_links_only_inside(place: Place, tmp_path
     os.symlink(outside, place.test() / "link")
     os.symlink(outside, place.shared / "dom0")
     (place.shared / "unrelated").mkdir()
-    shared.make_fresh(place.shared, ["guest1", "dom0"], "dom0")
+    shared.make_fresh(place.shared, place.run.id, ["guest1", "dom0"], "dom0")
     assert (outside / "file").exists() and (place.shared / "unrelated").exists()
     assert stat.S_IMODE((place.shared / "guest1").stat().st_mode) == 0o777
     assert stat.S_IMODE((place.shared / "dom0").stat().st_mode) == 0o755

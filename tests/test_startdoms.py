@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import subprocess
 import tempfile
-import time
 import uuid
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from small_disk import fill, small_disk
 from standing_clock import StandingClock
 from stub_world import ROOT, RUN_TESTS, World, wait_for
-from xentest import control, fleet, runs, shared
+from xentest import boot, control, fleet, runs, shared
 from xentest.errors import BrokenError, UsageError
 
 PANIC = "[    5.1] Kernel panic - not syncing: Attempted to kill init!"
@@ -273,7 +272,7 @@ def test_a_guest_that_is_nobody_on_the_server_can_take_its_work() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
-        shared.make_fresh(folder, ["dom0", "guest1"], "dom0")
+        shared.make_fresh(folder, "run", ["dom0", "guest1"], "dom0")
         shared.hand_out(folder, "guest1", "its work")
         shared.hand_out(folder, "dom0", "not its work")
         work = folder / "guest1/xentests.conf"
@@ -303,91 +302,18 @@ def test_a_shared_folder_that_cannot_be_written_is_broken(world: World) -> None:
 
 def test_a_full_shared_folder_is_broken(world: World) -> None:
     world.control({"one": "true"}, {"dom0": ["one"]})
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "full", world.shared], check=True)
-    try:
-        with open(world.shared / "filler", "wb", buffering=0) as filler:
-            with pytest.raises(OSError):
-                while True:
-                    filler.write(bytes(4096))
+    with small_disk(world.shared, "64k"):
+        fill(world.shared)
         assert world.start() == 3
         assert "No space left" in world.run().facts["reason"]
-    finally:
-        subprocess.run(["umount", "-l", world.shared], check=True)
 
 
 def test_a_second_one_is_told_who_works(world: World) -> None:
     world.control({"one": "true"}, {"dom0": ["one"]})
-    with runs.Lock(world.folder / "lock", "xenbuild"):
+    with runs.Lock(boot.Paths(world.folder).lock, "xenbuild"):
         with pytest.raises(BrokenError, match=rf"xenbuild \(process {os.getpid()}, since"):
             world.start()
     assert not list((world.folder / "results").iterdir())
-
-
-def test_after_a_machine_crash_the_console_explains_it(world: World) -> None:
-    world.control({"one": "true", "two": "true"}, {"dom0": ["one", "two"]})
-    run = runs.begin(world.folder / "results", control.load(world.folder / "xentest.conf"))
-    place = world.shared / "dom0/results/1-one"
-    place.mkdir(parents=True)
-    (place / "running").write_text('{"boot": "other", "started": "2001-01-01T00:00:00Z", "pid": 1}')
-    (world.shared / "dom0/xentests.conf").write_text((run.folder / "control.cfg").read_text())
-    (run.folder / "prepared").touch()
-    said = "(XEN) Panic on CPU 0:\n(XEN) FATAL TRAP: vector = 13\n"
-    assert world.start(resume=True, run_id=run.id, console_excerpt=said) == 1
-    crash = world.results()["dom0 1-one"]
-    assert crash.status.value == "crash"
-    assert "Xen panic: Panic on CPU 0: FATAL TRAP: vector = 13" in crash.reason
-    assert world.statuses()["dom0 2-two"] == "pass"
-
-
-def test_a_run_that_is_given_up_has_a_reason_everywhere(world: World) -> None:
-    world.control({"one": "true", "two": "true"}, {"dom0": ["one", "two"]})
-    run = runs.begin(world.folder / "results", control.load(world.folder / "xentest.conf"))
-    place = world.shared / "dom0/results/1-one"
-    place.mkdir(parents=True)
-    (place / "running").write_text('{"boot": "other", "started": "2001-01-01T00:00:00Z", "pid": 1}')
-    (run.folder / "prepared").touch()
-    said = "(XEN) Xen BUG at mm.c:12\n"
-    words = {"run_id": run.id, "give_up": "went down 6 times", "console_excerpt": said}
-    assert world.start(**words) == 1
-    results = world.results()
-    assert results["dom0 1-one"].status.value == "crash"
-    assert "Xen BUG at mm.c:12" in results["dom0 1-one"].reason
-    assert results["dom0 2-two"].reason == "not run: went down 6 times"
-    assert world.run().facts["reason"] == "went down 6 times"
-
-
-def test_a_result_missing_when_a_run_is_resumed_is_an_error(world: World) -> None:
-    world.control({"one": "true"}, {"dom0": ["one"]})
-    run = runs.begin(world.folder / "results", control.load(world.folder / "xentest.conf"))
-    (run.folder / "prepared").touch()  # handed out, and taken away by someone
-    assert world.start(resume=True) == 1
-    assert "no result" in world.results()["dom0 1-one"].reason
-
-
-def test_kill_and_resume_lose_nothing(world: World) -> None:
-    """Killed at ten random moments: every test has run exactly once and has its result."""
-    names = [f"t{number}" for number in range(6)]
-    counts = world.folder / "counts"
-    tests = {name: f"echo $XENTEST_DOMAIN {name} >> {counts}; sleep 0.4" for name in names}
-    world.guest("guest1", f"{RUN_TESTS} guest1; sleep 2")
-    world.control(tests, {"dom0": names, "guest1": names})
-    dice = random.Random(7)
-    running = world.spawn(resume=False)
-    wait_for(lambda: (world.folder / "results/latest").exists(), "the run to begin")
-    for _ in range(10):
-        time.sleep(dice.uniform(0.05, 0.5))  # the moment is what is random here
-        running.kill()
-        running.wait()
-        running = world.spawn(resume=True)
-    assert running.wait(300) == 0, (world.folder / "driver.log").read_text()
-    expected = {f"{domain} {n}-{name}" for domain in ("dom0", "guest1")
-                for n, name in enumerate(names, 1)}  # fmt: skip
-    assert {name for name in world.statuses() if "check" not in name} == expected
-    assert set(world.statuses().values()) == {"pass"}
-    assert sorted(counts.read_text().split("\n")[:-1]) == sorted(
-        f"{domain} {name}" for domain in ("dom0", "guest1") for name in names
-    )
-    assert list(world.stub_state()["domains"]) == ["Domain-0"]
 
 
 def test_command_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Callable, Sequence
 
 from xentest import boot, control, durable, runs
-from xentest.errors import EXIT_BROKEN, EXIT_OK, XentestError
+from xentest.errors import EXIT_BROKEN, EXIT_INTERRUPTED, EXIT_OK, BrokenError, XentestError
 from xentest.progress import Progress
 from xentest.report import mail
 from xentest.results import Status
 
 EXCERPT_LINES = 20
+STARTS = 3  # of xenstartdoms in one boot, when it is killed
 LAB = "xenlab: "  # what xenlab itself writes to the console of its machine
 BOOT_LOADER = "Booting `"  # what GRUB says, once a boot
 
@@ -61,6 +62,12 @@ class AtBoot:
 
     def resumed(self) -> int:
         """Called again in the boot that was confirmed: what ran was killed, the machine lives."""
+        try:
+            with runs.Lock(self.paths.lock, "xentest"):
+                pass
+        except BrokenError as busy:
+            self.progress.say(f"run {self.run.id} goes on: {busy.what}")
+            return EXIT_OK
         if not boot.is_confirmed(self.paths):
             return self.close(f"{self.paths.confirmed} does not confirm this boot")
         return self.start_domains(resume=True)
@@ -85,17 +92,28 @@ class AtBoot:
 
     def start_domains(self, resume: bool) -> int:
         """Hand over to xenstartdoms; the run is over when it comes back with a verdict."""
-        words = ["xenstartdoms", "--run", self.run.id, str(self.run.control_file)]
-        if resume:
-            words.append("--resume")
-            if self.state.excerpt:
-                excerpt = self.paths.state.with_name("excerpt")
-                durable.write_text(excerpt, self.state.excerpt)
-                words += ["--console-excerpt", str(excerpt)]
+        for _ in range(STARTS):
+            status = self._start(["--resume"] if resume else [], resume)
+            if self.run.is_over:
+                boot.clear(self.paths)
+                return status
+            if status >= 0:
+                break
+            self.progress.say(f"xenstartdoms was killed (signal {-status}): going on with the run")
+            resume = True
+        if status == EXIT_INTERRUPTED:  # as a machine does that is shut down
+            return status
+        return self.close(f"xenstartdoms ended without a verdict (status {status})")
+
+    def _start(self, more: Sequence[str], explain: bool) -> int:
+        """xenstartdoms for this run, told what the console said if that explains a crash."""
+        words = ["xenstartdoms", "--run", self.run.id, str(self.run.control_file), *more]
+        if explain and self.state.excerpt:
+            excerpt = self.paths.state.with_name("excerpt")
+            durable.write_text(excerpt, self.state.excerpt)
+            words += ["--console-excerpt", str(excerpt)]
         status = self.machine.start_domains(words)
-        ended = runs.open_run(self.run.folder.parent, self.run.id).facts.get("state")
-        if ended in ("finished", "broken"):
-            boot.clear(self.paths)
+        self.run = runs.open_run(self.run.folder.parent, self.run.id)
         return status
 
     def after_crash(self) -> int:
@@ -138,28 +156,18 @@ class AtBoot:
 
     def close(self, reason: str) -> int:
         """The run cannot go on, but has results: keep them, and say what stands in for the rest."""
-        words = [
-            "xenstartdoms",
-            "--run",
-            self.run.id,
-            str(self.run.control_file),
-            "--give-up",
-            reason,
-        ]
-        if self.state.excerpt:
-            excerpt = self.paths.state.with_name("excerpt")
-            durable.write_text(excerpt, self.state.excerpt)
-            words += ["--console-excerpt", str(excerpt)]
-        status = self.machine.start_domains(words)
-        boot.clear(self.paths)
-        return status
+        try:
+            status = self._start(["--give-up", reason], True)
+            return status if self.run.is_over else self.end(reason, "")
+        finally:
+            boot.clear(self.paths)
 
     def give_up(self, error: Exception) -> None:
         """The run cannot go on for a reason of this machine; the caller tells the user."""
         what = error.what if isinstance(error, XentestError) else str(error)
         reason = f"the run could not go on after the boot: {what}"
         self.run = runs.open_run(self.run.folder.parent, self.run.id)
-        if self.run.facts.get("state") in ("finished", "broken"):
+        if self.run.is_over:
             boot.clear(self.paths)
             return
         if self.state.phase == "testing" or self.state.resumes:
@@ -174,17 +182,20 @@ class AtBoot:
         """The run ends without a single test."""
         lines = boot.last_lines(said, EXCERPT_LINES)
         self.progress.say(f"run {self.run.id}: broken: {reason}")
-        durable.write_text(self.run.folder / "console-tail.txt", lines + "\n")
         told = f"run {self.run.id}: {Status.BROKEN.value}\n{reason}\n"
         if lines:
             told += "the console's last lines:\n" + "".join(
                 f"  {line}\n" for line in lines.splitlines()
             )
-        durable.write_text(self.run.folder / "summary.txt", told)
         facts = {"status": Status.BROKEN.value, "reason": reason, "ended": runs.now()}
-        facts |= mail.report(self.wanted, self.run, facts, told, self.progress)
-        self.run.update(state="broken", console=lines, **facts)
-        boot.clear(self.paths)
+        self.run.make_room()
+        try:
+            durable.write_text(self.run.folder / "summary.txt", told)
+            durable.write_text(self.run.folder / "console-tail.txt", lines + "\n")
+            facts |= mail.report(self.wanted, self.run, facts, told, self.progress)
+        finally:
+            self.run.update(state="broken", console=lines, **facts)
+            boot.clear(self.paths)
         return EXIT_BROKEN
 
     def said_since(self) -> str:
@@ -254,6 +265,10 @@ def main(paths: boot.Paths, progress: Progress, machine: Machine) -> int:
         boot.clear(paths)
         return EXIT_OK
     run = runs.open_run(Path(state.results_dir), state.run)
+    if run.is_over:
+        progress.say(f"run {run.id} is over ({run.facts.get('status')}): nothing to go on with")
+        boot.clear(paths)
+        return EXIT_OK
     wanted = control.load(run.control_file)
     at_boot = AtBoot(paths, state, run, wanted, progress, machine)
     try:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator
 
-from xentest import VERSION, boot, durable, ownrunner, runs, strays
+from xentest import VERSION, boot, durable, interrupted, runs, strays
 from xentest.control import Control, Location
 from xentest.errors import EXIT_OK, BrokenError, XentestError, of_system, without_password
 from xentest.progress import Progress
@@ -105,24 +105,8 @@ def close_interrupted(paths: boot.Paths, results_dir: Path, progress: Progress) 
     if state is not None and not boot.is_before_its_run(state):
         # It may be kept elsewhere, when the control file has changed.
         folders.add(Path(state.results_dir) / state.run)
-    for folder in sorted(folders):
-        _close(folder, progress)
+    interrupted.close(folders, progress)
     boot.clear(paths)
-
-
-def _close(folder: Path, progress: Progress) -> None:
-    try:
-        old = runs.open_run(folder.parent, folder.name)
-    except XentestError as error:
-        progress.say(f"not closed: {error.what}")
-        return
-    if old.facts.get("state") in ("finished", "broken"):
-        return
-    if ownrunner.end_left(folder):
-        progress.say(f"ended xenruntests, left at work by run {old.id}")
-    reason = f"given up while {old.facts.get('state')}: another run was begun"
-    old.update(state="broken", status=Status.BROKEN.value, reason=reason, ended=runs.now())
-    progress.say(f"run {old.id}: {reason}")
 
 
 def _copy_control(control: Control, paths: boot.Paths) -> None:
@@ -195,10 +179,13 @@ def _end(
     status = Status.FAIL if own else Status.BROKEN
     facts = {"status": status.value, "reason": _reason(error), "ended": runs.now()}
     summary = f"run {run.id}: {status.value}\n{facts['reason']}\n"
+    run.make_room()
     try:
-        run.update(state="finished" if own else "broken", **facts)
-        durable.write_text(run.folder / "summary.txt", summary)
-        run.update(**mail.report(control, run, facts, summary, progress))
+        try:
+            durable.write_text(run.folder / "summary.txt", summary)
+            facts |= mail.report(control, run, facts, summary, progress)
+        finally:
+            run.update(state="finished" if own else "broken", **facts)
     finally:
         boot.clear(paths)
 

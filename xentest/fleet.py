@@ -35,7 +35,6 @@ LIST_SHARE = 20
 LIST_SELDOM = 6.0
 OWN_STARTS = 2
 CONSOLE_LIMIT = 2.0
-PREPARED = "prepared"  # in the run's folder: the shared folder is this run's
 # Results that no test of the control file gives; numbered after a domain's plan, in this order.
 EXTRAS = ("boot", "console-check", "leak-check")
 
@@ -58,7 +57,7 @@ class Fleet:
     progress: Progress
     explain: Explain
     limits: Limits
-    _prepared: bool = False
+    _folder: Optional[Path] = None  # once it is this run's
     _waiting: list[Domain] = field(default_factory=list)
     _watched: dict[str, DomainWatch] = field(default_factory=dict)
     _listed: dict[str, DomainInfo] = field(default_factory=dict)
@@ -70,10 +69,13 @@ class Fleet:
     @property
     def folder(self) -> Path:
         """The shared folder; until it was made afresh, what lies there is another run's."""
-        self._prepared = self._prepared or (self.run.folder / PREPARED).exists()
-        if not self._prepared:
-            return self.run.folder / "not-shared-yet"
-        return Path(self.control.preferences.shared_dir)
+        if self._folder is None:
+            place = Path(self.control.preferences.shared_dir)
+            found = shared.place_of(self.run, place)
+            if found != place:
+                return found
+            self._folder = place
+        return self._folder
 
     def go(self) -> None:
         """Start what is not done and return when nothing is left to wait for."""

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 RUN_ID = re.compile(r"\d{8}-\d{6}(-\d{1,4})?")
 REMOVED = ".removed-"
 UNFINISHED = ".begun-"
+ENDED = ("finished", "broken")
+# Kept free in a run's folder while it goes on, so that its end can be told on a full disk.
+RESERVE = ".reserve"
+RESERVED = 128 << 10
 
 
 @dataclass
@@ -55,6 +59,15 @@ class Run:
         self.facts.update(facts)
         durable.write_json(self.folder / "run.json", self.facts)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it has its verdict."""
+        return self.facts.get("state") in ENDED
+
+    def make_room(self) -> None:
+        """Let go of what was kept free: what is written from here on is the end of the run."""
+        (self.folder / RESERVE).unlink(missing_ok=True)
+
     def add_phase(self, name: str, seconds: float) -> None:
         """Keep how long a phase took."""
         phases = [*self.facts.get("phases", []), {"name": name, "seconds": round(seconds, 2)}]
@@ -66,7 +79,9 @@ def now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
-def begin(results_dir: Path, control: Control, run_id: Optional[str] = None) -> Run:
+def begin(
+    results_dir: Path, control: Control, run_id: Optional[str] = None, state: str = "building"
+) -> Run:
     """Make the folder of a new run and point `latest` at it; old runs beyond keep_runs go."""
     results_dir.mkdir(parents=True, exist_ok=True)
     unfinished = results_dir / f"{UNFINISHED}{os.getpid()}"
@@ -75,7 +90,7 @@ def begin(results_dir: Path, control: Control, run_id: Optional[str] = None) -> 
     durable.write_text(unfinished / "control.cfg", control.text)
     facts = {
         "id": "",
-        "state": "building",
+        "state": state,
         "control": str(control.path),
         "control_digest": control.digest,
         "tree": control.preferences.xen_tree,
@@ -86,6 +101,7 @@ def begin(results_dir: Path, control: Control, run_id: Optional[str] = None) -> 
     folder = results_dir / (run_id or free_id(results_dir))
     facts["id"] = folder.name
     durable.write_json(unfinished / "run.json", facts)
+    durable.write_bytes(unfinished / RESERVE, os.urandom(RESERVED))  # zeros might take no room
     os.rename(unfinished, folder)
     _point_latest(results_dir, folder.name)
     prune(results_dir, control.preferences.keep_runs, folder.name)

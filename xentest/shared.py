@@ -11,13 +11,18 @@ import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator, Optional, Sequence
+from typing import TYPE_CHECKING, Iterator, Optional, Sequence
 
 from xentest import durable, untrusted
-from xentest.errors import BrokenError
+from xentest.errors import BrokenError, printable_line
 from xentest.results import folder_name
 
+if TYPE_CHECKING:
+    from xentest.runs import Run
+
 CONTROL_FILE = "xentests.conf"
+OWNER = ".run"  # says whose the folder is; no domain is called so
+PREPARED = "prepared"  # in the run's folder: the shared folder was made for it
 MARKER_LIMIT = 4096
 # A guest that reaches the folder over NFS is `nobody` there unless the export says
 # no_root_squash, so its folder must be open to all; the control domain's is not.
@@ -52,13 +57,15 @@ def opened(shared: Path, *names: str) -> Iterator[int]:
         os.close(descriptor)
 
 
-def make_fresh(shared: Path, domains: Sequence[str], own: Optional[str]) -> None:
+def make_fresh(shared: Path, run: str, domains: Sequence[str], own: Optional[str]) -> None:
     """Folders for `domains` and barriers without anything of earlier runs in them.
 
-    `own` is the control domain's: guests may not write there.
+    From its first change on the folder is that of `run`.  `own` is the control domain's: guests
+    may not write there.
     """
     try:
         shared.mkdir(parents=True, exist_ok=True)
+        durable.write_text(shared / OWNER, run + "\n")
         with opened(shared) as top:
             for name in (*domains, "barriers"):
                 untrusted.remove(top, name)
@@ -68,6 +75,26 @@ def make_fresh(shared: Path, domains: Sequence[str], own: Optional[str]) -> None
         durable.sync_folder(shared)
     except OSError as error:
         raise _unusable(shared, error) from None
+
+
+def owner(shared: Path) -> str:
+    """The id of the run that the folder was made for; empty when it does not tell."""
+    try:
+        with opened(shared) as top:
+            said = untrusted.read_file(top, OWNER, MARKER_LIMIT).decode("utf-8", "replace")
+            return printable_line(said.strip())[:40]
+    except (OSError, untrusted.Refused):
+        return ""
+
+
+def place_of(run: Run, shared: Path) -> Path:
+    """The shared folder, if it was made for this run; else a folder that does not exist.
+
+    What lies there otherwise is another run's: neither its results nor its work are ours.
+    """
+    if (run.folder / PREPARED).exists() and owner(shared) == run.id:
+        return shared
+    return run.folder / "not-shared-yet"
 
 
 def hand_out(shared: Path, domain: str, text: str) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Callable, Iterator, Optional, Sequence
 
 import xentest
-from xentest import collect, control, durable, guests, ownrunner, runs, shared
+from xentest import boot, buildid, collect, control, durable, guests, interrupted, runs, shared
 from xentest.aftermath import Aftermath
 from xentest.death import Death
 from xentest.domains import Toolstack
@@ -26,16 +26,16 @@ from xentest.errors import (
     EXIT_FAILED,
     EXIT_OK,
     BrokenError,
+    UsageError,
     XentestError,
     of_system,
 )
-from xentest.fleet import PREPARED, Fleet
+from xentest.fleet import Fleet
 from xentest.ownrunner import OwnRunner
 from xentest.progress import Progress
 from xentest.report import mail, text
 from xentest.results import Status, worst
 
-LOCK = Path("/var/lib/xentest/lock")
 DMESG_LIMIT = 60.0
 
 
@@ -49,28 +49,69 @@ class Settings:
     console_excerpt: str = ""
     give_up: str = ""  # why the run cannot go on; nothing is started then
     hostname: str = field(default_factory=lambda: os.uname().nodename)
-    lock: Path = LOCK
+    paths: boot.Paths = boot.Paths()
     runner: Sequence[str] = ()
     limits: Optional[Limits] = None  # None: as the control file says
     kernel_log: Callable[[], str] = lambda: run_command(["dmesg"], DMESG_LIMIT)
+    running_build_id: Callable[[], str] = buildid.of_running
 
 
 def start(settings: Settings, progress: Progress) -> int:
     """Do the run; the exit status of the command."""
     goes_on = settings.run_id is not None or settings.resume
     given = control.load(settings.control_path, ask_shell=not goes_on)
-    with runs.Lock(settings.lock, "xenstartdoms"):
-        run, used = _open(settings, given)
+    with runs.Lock(settings.paths.lock, "xenstartdoms"):
+        run, used = _open(settings, given, progress)
         return _Flow(settings, used, run, progress).go()
 
 
-def _open(settings: Settings, given: control.Control) -> tuple[runs.Run, control.Control]:
+def _open(
+    settings: Settings, given: control.Control, progress: Progress
+) -> tuple[runs.Run, control.Control]:
     """The run and its own copy of the control file: a later change does not touch it."""
     results_dir = Path(given.preferences.results_dir)
     if settings.run_id is None and not settings.resume and not settings.give_up:
-        return runs.begin(results_dir, given), given
+        interrupted.close(_nobodys(results_dir, settings.paths), progress)
+        return runs.begin(results_dir, given, state="testing"), given
     run = runs.open_run(results_dir, settings.run_id or "latest")
-    return run, control.load(run.control_file)
+    used = control.load(run.control_file)
+    _check_open(run, used, settings)
+    return run, used
+
+
+def _nobodys(results_dir: Path, paths: boot.Paths) -> set[Path]:
+    """The runs but the one that waits for its boot: that one goes on."""
+    try:
+        state = boot.load(paths)
+    except boot.DamagedState:
+        state = None
+    waits = state.run if state is not None and state.phase != "testing" else ""
+    folders = runs.kept(results_dir) if results_dir.is_dir() else []
+    return {folder for folder in folders if folder.name != waits}
+
+
+def _check_open(run: runs.Run, used: control.Control, settings: Settings) -> None:
+    """Only a run whose hypervisor is the one that runs is gone on with."""
+    if run.is_over:
+        raise UsageError(
+            f"run {run.id} is over: {run.facts.get('status')}",
+            f"See {run.folder}/summary.txt; without --run and --resume a new one is begun.",
+        )
+    if settings.give_up:
+        return
+    if run.facts.get("state") != "testing":
+        raise UsageError(
+            f"run {run.id} is {run.facts.get('state')}: its hypervisor has not been booted yet",
+            "Restart the machine: init.d/xentest goes on with it.",
+        )
+    built = run.facts.get("build_id", "")
+    running = settings.running_build_id() if built else ""
+    if used.preferences.hypervisor == "xen" and running != built:
+        raise UsageError(
+            f"run {run.id} tests the hypervisor with the build id {built}, "
+            f"and {running or 'none with a build id'} runs",
+            "What is tested now would be told of the other one; begin a new run with xenbuild.",
+        )
 
 
 def toolstack_for(hypervisor: str) -> Optional[Toolstack]:
@@ -105,17 +146,9 @@ class _Flow:
 
     def go(self) -> int:
         """The exit status of the run."""
-        self._run.update(state="testing", xentest=xentest.VERSION, **_machine())
         consoles = Consoles()
         try:
-            made = None
-            if self._toolstack is not None:
-                made = guests.Guests(self._run, self._toolstack, consoles)
-            fleet = self._fleet(made, consoles)
-            if self._settings.give_up:
-                fleet.give_up(self._settings.give_up)
-                return self._report("")
-            trouble = self._work(fleet, made)
+            trouble = self._work(consoles)
         except KeyboardInterrupt:
             self._progress.say(
                 f"run {self._run.id} was left in the middle; what it started goes on\n"
@@ -126,26 +159,52 @@ class _Flow:
             consoles.stop()
         return self._report(trouble)
 
-    def _work(self, fleet: Fleet, made: Optional[guests.Guests]) -> str:
-        """Everything between the first folder and the last check; what broke it, if anything."""
+    def _work(self, consoles: Consoles) -> str:
+        """Everything but the report; what broke it, if anything."""
+        made: Optional[guests.Guests] = None
+        fleet: Optional[Fleet] = None
         try:
-            with self._phase("prepare"):
-                self._prepare()
-            with self._phase("tests"):
-                fleet.go()
-            with self._phase("shut down"):
-                if made is not None:
-                    made.end_all()
-            with self._phase("check"):
-                self._check()
+            self._run.update(state="testing", xentest=xentest.VERSION, **_machine())
+            if self._toolstack is not None:
+                made = guests.Guests(self._run, self._toolstack, consoles)
+            fleet = self._fleet(made, consoles)
+            if self._settings.give_up:
+                fleet.give_up(self._settings.give_up)
+            else:
+                self._steps(fleet, made)
         except (XentestError, OSError) as error:
-            failure = error if isinstance(error, XentestError) else of_system(error)
-            what = failure.what
+            failure = _failure(error)
             self._progress.say(f"broken: {failure}")
-            fleet.break_off(what)
-            _end_what_can_be_ended(made)
-            return what
+            self._break_off(failure.what, fleet, made)
+            return failure.what
         return ""
+
+    def _steps(self, fleet: Fleet, made: Optional[guests.Guests]) -> None:
+        """Everything between the first folder and the last check."""
+        with self._phase("prepare"):
+            self._prepare()
+        with self._phase("tests"):
+            fleet.go()
+        with self._phase("shut down"):
+            if made is not None:
+                made.end_all()
+        with self._phase("check"):
+            self._check(fleet.folder)
+
+    def _break_off(self, what: str, fleet: Optional[Fleet], made: Optional[guests.Guests]) -> None:
+        """End what can be ended: the disk may be full, the toolstack may be what broke."""
+        if fleet is None:
+            return
+        try:
+            fleet.break_off(what)
+        except (XentestError, OSError) as error:
+            self._progress.say(f"not every test has a result: {_failure(error).what}")
+            fleet.runner.end()
+        try:
+            if made is not None:
+                made.end_all()
+        except (XentestError, OSError):
+            pass  # then the next run ends these guests
 
     def _fleet(self, made: Optional[guests.Guests], consoles: Consoles) -> Fleet:
         log = self._run.domain_folder(self._own_name) / "xenruntests.log"
@@ -178,33 +237,56 @@ class _Flow:
         """Folders for all domains, each with its work, and the machine as it is before."""
         if self._toolstack is not None:
             self._run.update(**_missing_facts(self._run, self._toolstack.facts()))
-        prepared = self._run.folder / PREPARED
+        prepared = self._run.folder / shared.PREPARED
         if not prepared.exists():
             self._end_leftovers()
             names = [domain.name for domain in self._control.domains]
-            shared.make_fresh(self._shared, names, self._own.name if self._own else None)
+            own = self._own.name if self._own else None
+            shared.make_fresh(self._shared, self._run.id, names, own)
             for name in names:
                 shared.hand_out(self._shared, name, self._control.text)
             durable.write_text(prepared, runs.now() + "\n")
+        elif (owner := shared.owner(self._shared)) != self._run.id:
+            whose = f"is that of run {owner} now" if owner else "does not say whose it is"
+            raise BrokenError(
+                f"the shared folder {self._shared} {whose}: run {self._run.id} cannot go on",
+                "Is it mounted? Its tests and their results were there.",
+            )
         self._aftermath.take_basis()
 
     def _end_leftovers(self) -> None:
-        results_dir = Path(self._control.preferences.results_dir)
-        for folder in runs.kept(results_dir):
-            if folder != self._run.folder and ownrunner.end_left(folder):
-                self._progress.say(f"ended xenruntests, left at work by run {folder.name}")
         if self._toolstack is None:
             return
+        results_dir = Path(self._control.preferences.results_dir)
         for name in guests.end_leftovers(results_dir, self._run, self._toolstack):
             self._progress.say(f"destroyed {name}, left by an earlier run")
 
-    def _check(self) -> None:
+    def _check(self, folder: Path) -> None:
         for result in [*self._aftermath.check_consoles(), self._aftermath.check_leaks()]:
-            collect.conclude(self._shared, self._run, result)
+            collect.conclude(folder, self._run, result)
 
     def _report(self, trouble: str) -> int:
-        for domain in self._control.domains:
-            shared.withdraw(self._shared, domain.name)
+        self._run.make_room()
+        facts = {"status": Status.BROKEN.value, "reason": trouble, "ended": runs.now()}
+        try:
+            facts |= self._summarise(trouble)
+        except (XentestError, OSError) as error:
+            failure = _failure(error)
+            self._progress.say(f"broken: {failure}")
+            trouble = trouble or failure.what
+            facts |= {"status": Status.BROKEN.value, "reason": trouble}
+        # Last: who watches the run takes this for its end.
+        self._run.update(state="broken" if trouble else "finished", **facts)
+        status = Status(facts["status"])
+        if status is Status.BROKEN:
+            return EXIT_BROKEN
+        return EXIT_OK if status.good else EXIT_FAILED
+
+    def _summarise(self, trouble: str) -> dict[str, str]:
+        """The verdict, kept, printed and mailed; as facts of the run."""
+        if shared.place_of(self._run, self._shared) == self._shared:
+            for domain in self._control.domains:
+                shared.withdraw(self._shared, domain.name)
         results = self._aftermath.results()
         status = worst(result.status for result in results) or Status.ERROR
         reason = self._settings.give_up or ("" if results else "no results")
@@ -213,14 +295,9 @@ class _Flow:
         self._run.add_phase("xentest itself (CPU)", time.process_time())
         facts = {"status": status.value, "reason": reason, "ended": runs.now()}
         summary = text.summary({**self._run.facts, **facts}, results, str(self._run.folder))
-        durable.write_text(self._run.folder / "summary.txt", summary)
-        facts |= mail.report(self._control, self._run, facts, summary, self._progress)
-        # Last: who watches the run takes this for its end.
-        self._run.update(state="broken" if trouble else "finished", **facts)
         print(summary, end="", flush=True)
-        if status is Status.BROKEN:
-            return EXIT_BROKEN
-        return EXIT_OK if status.good else EXIT_FAILED
+        durable.write_text(self._run.folder / "summary.txt", summary)
+        return facts | mail.report(self._control, self._run, facts, summary, self._progress)
 
     @contextmanager
     def _phase(self, name: str) -> Iterator[None]:
@@ -232,13 +309,8 @@ class _Flow:
                 self._run.add_phase(name, self._progress.phases[-1][1])
 
 
-def _end_what_can_be_ended(made: Optional[guests.Guests]) -> None:
-    """The toolstack may be what broke; then the next run ends these guests."""
-    try:
-        if made is not None:
-            made.end_all()
-    except (XentestError, OSError):
-        pass
+def _failure(error: XentestError | OSError) -> XentestError:
+    return error if isinstance(error, XentestError) else of_system(error)
 
 
 def _missing_facts(run: runs.Run, facts: dict[str, str]) -> dict[str, str]:
