@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 from pathlib import Path
-from typing import Iterator
+from typing import Any, Iterator
 
 import pytest
 
@@ -111,9 +111,9 @@ def test_a_hanging_command_is_ended_with_its_children(
     note = tmp_path / "pid"
     limited = command._wait
 
-    def once_it_hangs(process: "subprocess.Popen[bytes]", limit: float) -> int:
+    def once_it_hangs(process: "subprocess.Popen[bytes]", limit: float, printed: Any) -> int:
         wait_for(lambda: note.exists() and note.read_text().endswith("\n"), "the note")
-        return limited(process, limit)
+        return limited(process, limit, printed)
 
     monkeypatch.setattr(command, "_wait", once_it_hangs)
     with pytest.raises(BrokenError, match="did not end within 1 s"):
@@ -136,6 +136,26 @@ def test_a_daemon_left_behind_does_not_hold_the_command(tmp_path: Path) -> None:
         assert run(["/bin/sh", "-c", script], 120) == "made\n"
     finally:
         os.kill(int(note.read_text()), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("where", ["1", "2"])
+def test_a_command_that_floods_is_ended(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "FLOOD", 1 << 20)
+    with pytest.raises(BrokenError, match="printed more than 1 MiB, beginning with: a spam"):
+        run(["/bin/sh", "-c", f"exec yes 'a spam' >&{where}"], 3000)
+
+
+@pytest.mark.parametrize("size, told", [(1000, True), (1001, False)])
+def test_one_that_has_ended_by_then_is_not_read_in_part(
+    size: int, told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "FLOOD", 1000)
+    words = ["/usr/bin/head", "-c", str(size), "/dev/zero"]
+    if told:
+        assert len(run(words, 120)) == size
+    else:
+        with pytest.raises(BrokenError, match="printed more than"):
+            run(words, 120)
 
 
 def test_a_failing_command_says_why() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Optional
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from xentest import collect, durable, leaks, runs
 from xentest.domains import Toolstack
@@ -17,6 +17,7 @@ from xentest.verdict import console
 if TYPE_CHECKING:
     from xentest.control import Control
 
+LOG_END = 4096  # so much of a log is found again in it, and nowhere else
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -33,21 +34,37 @@ class Aftermath:
 
     def take_basis(self) -> None:
         """Note the machine as it is, once a boot: a resumed run keeps its first basis."""
-        if self.toolstack is None or self._basis() is not None:
+        if self._noted():
             return
-        basis = leaks.take(self.toolstack).to_json()
-        durable.write_json(self._basis_file, {"boot": _boot_id(), "basis": basis})
+        basis = leaks.take(self.toolstack).to_json() if self.toolstack is not None else None
+        value = {"boot": _boot_id(), "basis": basis, "said": self._said_before()}
+        durable.write_json(self.run.folder / "basis.json", value)
 
-    @property
-    def _basis_file(self) -> Path:
-        return self.run.folder / "basis.json"
+    def _noted(self) -> dict[str, Any]:
+        """The machine as it was in this boot; empty when that was not noted."""
+        try:
+            text = (self.run.folder / "basis.json").read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return {}
+        value: dict[str, Any] = json.loads(text)
+        return value if value["boot"] == _boot_id() else {}
 
     def _basis(self) -> Optional[leaks.Basis]:
-        try:
-            value = json.loads(self._basis_file.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return None
-        return leaks.from_json(value["basis"]) if value["boot"] == _boot_id() else None
+        value = self._noted().get("basis")
+        return leaks.from_json(value) if value is not None else None
+
+    def _logs(self) -> dict[str, Callable[[], str]]:
+        """What hypervisor and kernel say here, by the names of the files that keep it."""
+        logs = {"kernel.log": self.kernel_log}
+        if self.toolstack is not None:
+            logs["hypervisor.log"] = self.toolstack.log
+        return logs
+
+    def _said_before(self) -> dict[str, str]:
+        """The ends of the logs, when what they hold is of others: of a boot that was not for us."""
+        if self.run.facts.get("boots"):
+            return {}
+        return {name: source()[-LOG_END:] for name, source in self._logs().items()}
 
     def check_leaks(self) -> Result:
         """The result named leak-check."""
@@ -63,29 +80,34 @@ class Aftermath:
 
     def check_consoles(self) -> list[Result]:
         """A result named console-check for each log that shows a crash no result tells of."""
-        logs = {self.own: self._own_log()}
+        said, missing = self._own_logs()
+        logs = {self.own: said}
         for domain in self.control.domains:
             path = self.run.folder / "domains" / domain.name / "console.log"
             if domain.name != self.own and path.exists():
                 logs[domain.name] = path.read_text(encoding="utf-8", errors="replace")
-        found = (self._check_console(domain, text) for domain, text in logs.items())
+        found = [self._check_console(domain, text) for domain, text in logs.items()]
+        if found[0] is None and missing:
+            found[0] = self._extra("console-check", Status.BROKEN, f"not to be had: {missing}")
         return [result for result in found if result is not None]
 
-    def _own_log(self) -> str:
-        """What hypervisor and kernel said here, kept beside the control domain's results."""
+    def _own_logs(self) -> tuple[str, str]:
+        """What was said here since the run began, and why some of it is not to be had.
+
+        All that the logs hold is kept beside the control domain's results.
+        """
         folder = self.run.domain_folder(self.own)
-        text = ""
-        sources = {"kernel.log": self.kernel_log}
-        if self.toolstack is not None:
-            sources["hypervisor.log"] = self.toolstack.log
-        for name, source in sources.items():
+        text, missing = "", ""
+        before = self._noted().get("said", {})
+        for name, source in self._logs().items():
             try:
                 said = source()
             except XentestError as error:
                 said = f"[not to be had: {error.what}]\n"
+                missing = missing or f"{name}: {error.what}"
             durable.write_text(folder / name, said)
-            text += said
-        return text
+            text += _since(said, before.get(name, ""))
+        return text, missing
 
     def _check_console(self, domain: str, text: str) -> Optional[Result]:
         finding = console.cause(text)
@@ -125,6 +147,12 @@ class Aftermath:
                 if result is not None:
                     found.append(result)
         return found
+
+
+def _since(said: str, before: str) -> str:
+    """What a log says after the end that it had before; all of it when that end is gone."""
+    at = said.find(before)
+    return said[at + len(before) :] if at >= 0 else said
 
 
 def _boot_id() -> str:

@@ -11,11 +11,16 @@ import select
 import signal
 import subprocess
 import tempfile
+import time
 from typing import IO, Sequence
 
 from xentest.errors import BrokenError, first_line
 
+ADVICE = "If it is the toolstack, look at xenstored and xl's logs, then reboot."
 END_LIMIT = 5.0  # a process stuck in the kernel cannot be waited for
+# No tool's answer is as long, nor any log of a kernel; a part of one would be taken for the whole.
+FLOOD = 32 << 20
+LOOK = 0.25  # how often it is looked whether a command floods
 
 
 class CommandFailed(BrokenError):
@@ -23,7 +28,7 @@ class CommandFailed(BrokenError):
 
 
 def run(arguments: Sequence[str], timeout: float, given: bytes = b"") -> str:
-    """What the command printed; CommandFailed if it failed, BrokenError if it hangs.
+    """What the command printed; CommandFailed if it failed, BrokenError if it hangs or floods.
 
     `given` is what it can read.
     """
@@ -46,11 +51,15 @@ def run(arguments: Sequence[str], timeout: float, given: bytes = b"") -> str:
         except OSError as error:
             raise BrokenError(f"cannot run {shown}: {error}", "Is it installed?") from None
         try:
-            status = _wait(process, timeout)
+            status = _wait(process, timeout, (output, errors))
         except subprocess.TimeoutExpired:
             _end(process)
-            advice = "If it is the toolstack, look at xenstored and xl's logs, then reboot."
-            raise BrokenError(f"`{shown}` did not end within {timeout:.0f} s", advice) from None
+            raise BrokenError(f"`{shown}` did not end within {timeout:.0f} s", ADVICE) from None
+        except _Flood:
+            _end(process)
+            what = f"`{shown}` printed more than {FLOOD >> 20} MiB"
+            said = first_line(_head(output) or _head(errors))
+            raise BrokenError(f"{what}, beginning with: {said}", ADVICE) from None
         except BaseException:
             _end(process)
             raise
@@ -61,17 +70,35 @@ def run(arguments: Sequence[str], timeout: float, given: bytes = b"") -> str:
         return text
 
 
-def _wait(process: "subprocess.Popen[bytes]", timeout: float) -> int:
-    """Its exit status; asleep until it ends, where Popen.wait would look again and again."""
+class _Flood(Exception):
+    """The command prints more than anybody wants to read."""
+
+
+def _wait(process: "subprocess.Popen[bytes]", timeout: float, printed: Sequence[IO[bytes]]) -> int:
+    """Its exit status; asleep until it ends, but for a look at how much it printed."""
+    deadline = time.monotonic() + timeout
     handle = os.pidfd_open(process.pid)
     try:
         end = select.poll()
         end.register(handle, select.POLLIN)
-        if not end.poll(timeout * 1000):
-            raise subprocess.TimeoutExpired(process.args, timeout)
+        while not end.poll(1000 * max(0.0, min(LOOK, deadline - time.monotonic()))):
+            _check_flood(printed)
+            if time.monotonic() >= deadline:
+                raise subprocess.TimeoutExpired(process.args, timeout)
     finally:
         os.close(handle)
+    _check_flood(printed)
     return process.wait()
+
+
+def _check_flood(printed: Sequence[IO[bytes]]) -> None:
+    if any(os.fstat(stream.fileno()).st_size > FLOOD for stream in printed):
+        raise _Flood
+
+
+def _head(stream: IO[bytes]) -> str:
+    stream.seek(0)
+    return stream.read(1 << 16).decode("utf-8", "replace")
 
 
 def _telling_line(text: str) -> str:

@@ -1,0 +1,60 @@
+"""What is found in the logs when all tests are over."""
+
+from __future__ import annotations
+
+from stub_world import World
+from xentest.errors import BrokenError
+
+OOPS = "[    {}.1] BUG: kernel NULL pointer dereference, address: 0000000000000010\n"
+
+
+def logs_of(world: World, *texts: str, **more: object) -> int:
+    """A run in which the kernel's log reads as these texts, look by look; the last one stays."""
+    left = list(texts)
+    return world.start(kernel_log=lambda: left.pop(0) if len(left) > 1 else left[0], **more)
+
+
+def test_a_crash_of_before_the_run_is_not_its_own(world: World) -> None:
+    """As one that the run before has told of."""
+    world.control({"one": "true"}, {"dom0": ["one"]})
+    old = "[    1.0] Linux version\n" + OOPS.format(2)
+    assert logs_of(world, old, old + "[   50.0] eth0: link is up\n") == 0
+    assert "dom0 3-console-check" not in world.statuses()
+    kept = (world.run().folder / "domains/dom0/kernel.log").read_text()
+    assert kept.endswith("link is up\n") and "BUG: " in kept
+
+
+def test_the_same_crash_again_is(world: World) -> None:
+    world.control({"one": "true"}, {"dom0": ["one"]})
+    old = "[    1.0] Linux version\n" + OOPS.format(2)
+    assert logs_of(world, old, old + OOPS.format(60)) == 1
+    assert world.statuses()["dom0 3-console-check"] == "fail"
+
+
+def test_what_was_said_before_may_be_gone_from_the_log(world: World) -> None:
+    world.control({"one": "true"}, {"dom0": ["one"]})
+    assert logs_of(world, "[    1.0] Linux version\n", OOPS.format(60)) == 1
+    assert world.statuses()["dom0 3-console-check"] == "fail"
+
+
+def test_a_boot_that_was_for_the_run_is_a_part_of_it(world: World) -> None:
+    world.control({"one": "true"}, {"dom0": ["one"]})
+    run = world.begin(boots=1)
+    (run.folder / "prepared").unlink()
+    assert logs_of(world, OOPS.format(2), run_id=run.id) == 1
+    assert world.statuses()["dom0 3-console-check"] == "fail"
+
+
+def test_a_log_that_is_not_to_be_had_is_no_clean_one(world: World) -> None:
+    world.control({"one": "true"}, {"dom0": ["one"]})
+    looks = ["", None]
+
+    def log() -> str:
+        if (said := looks.pop(0)) is None:
+            raise BrokenError("`dmesg` did not end within 60 s")
+        return said
+
+    assert world.start(kernel_log=log) == 3
+    result = world.results()["dom0 3-console-check"]
+    assert result.status.value == "broken"
+    assert result.reason == "not to be had: kernel.log: `dmesg` did not end within 60 s"
