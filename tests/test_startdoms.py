@@ -197,8 +197,10 @@ def test_what_is_left_is_a_failed_result(world: World, trick: str, said: str) ->
 
 
 def test_a_hypervisor_warning_of_worth_fails_the_run_though_tests_pass(world: World) -> None:
-    (world.state / "dmesg").write_text("(XEN) UBSAN: Undefined behaviour in common/timer.c:5:3\n")
-    world.control({"one": "true"}, {"dom0": ["one"]})
+    log = world.state / "dmesg"
+    log.write_text("(XEN) UBSAN: Undefined behaviour in before.c:1:1\n")
+    said = "(XEN) UBSAN: Undefined behaviour in common/timer.c:5:3"
+    world.control({"one": f"echo '{said}' >> {log}"}, {"dom0": ["one"]})
     assert world.start() == 1
     assert "common/timer.c" in world.results()["dom0 3-console-check"].reason
 
