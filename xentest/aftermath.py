@@ -64,7 +64,7 @@ class Aftermath:
         """The ends of the logs, when what they hold is of others: of a boot that was not for us."""
         if self.run.facts.get("boots"):
             return {}
-        return {name: source()[-LOG_END:] for name, source in self._logs().items()}
+        return {name: source().rstrip()[-LOG_END:] for name, source in self._logs().items()}
 
     def check_leaks(self) -> Result:
         """The result named leak-check."""
