@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from build_box import Stand
+from collect_box import Place
 from lab_box import Lab
 from runner_box import Box
 from stub_world import World
@@ -40,6 +41,12 @@ def box(tmp_path: Path) -> Box:
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
     """A lab whose machine follows a script."""
     return Lab(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """A shared folder that a guest writes, and a run."""
+    return Place(tmp_path)
 
 
 @pytest.fixture

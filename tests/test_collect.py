@@ -9,67 +9,12 @@ import stat
 import subprocess
 import threading
 from pathlib import Path
-from typing import Iterator
 
 import pytest
 
-from stub_world import wait_for
-from xentest import collect, control, results, runs, shared, untrusted
+from collect_box import TEXT, Place
+from xentest import collect, results, shared, untrusted
 from xentest.results import Result, Status, Subtest
-
-TEXT = """\
-[Preferences]
-xen-tree=x
-shared_dir=/srv/shared
-[Locations]
-x=file:///x.tar.gz
-[t]
-run_command=true
-[u]
-run_command=true
-[XENVM1]
-name=guest1
-tempdir=/var/tmp/x
-test1=t
-test2=u
-"""
-
-
-class Place:
-    """A shared folder and a run."""
-
-    def __init__(self, folder: Path) -> None:
-        self.shared = folder / "shared"
-        self.control = control.parse(TEXT, "x.cfg")
-        self.run = runs.begin(folder / "runs", self.control)
-        shared.make_fresh(self.shared, self.run.id, ["guest1"], None)
-        self.secret = folder / "secret"
-        self.secret.write_text("dom0's own secret")
-
-    def test(self, name: str = "1-t") -> Path:
-        folder = self.shared / "guest1/results" / name
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
-
-    def finish(self, number: int = 1, test: str = "t", **facts: object) -> None:
-        values = {"domain": "guest1", "test": test, "number": number, "status": Status.PASS}
-        result = Result(**{**values, **facts})  # type: ignore[arg-type]
-        results.write(self.test(f"{number}-{test}") / "result.json", result)
-
-    def collect(self) -> list[Result]:
-        return collect.collect_finished(self.shared, self.control, self.run)
-
-    @property
-    def stored(self) -> Path:
-        return self.run.folder / "domains/guest1/1-t"
-
-    def all_stored(self) -> bytes:
-        return b"".join(p.read_bytes() for p in self.run.folder.rglob("*") if p.is_file())
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path)
 
 
 def test_a_result_speaks_on_one_line(place: Place) -> None:
@@ -207,83 +152,6 @@ def test_a_device_is_not_even_opened(place: Place, tmp_path: Path) -> None:
         place.collect()
     watcher.join()
     assert not opened.is_set()
-
-
-def test_sizes_and_counts_are_capped(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collect, "OUTPUT_LIMIT", 1000)
-    monkeypatch.setattr(collect, "LOGS_LIMIT", 2000)
-    monkeypatch.setattr(collect, "LOGS_FILES", 5)
-    (place.test() / "output").write_bytes(b"x" * 5000)
-    (place.test() / "logs").mkdir()
-    for number in range(20):
-        (place.test() / f"logs/{number}").write_bytes(b"y" * 900)
-    place.finish()
-    (found,) = place.collect()
-    assert found.status is Status.PASS and "refused" in found.reason
-    assert (place.stored / "output").stat().st_size == 1000
-    logs = list((place.stored / "logs").iterdir())
-    assert len(logs) <= 5 and sum(log.stat().st_size for log in logs) <= 2000
-    told = (place.stored / "refused").read_text()
-    assert "output: the rest is cut" in told and "more files than allowed" in told
-
-
-def test_exactly_full_is_not_cut(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collect, "OUTPUT_LIMIT", 1000)
-    (place.test() / "output").write_bytes(b"x" * 1000)
-    place.finish()
-    assert place.collect()[0].reason == ""
-
-
-def test_a_growing_file_ends(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collect, "OUTPUT_LIMIT", 8 << 20)
-    growing = place.test() / "output"
-    writer = subprocess.Popen(["sh", "-c", f"exec yes > {growing}"])
-    try:
-        wait_for(lambda: growing.exists() and growing.stat().st_size > 0, "the first bytes")
-        place.finish()
-        place.collect()
-        assert (place.stored / "output").stat().st_size <= 8 << 20
-    finally:
-        writer.kill()
-        writer.wait()
-
-
-def test_a_sparse_giant_is_capped(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collect, "LOGS_LIMIT", 1 << 20)
-    (place.test() / "logs").mkdir()
-    with open(place.test() / "logs/giant", "wb") as giant:
-        giant.truncate(1 << 42)
-    place.finish()
-    place.collect()
-    assert (place.stored / "logs/giant").stat().st_size == 1 << 20
-
-
-def make_deep(folder: Path, levels: int) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    for _ in range(levels):
-        os.mkdir("d", dir_fd=descriptor)
-        inner = os.open("d", os.O_RDONLY, dir_fd=descriptor)
-        os.close(descriptor)
-        descriptor = inner
-    os.close(os.open("bottom", os.O_CREAT | os.O_WRONLY, dir_fd=descriptor))
-    os.close(descriptor)
-
-
-@pytest.fixture
-def deep(place: Place) -> Iterator[Path]:
-    logs = place.test() / "logs"
-    logs.mkdir()
-    make_deep(logs, 3000)
-    yield logs
-    subprocess.run(["rm", "-rf", place.shared], check=True)  # pytest cannot
-
-
-def test_a_deep_tree_is_cut_and_can_be_removed(place: Place, deep: Path) -> None:
-    place.finish()
-    assert place.collect()[0].status is Status.PASS
-    assert "folders deep" in (place.stored / "refused").read_text()
-    shared.make_fresh(place.shared, place.run.id, ["guest1"], None)
-    assert list((place.shared / "guest1").iterdir()) == []
 
 
 def test_names_play_no_tricks(place: Place) -> None:
