@@ -71,31 +71,25 @@ static struct verdict integrity_server(struct side *s)
 	return end(fd, data, v);
 }
 
-static struct verdict send_pattern(struct side *s, int fd, size_t size)
+static struct verdict peek_client(struct side *s, int fd)
 {
-	char *data = pattern(s, size);
+	char *data = pattern(s, 100);
 	struct verdict v = PASSED;
 
 	/* The other side closes when it has seen enough. */
-	if (fd < 0 || !data || blocking_write(fd, data, size, &s->why) || side_await(s))
+	if (!data || blocking_write(fd, data, 100, &s->why) || side_await(s))
 		v = side_failed(s);
-	return end(fd, data, v);
-}
-
-static struct verdict peek_client(struct side *s)
-{
-	return send_pattern(s, side_connect(s, SOCK_STREAM), 100);
+	return end(-1, data, v);
 }
 
 /* Peeked data is still there, in part and as a whole. */
-static struct verdict peek_server(struct side *s)
+static struct verdict peek_server(struct side *s, int fd)
 {
-	int fd = side_accept(s, SOCK_STREAM);
 	char *data = pattern(s, 100), peeked[100], read[100];
 	struct verdict v = PASSED;
 
-	if (fd < 0 || !data)
-		return end(fd, data, side_failed(s));
+	if (!data)
+		return verdict_error("no memory");
 	if (recv(fd, peeked, 10, MSG_PEEK) != 10 || memcmp(peeked, data, 10))
 		v = verdict_fail("a peek at 10 bytes showed something else");
 	else if (recv(fd, peeked, 100, MSG_PEEK | MSG_WAITALL) != 100 ||
@@ -106,32 +100,30 @@ static struct verdict peek_server(struct side *s)
 	else if (memcmp(read, data, 100))
 		v = verdict_fail("what was read after peeks is something else");
 	side_tell(s);
-	return end(fd, data, v);
+	return end(-1, data, v);
 }
 
 /* A byte, then more when the server says so. */
-static struct verdict lowat_client(struct side *s)
+static struct verdict lowat_client(struct side *s, int fd)
 {
-	int fd = side_connect(s, SOCK_STREAM);
 	char data[128] = "";
 
-	if (fd < 0 || blocking_write(fd, data, 1, &s->why) || side_tell(s) || side_await(s) ||
+	if (blocking_write(fd, data, 1, &s->why) || side_tell(s) || side_await(s) ||
 	    blocking_write(fd, data, sizeof(data) - 1, &s->why) || side_await(s))
-		return end(fd, NULL, side_failed(s));
-	return end(fd, NULL, PASSED);
+		return side_failed(s);
+	return PASSED;
 }
 
-static struct verdict lowat_server(struct side *s)
+static struct verdict lowat_server(struct side *s, int fd)
 {
-	int fd = side_accept(s, SOCK_STREAM), lowat = 128;
+	int lowat = 128;
 	struct pollfd p = {.fd = fd, .events = POLLIN};
 	struct verdict v = PASSED;
 	deadline_t deadline;
 	int there = 0;
 
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &lowat, sizeof(lowat)) ||
-	    side_await(s))
-		return end(fd, NULL, side_failed(s));
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &lowat, sizeof(lowat)) || side_await(s))
+		return side_failed(s);
 	/* The byte has arrived when a peek sees it: from then on poll could be wrong. */
 	deadline = deadline_in_ms(s->limit_ms);
 	while (!there && !deadline_passed(deadline)) {
@@ -147,7 +139,7 @@ static struct verdict lowat_server(struct side *s)
 	if (v.outcome == OUTCOME_PASS && poll(&p, 1, (int)s->limit_ms) != 1)
 		v = verdict_fail("no POLLIN with %d bytes", lowat);
 	side_tell(s);
-	return end(fd, NULL, v);
+	return v;
 }
 
 static int set_buffer(int fd, uint64_t size)
@@ -241,16 +233,13 @@ static struct verdict nothing_to_do(struct side *s)
 }
 
 /* Bad pointers are refused, and harm nothing. */
-static struct verdict bad_pointer_client(struct side *s)
+static struct verdict bad_pointer_client(struct side *s, int fd)
 {
-	int fd = side_connect(s, SOCK_STREAM);
 	void *nowhere = (void *)4096;
 	struct verdict v;
 	ssize_t n;
 	char byte;
 
-	if (fd < 0)
-		return side_failed(s);
 	/* Older kernels say that they have no memory. */
 	n = send(fd, nowhere, 8, MSG_NOSIGNAL);
 	if (n < 0 && errno == ENOMEM)
@@ -260,58 +249,50 @@ static struct verdict bad_pointer_client(struct side *s)
 	if (v.outcome == OUTCOME_PASS &&
 	    (blocking_write(fd, "a", 1, &s->why) || blocking_read(fd, &byte, 1, &s->why) <= 0))
 		v = verdict_fail("the connection broke: %s", s->why.text);
-	return end(fd, NULL, v);
+	return v;
 }
 
-static struct verdict bad_pointer_server(struct side *s)
+static struct verdict bad_pointer_server(struct side *s, int fd)
 {
-	int fd = side_accept(s, SOCK_STREAM);
 	char byte = 0;
 
-	if (fd < 0 || blocking_read(fd, &byte, 1, &s->why) <= 0 ||
-	    blocking_write(fd, &byte, 1, &s->why))
-		return end(fd, NULL, side_failed(s));
-	return end(fd, NULL, byte == 'a' ? PASSED
-					 : verdict_fail("data came that nobody sent"));
+	if (blocking_read(fd, &byte, 1, &s->why) <= 0 || blocking_write(fd, &byte, 1, &s->why))
+		return side_failed(s);
+	return byte == 'a' ? PASSED : verdict_fail("data came that nobody sent");
 }
 
 /* Once all was read, nothing waits.  That something ever waits cannot be made to happen. */
-static struct verdict outq_client(struct side *s)
+static struct verdict outq_client(struct side *s, int fd)
 {
-	int fd = side_connect(s, SOCK_STREAM), waiting = -1;
+	int waiting = -1;
 	deadline_t deadline = deadline_in_ms(s->limit_ms);
 	char data[1000] = "";
 
-	if (fd < 0)
-		return side_failed(s);
 	if (ioctl(fd, SIOCOUTQ, &waiting)) {
 		side_tell(s);
-		return end(fd, NULL, verdict_skip("this kernel has no SIOCOUTQ for it: %s",
-						  strerror(errno)));
+		return verdict_skip("this kernel has no SIOCOUTQ for it: %s", strerror(errno));
 	}
 	if (blocking_write(fd, data, sizeof(data), &s->why) || side_tell(s) || side_await(s))
-		return end(fd, NULL, side_failed(s));
+		return side_failed(s);
 	do {
 		ioctl(fd, SIOCOUTQ, &waiting);
 	} while (waiting && !deadline_passed(deadline));
 	side_tell(s);
-	return end(fd, NULL, waiting ? verdict_fail("%d bytes wait although all were read", waiting)
-				     : PASSED);
+	return waiting ? verdict_fail("%d bytes wait although all were read", waiting) : PASSED;
 }
 
-static struct verdict outq_server(struct side *s)
+static struct verdict outq_server(struct side *s, int fd)
 {
-	int fd = side_accept(s, SOCK_STREAM);
 	char data[1000];
 
-	if (fd < 0 || side_await(s))
-		return end(fd, NULL, side_failed(s));
+	if (side_await(s))
+		return side_failed(s);
 	/* Fewer when the client skips: it has closed then. */
 	if (blocking_read(fd, data, sizeof(data), &s->why) > 0) {
 		side_tell(s);
 		side_await(s);
 	}
-	return end(fd, NULL, PASSED);
+	return PASSED;
 }
 
 /* The kernel says when it has let go of the pages that it sent without copying. */
@@ -374,16 +355,15 @@ static struct verdict zerocopy_server(struct side *s)
 	return end(fd, data, v);
 }
 
-static struct verdict silence_client(struct side *s)
+static struct verdict silence_client(struct side *s, int fd)
 {
-	int fd = side_connect(s, SOCK_STREAM);
 	const struct timeval limit = {0, 100000};
 	uint64_t begin, took;
 	struct verdict v;
 	char byte;
 
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)))
-		return end(fd, NULL, side_failed(s));
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)))
+		return side_failed(s);
 	begin = clock_ns();
 	v = expect_errno("recv", (int)recv(fd, &byte, 1, 0), EAGAIN);
 	took = clock_ns() - begin;
@@ -392,25 +372,24 @@ static struct verdict silence_client(struct side *s)
 		v = verdict_fail("recv waited %llu ms instead of 100",
 				 (unsigned long long)(took / NS_PER_MS));
 	side_tell(s);
-	return end(fd, NULL, v);
+	return v;
 }
 
-static struct verdict silence_server(struct side *s)
+static struct verdict silence_server(struct side *s, int fd)
 {
-	int fd = side_accept(s, SOCK_STREAM);
-
-	return end(fd, NULL, fd < 0 || side_await(s) ? side_failed(s) : PASSED);
+	(void)fd;
+	return side_await(s) ? side_failed(s) : PASSED;
 }
 
 const struct suite_case data_cases[] = {
-	{"a megabyte both ways", integrity_client, integrity_server, false},
-	{"MSG_PEEK", peek_client, peek_server, false},
-	{"SO_RCVLOWAT and poll", lowat_client, lowat_server, false},
-	{"credit of the reader's buffer", credit_client, credit_server, true},
-	{"limits of the buffer's size", limits_client, nothing_to_do, true},
-	{"bad pointers", bad_pointer_client, bad_pointer_server, false},
-	{"SIOCOUTQ", outq_client, outq_server, false},
-	{"MSG_ZEROCOPY", zerocopy_client, zerocopy_server, false},
-	{"SO_RCVTIMEO", silence_client, silence_server, false},
+	CASE("a megabyte both ways", integrity_client, integrity_server, false),
+	STREAM_CASE("MSG_PEEK", peek_client, peek_server, false),
+	STREAM_CASE("SO_RCVLOWAT and poll", lowat_client, lowat_server, false),
+	CASE("credit of the reader's buffer", credit_client, credit_server, true),
+	CASE("limits of the buffer's size", limits_client, nothing_to_do, true),
+	STREAM_CASE("bad pointers", bad_pointer_client, bad_pointer_server, false),
+	STREAM_CASE("SIOCOUTQ", outq_client, outq_server, false),
+	CASE("MSG_ZEROCOPY", zerocopy_client, zerocopy_server, false),
+	STREAM_CASE("SO_RCVTIMEO", silence_client, silence_server, false),
 	{0},
 };

@@ -274,10 +274,10 @@ static struct verdict nothing_to_do(struct side *s)
 }
 
 const struct suite_case message_cases[] = {
-	{"seqpacket: bounds of messages", bounds_client, bounds_server, true},
-	{"seqpacket: MSG_TRUNC", two_messages_client, truncated_server, true},
-	{"seqpacket: MSG_PEEK", two_messages_client, peeked_server, true},
-	{"seqpacket: too big a message", too_big_client, wait_server, true},
-	{"sock_diag", nothing_to_do, diag_server, true},
+	CASE("seqpacket: bounds of messages", bounds_client, bounds_server, true),
+	CASE("seqpacket: MSG_TRUNC", two_messages_client, truncated_server, true),
+	CASE("seqpacket: MSG_PEEK", two_messages_client, peeked_server, true),
+	CASE("seqpacket: too big a message", too_big_client, wait_server, true),
+	CASE("sock_diag", nothing_to_do, diag_server, true),
 	{0},
 };

@@ -149,6 +149,29 @@ struct verdict expect_errno(const char *call, int result, int wanted)
 	return PASSED;
 }
 
+static struct verdict on_stream(struct side *s, int fd, struct verdict (*half)(struct side *, int))
+{
+	struct verdict v;
+
+	if (fd < 0)
+		return side_failed(s);
+	v = half(s, fd);
+	close(fd);
+	return v;
+}
+
+static struct verdict client_half(const struct suite_case *c, struct side *s)
+{
+	return c->client_on ? on_stream(s, side_connect(s, SOCK_STREAM), c->client_on)
+			    : c->client(s);
+}
+
+static struct verdict server_half(const struct suite_case *c, struct side *s)
+{
+	return c->server_on ? on_stream(s, side_accept(s, SOCK_STREAM), c->server_on)
+			    : c->server(s);
+}
+
 static int send_end(struct side *s, const struct verdict *v)
 {
 	struct control_message m = {.kind = CONTROL_END, .number = v->outcome};
@@ -203,7 +226,7 @@ struct verdict suite_ask(struct side *s, unsigned int index, uint64_t seed)
 	prepare(s, index, seed);
 	if (blocking_write(s->control, &m, sizeof(m), &s->why))
 		return verdict_error("the other side is gone: %s", s->why.text);
-	ours = suite_case_at(index)->client(s);
+	ours = client_half(suite_case_at(index), s);
 	if (send_end(s, &ours) || await_end(s))
 		return verdict_error("the other side is gone: %.200s; here: %.200s", s->why.text,
 				     ours.reason);
@@ -233,7 +256,7 @@ int suite_serve(struct side *s)
 			continue;
 		which = suite_case_at(m.number);
 		prepare(s, m.number, m.seed);
-		ours = which ? which->server(s)
+		ours = which ? server_half(which, s)
 			     : verdict_skip("the other side has no case %u", m.number);
 		if (send_end(s, &ours) || await_end(s))
 			return -1;

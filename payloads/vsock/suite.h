@@ -29,8 +29,16 @@ struct suite_case {
 	const char *name;
 	struct verdict (*client)(struct side *s);
 	struct verdict (*server)(struct side *s);
+	/* Instead: on a stream between both, which the suite makes and closes. */
+	struct verdict (*client_on)(struct side *s, int fd);
+	struct verdict (*server_on)(struct side *s, int fd);
 	bool vsock_only;	/* other families may do otherwise */
 };
+
+#define CASE(what, on_client, on_server, only) \
+	{.name = what, .client = on_client, .server = on_server, .vsock_only = only}
+#define STREAM_CASE(what, on_client, on_server, only) \
+	{.name = what, .client_on = on_client, .server_on = on_server, .vsock_only = only}
 
 extern const struct suite_case connection_cases[], data_cases[], message_cases[], reversed_cases[];
 
