@@ -189,6 +189,35 @@ def test_a_choice_that_does_not_stick_is_told(paths: boot.Paths) -> None:
         boot.choose_once(paths)
 
 
+@pytest.fixture
+def grubenv(paths: boot.Paths) -> Path:
+    """A real one, kept by GRUB's own tool."""
+    (paths.root / "bin/grub-editenv").unlink()
+    file = paths.boot / "grub/grubenv"
+    subprocess.run(["grub-editenv", str(file), "create"], check=True)
+    return file
+
+
+def test_the_choice_ends_with_its_run(paths: boot.Paths, grubenv: Path) -> None:
+    """Else the next restart, for whatever reason, would go into the hypervisor under test."""
+    subprocess.run(
+        ["grub-editenv", grubenv, "set", "next_entry=xentest", "saved_entry=0"], check=True
+    )
+    boot.clear(paths)
+    assert b"next_entry" not in grubenv.read_bytes() and b"saved_entry=0\n" in grubenv.read_bytes()
+    subprocess.run(["grub-editenv", grubenv, "set", "next_entry=mine"], check=True)
+    boot.clear(paths)
+    assert b"next_entry=mine\n" in grubenv.read_bytes()
+
+
+def test_a_choice_that_cannot_be_taken_back_is_told(paths: boot.Paths) -> None:
+    boot.choose_once(paths)
+    stub(paths.root, "grub-editenv", "echo read-only file system >&2; exit 1")
+    with pytest.raises(BrokenError, match="read-only file system") as caught:
+        boot.clear(paths)
+    assert "still that of the hypervisor under test" in caught.value.advice
+
+
 def test_the_last_lines_are_words_and_not_a_painted_menu() -> None:
     said = "(XEN) hello\n\x1b[H\x1b[J\x1b[1;1H\x1b[H\x1b[J  Booting `Linux'\n\x1b[0m\n"
     assert boot.last_lines(said, 1) == "  Booting `Linux'"
@@ -239,6 +268,11 @@ def test_without_xen_only_the_restart_counts(booted: pytest.MonkeyPatch) -> None
     assert "not restarted" in boot.fault_of_boot(same)
 
 
+def test_kvm_is_not_tested_in_xen(booted: pytest.MonkeyPatch) -> None:
+    state = boot.State("r", "/", hypervisor="kvm", boot_id="earlier")
+    assert "came back in Xen" in boot.fault_of_boot(state)
+
+
 def test_the_boot_is_confirmed_with_its_own_id(tmp_path: Path) -> None:
     paths = boot.Paths(tmp_path)
     boot.confirm(paths)
@@ -252,6 +286,14 @@ def test_reboot_asks_init(paths: boot.Paths) -> None:
     stub(paths.root, "reboot", f"echo asked > {paths.root}/asked")
     boot.reboot()
     assert (paths.root / "asked").read_text() == "asked\n"
+
+
+def test_a_machine_that_cannot_be_restarted_is_told(paths: boot.Paths) -> None:
+    stub(paths.root, "reboot", "echo Failed to talk to init daemon. >&2; exit 1")
+    with pytest.raises(BrokenError, match="cannot be restarted: Failed to talk to init daemon"):
+        boot.reboot()
+    stub(paths.root, "reboot", "kill $$")  # it goes down with the machine
+    boot.reboot()
 
 
 def test_the_console_is_read_from_where_the_phase_began(tmp_path: Path) -> None:

@@ -51,6 +51,24 @@ def test_the_machine_is_armed_before_the_choice(stand: Stand) -> None:
     assert seen == [True]
 
 
+def test_a_machine_that_is_not_restarted_ends_the_run(stand: Stand) -> None:
+    """Not `booting` for ever, nor a zero for cron."""
+    stand.step(boot, "reboot", BrokenError("the machine cannot be restarted: no init"))
+    assert guarded_main("xenbuild", lambda argv: stand.start(), []) == 3
+    facts = stand.run().facts
+    assert (facts["state"], facts["reason"]) == (
+        "broken",
+        "the machine cannot be restarted: no init",
+    )
+    assert stand.is_over()
+
+
+def test_what_ends_xenbuild_at_the_restart_leaves_the_run(stand: Stand) -> None:
+    stand.step(boot, "reboot", KeyboardInterrupt())
+    assert guarded_main("xenbuild", lambda argv: stand.start(), []) == 130
+    assert stand.run().facts["state"] == "booting" and not stand.is_over()
+
+
 def test_no_reboot_leaves_it_to_you(stand: Stand) -> None:
     assert stand.start(reboot=False) == 0
     assert "reboot" not in stand.asked and "choose_once" in stand.asked

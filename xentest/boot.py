@@ -111,10 +111,11 @@ def is_before_its_run(state: State) -> bool:
 
 
 def clear(paths: Paths) -> None:
-    """No run is under way any more."""
+    """No run is under way any more; a choice of the next boot that was made for it is none."""
     for path in (paths.flag, paths.state):
         if path.parent.is_dir():
             durable.remove(path)
+    _choose_no_more(paths)
 
 
 def boot_id() -> str:
@@ -266,12 +267,32 @@ def choose_once(paths: Paths) -> None:
         )
 
 
+def _choose_no_more(paths: Paths) -> None:
+    """GRUB forgets its choice when it boots; until then somebody else's restart would take it."""
+    from xentest import tool
+
+    grubenv = paths.boot / "grub/grubenv"
+    try:
+        chosen = f"next_entry={ENTRY}\n".encode() in grubenv.read_bytes()
+    except OSError:
+        return
+    if chosen:
+        said = tool.run(["grub-editenv", str(grubenv), "unset", "next_entry"], timeout=TOOL_LIMIT)
+        if said.status:
+            raise BrokenError(
+                f"grub-editenv: {said.last_line}",
+                f"The next boot is still that of the hypervisor under test: mend {grubenv}.",
+            )
+
+
 def reboot() -> None:
     """Restart the machine through its init."""
     from xentest import tool
 
     os.sync()
-    tool.run(["reboot"], timeout=TOOL_LIMIT)
+    said = tool.run(["reboot"], timeout=TOOL_LIMIT)
+    if said.status > 0:  # below: it was ended as everything is that runs
+        raise BrokenError(f"the machine cannot be restarted: {said.last_line}", "Try `reboot`.")
 
 
 def fault_of_boot(state: State) -> str:
@@ -280,6 +301,8 @@ def fault_of_boot(state: State) -> str:
 
     if boot_id() == state.boot_id:
         return "the machine was not restarted: this is still the boot that asked for it"
+    if state.hypervisor == "kvm" and _hypervisor_type() == "xen":
+        return "the machine came back in Xen, where KVM cannot be tested"
     if state.hypervisor != "xen":
         return ""
     if _hypervisor_type() != "xen":

@@ -73,11 +73,15 @@ def start(control: Control, paths: boot.Paths, progress: Progress, *, reboot: bo
         except BaseException as error:
             _end(control, run, paths, error, progress)
             raise
-    if not reboot:
-        progress.say("not rebooted (--no-reboot): the run goes on with the next boot")
-        return EXIT_OK
-    progress.say("rebooting")
-    boot.reboot()
+        if not reboot:
+            progress.say("not rebooted (--no-reboot): the run goes on with the next boot")
+            return EXIT_OK
+        progress.say("rebooting")
+        try:
+            boot.reboot()
+        except XentestError as error:  # an interrupt is how the restart ends us
+            _end(control, run, paths, error, progress)
+            raise
     return EXIT_OK
 
 
