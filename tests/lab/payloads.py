@@ -31,7 +31,7 @@ def execute(
 ) -> subprocess.CompletedProcess[str]:
     """A shell command in the control domain, or without Xen, beside files and guests' scripts."""
     handed = [word for file in (*files, *GUESTS) for word in ("--file", str(file))]
-    words = ["--on", on, "--timeout", "500", *options, *handed, "--", "sh", "-c", command]
+    words = ["--on", on, "--timeout", "800", *options, *handed, "--", "sh", "-c", command]
     return nights.execute(*words)
 
 

@@ -6,7 +6,7 @@ import pytest
 pytestmark = pytest.mark.lab
 CONTROL = nights.CONTROLS / "badboot.cfg"
 PATCHES = nights.SOURCE / "tests/lab/patches"
-LIMIT = 400.0
+LIMIT = 900.0
 
 
 @pytest.mark.parametrize(

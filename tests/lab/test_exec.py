@@ -12,7 +12,7 @@ import nights
 import pytest
 
 pytestmark = pytest.mark.lab
-LIMIT = 600  # the image and the hypervisor may have to be made first
+LIMIT = 900  # the image and the hypervisor may have to be made first
 INNER_GUEST = Path(__file__).parent / "inner-guest.sh"
 
 

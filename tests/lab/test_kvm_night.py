@@ -4,7 +4,7 @@ import nights
 import pytest
 
 pytestmark = pytest.mark.lab
-LIMIT = 600.0
+LIMIT = 900.0
 
 
 def test_kvm_night(tmp_path):

@@ -11,7 +11,7 @@ from xentest import control
 
 pytestmark = pytest.mark.lab
 CONTROL = nights.SOURCE / "controls/nightly.cfg"
-LIMIT = 1800.0  # the image may have to be made first, and the machine be slow
+LIMIT = 1500.0  # the image may have to be made first, and the machine be slow
 PHASES = ("reboot", "prepare", "tests", "shut down", "check", "xentest itself")
 
 

@@ -21,7 +21,7 @@ def night() -> dict[tuple[str, str], dict]:
     subprocess.run(["make", "-s", "-C", str(PAYLOAD)], check=True, capture_output=True)
     names = ("build/rushit", "between-domains.sh", "vsock-loopback.sh")
     files = [word for path in (*map(PAYLOAD.joinpath, names), SCRIPT) for word in ("--file", path)]
-    said = nights.execute("--timeout", "500", *files, "--", "sh", SCRIPT.name)
+    said = nights.execute("--timeout", "800", *files, "--", "sh", SCRIPT.name)
     found = re.findall(r"^== (\S+) (\S+)\n(\{.*?^\})", said.stdout, re.M | re.S)
     assert len(found) == 3, said
     return {(domain, test): json.loads(text) for domain, test, text in found}

@@ -10,7 +10,7 @@ import nights
 import pytest
 
 pytestmark = pytest.mark.lab
-LIMIT = 300.0
+LIMIT = 600.0
 
 
 class Terminal:

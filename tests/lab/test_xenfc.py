@@ -37,7 +37,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     script = Path(tmp_path_factory.mktemp("xenfc")) / "script.sh"
     script.write_text(SCRIPT)
     files = ("--file", PAYLOAD / "build/xenfc", "--file", script)
-    said = nights.execute("--timeout", "180", *files, "--", "sh", "script.sh")
+    said = nights.execute("--timeout", "400", *files, "--", "sh", "script.sh")
     assert said.returncode == 0, said
     return said.stdout.split("status ")
 
