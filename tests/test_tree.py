@@ -224,14 +224,21 @@ def test_build_that_hangs_is_ended(source: Path) -> None:
     assert time.monotonic() - begun < 50
 
 
-def test_build_that_makes_nothing_new_is_failed(source: Path) -> None:
+@pytest.mark.parametrize("age", [-1000, 1000])
+def test_build_that_makes_nothing_new_is_failed(source: Path, age: float) -> None:
+    """Whatever the clock said where the tree was packed, or says here."""
     build(Location("x", "/x"), source)
-    old = time.time() - 1000
+    packed = time.time() + age
     for path in (source / "xen").glob("xen*"):
-        os.utime(path, (old, old))
+        os.utime(path, (packed, packed))
     assert build(Location("x", "/x", build_command=""), source).build_id == ID.hex()
     with pytest.raises(tree.BuildFailed, match="no hypervisor that this build made"):
         build(Location("x", "/x", build_command="true"), source)
+
+
+def test_what_a_build_makes_counts_whatever_its_date(source: Path) -> None:
+    command = "make -C xen && touch -d 2001-01-01 xen/xen xen/xen.gz"
+    assert build(Location("x", "/x", build_command=command), source).build_id == ID.hex()
 
 
 def test_outer_make_does_not_leak_in(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:

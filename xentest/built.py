@@ -8,7 +8,7 @@ import re
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
+from typing import Mapping, Optional
 
 from xentest import buildid, durable
 from xentest.errors import EXIT_FAILED, BrokenError, XentestError
@@ -41,23 +41,38 @@ class Built:
     compiler: str
 
 
-def find_built(tree: Path, *, not_before: float = 0.0) -> Built:
+def marks(tree: Path) -> dict[Path, object]:
+    """What stands where hypervisors stand, each file with what tells a new one from it.
+
+    Not by the clock, which may be wrong, here and where the tree was packed.
+    """
+    found: dict[Path, object] = {}
+    for place in PLACES:
+        for path in tree.glob(place):
+            if path.is_file() and path.resolve().is_relative_to(tree.resolve()):
+                state = path.resolve().stat()
+                mark = state.st_ino, state.st_mtime_ns, state.st_ctime_ns, state.st_size
+                found[path.resolve()] = mark
+    return found
+
+
+def find_built(tree: Path, *, before: Optional[Mapping[Path, object]] = None) -> Built:
     """Find the hypervisor in a built or prebuilt tree. Raises BuildFailed.
 
-    An image older than `not_before` does not count: the build did not make it.
+    An image that is one of those `before` does not count: the build did not make it.
     """
+    there = marks(tree)
+    fresh = {path for path, mark in there.items() if (before or {}).get(path) != mark}
     for place in PLACES:
-        found = {path.resolve() for path in tree.glob(place) if path.is_file()}
-        inside = sorted(path for path in found if path.is_relative_to(tree.resolve()))
-        fresh = [path for path in inside if path.stat().st_mtime >= not_before - 2]
-        images = [path for path in fresh if is_hypervisor(path)]
+        images = sorted({path.resolve() for path in tree.glob(place)} & fresh)
+        images = [path for path in images if is_hypervisor(path)]
         if len(images) > 1:
             names = ", ".join(str(path.relative_to(tree.resolve())) for path in images)
             raise BuildFailed(f"which of these is the hypervisor? {names}")
         if images:
             return _describe(tree, images[0])
     places = ", ".join(PLACES)
-    age = " that this build made" if not_before else ""
+    age = " that this build made" if before is not None else ""
     raise BuildFailed(f"no hypervisor{age} is in {tree} (looked for {places})")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Iterable, Optional, Sequence
 
 from xentest import tool
-from xentest.built import BuildFailed, Built, find_built, install
+from xentest.built import BuildFailed, Built, find_built, install, marks
 from xentest.errors import BrokenError, UsageError, first_line, without_password
 from xentest.fetch import Source, download, fetch_source
 from xentest.progress import Progress
@@ -211,11 +211,11 @@ def build(
     """
     if location.build_command == "":
         return find_built(tree)
-    begun = time.time()
+    before = marks(tree)
     command = DEFAULT_BUILD + (f" && {TOOLS_BUILD}" if location.tools else "")
     command = command.replace("{jobs}", str(jobs))
     _run_build(location.build_command or command, tree, log, timeout)
-    return find_built(tree, not_before=begun)
+    return find_built(tree, before=before)
 
 
 def install_tools(tree: Path, log: Path, *, timeout: float = BUILD_TIMEOUT) -> None:
