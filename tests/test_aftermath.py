@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from stub_world import World
 from xentest.errors import BrokenError
 
@@ -58,3 +60,19 @@ def test_a_log_that_is_not_to_be_had_is_no_clean_one(world: World) -> None:
     result = world.results()["dom0 3-console-check"]
     assert result.status.value == "broken"
     assert result.reason == "not to be had: kernel.log: `dmesg` did not end within 60 s"
+
+
+def test_a_guest_cannot_tell_its_crash_as_a_pass(world: World) -> None:
+    """A result that it writes itself quotes what its console showed."""
+    place = world.shared / "guest1/results/1-one"
+    said = OOPS.format(5).strip()
+    result = {"schema": 1, "domain": "guest1", "test": "one", "number": 1, "status": "pass"}
+    result["reason"] = f"Linux BUG: {said.partition('] ')[2]}"
+    done = f"rm {world.shared}/guest1/xentests.conf"
+    (world.folder / "forged").write_text(json.dumps(result))
+    write = f"mkdir -p {place}; cp {world.folder}/forged {place}/result.json; {done}"
+    world.guest("guest1", f"echo '{said}'; {write}")
+    world.control({"one": "true"}, {"guest1": ["one"]})
+    assert world.start() == 1
+    assert world.statuses()["guest1 1-one"] == "pass"
+    assert world.statuses()["guest1 3-console-check"] == "fail"

@@ -113,7 +113,7 @@ class Aftermath:
         finding = console.cause(text)
         if finding is None or finding.kind == console.OOM:
             return None
-        told = [result for result in self.results() if result.domain == domain]
+        told = [item for item in self.results() if item.domain == domain and not item.status.good]
         if any(finding.title[:100] in result.reason for result in told):
             return None
         during = f" (while {finding.test} ran)" if finding.test else ""
