@@ -348,3 +348,10 @@ def test_shared_folder_of_a_guest_is_read_from_its_defaults(tmp_path: Path) -> N
     (tmp_path / "etc/default").mkdir(parents=True)
     (tmp_path / "etc/default/xentest").write_text(f'# x\nSHARED_DIR="{tmp_path}"\n')
     assert runtests.main(["--hostname", "x"], root=tmp_path) == 0
+
+
+def test_new_work_is_not_answered_with_old_results(box: Box) -> None:
+    """As somebody hands it out who tries a test by hand, again and again."""
+    assert box.one(0, run_command="true").status is Status.PASS
+    assert box.one(1, run_command="false").status is Status.FAIL
+    assert box.one(0, run_command="true").status is Status.PASS

@@ -25,6 +25,7 @@ from xentest.trial import Trial
 
 RESULT_LIMIT = 64 << 20
 MARKER_LIMIT = 4096
+DONE = "done"  # beside the results: all of them are there, the work was taken away
 RESERVE = 64 << 10  # kept free for result.json, should the disk become full
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -52,6 +53,7 @@ class Runner:
         ]
         self._check_shared()
         with self._alone():
+            self._forget_other_work(plan)
             strays.end(strays.TEST, f"{self.home}/results/")
             done = self._finished_before(plan)
             for item in plan[len(done) :]:
@@ -59,7 +61,7 @@ class Runner:
                 found = self._one(item, later)
                 self._say(found, len(plan))
                 done.append(found)
-            durable.remove(self.home / "xentests.conf")
+            self._hand_in()
         return done
 
     def _finished_before(self, plan: list[Trial]) -> list[Result]:
@@ -88,6 +90,28 @@ class Runner:
             durable.remove(self.home / "results" / "probe")
         except (OSError, untrusted.Refused) as error:
             raise _unusable(self.home, error) from None
+
+    def _forget_other_work(self, plan: list[Trial]) -> None:
+        """Results of work that was done say nothing of what was handed out after it."""
+        try:
+            if os.path.lexists(self._done):
+                for item in plan:
+                    trial.discard(item.folder)
+                durable.remove(self._done)
+        except OSError as error:
+            raise _unusable(self.home, error) from None
+
+    def _hand_in(self) -> None:
+        """All is done.  In this order: cut between both, nothing finished is run again."""
+        durable.remove(self.home / "xentests.conf")
+        try:
+            durable.write_text(self._done, "")
+        except OSError:
+            pass  # only who runs this by hand needs it, and the work is done all the same
+
+    @property
+    def _done(self) -> Path:
+        return self.home / "results" / DONE
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
