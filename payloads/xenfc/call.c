@@ -43,6 +43,11 @@ uint32_t draw_mostly(struct call *call, unsigned int percent, uint64_t bound)
 	return (uint32_t)(chance(call, percent) ? draw(call, bound) : draw_interesting(call, 32));
 }
 
+uint64_t draw_around(struct call *call, uint64_t most, uint64_t enough)
+{
+	return chance(call, 50) ? enough - 1 + draw(call, 3) : draw(call, most);
+}
+
 void draw_bytes(struct call *call, void *at, size_t size)
 {
 	uint64_t state = random_u64(&call->random), word;

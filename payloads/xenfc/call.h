@@ -196,6 +196,8 @@ void draw_bytes(struct call *call, void *at, size_t size);
 uint64_t draw_interesting(struct call *call, unsigned int bits);	/* edges, mostly */
 /* `percent` times in a hundred below `bound`, else any edge of 32 bits. */
 uint32_t draw_mostly(struct call *call, unsigned int percent, uint64_t bound);
+/* Below `most`; half of the time what is just enough, or one less or more. */
+uint64_t draw_around(struct call *call, uint64_t most, uint64_t enough);
 /* The caller's last physical interrupt, the first that it does not have, or one far beyond. */
 uint32_t draw_last_interrupt(struct call *call);
 void draw_fields(struct call *call);	/* all input fields of the operation */

@@ -4,6 +4,8 @@
  */
 #include "domctl.h"
 
+#include <xen/hvm/save.h>
+
 #define MOST_MEGABYTES 4u
 #define MONITOR_EVENTS 32u
 #define SAVED_BYTES 512u
@@ -226,29 +228,36 @@ static void generate_partial(struct call *call)
 	memset(p, 0, sizeof(*p));
 	p->type = draw_mostly(call, 90, SAVED_TYPES);
 	p->instance = draw_mostly(call, 90, 5);
-	p->bufsz = draw(call, SAVED_BYTES);
+	p->bufsz = draw_around(call, SAVED_BYTES, HVM_SAVE_LENGTH(LAPIC));
 	buffer_take(call, &p->buffer, SAVED_BYTES, true, false);
 	/* Records of the whole domain are a page fault in Xen 4.17 when it has no processor. */
-	if (p->type != 2 && p->type != 5)
-		p->type = chance(call, 50) ? 2 : 30 + (uint32_t)draw(call, 100);
+	if (p->type != HVM_SAVE_CODE(CPU) && p->type != HVM_SAVE_CODE(LAPIC))
+		p->type = chance(call, 50) ? HVM_SAVE_CODE(CPU) : 30 + (uint32_t)draw(call, 100);
 }
 
 static void expect_partial(struct call *call)
 {
+	const struct xen_domctl_hvmcontext_partial *p = &domctl_of(call)->u.hvmcontext_partial;
+
 	expect_only(call, ERR(EINVAL));
 	if (!hvm(call))
 		return;
-	if (!vcpu_exists(call, domctl_of(call)->u.hvmcontext_partial.instance)) {
-		if (domctl_of(call)->u.hvmcontext_partial.type < SAVED_TYPES)
+	if (!vcpu_exists(call, p->instance)) {
+		if (p->type < SAVED_TYPES)
 			expect_only(call, ERR(ENOENT));
 		return;
 	}
-	if (domctl_of(call)->u.hvmcontext_partial.type >= SAVED_TYPES)
+	if (p->type >= SAVED_TYPES)
 		return;
-	expect_only(call, 0);
-	expect_also(call, ERR(ENOBUFS));
+	/* A processor that is down has no registers to tell. */
+	expect_only(call, ERR(ENODATA));
+	if (handle_value(&p->buffer) && p->bufsz < (p->type == HVM_SAVE_CODE(CPU) ?
+						    HVM_SAVE_LENGTH(CPU) : HVM_SAVE_LENGTH(LAPIC))) {
+		expect_also(call, ERR(ENOBUFS));
+		return;
+	}
+	expect_also(call, 0);
 	expect_also(call, ERR(EFAULT));
-	expect_also(call, ERR(ENODATA));
 }
 
 /* Random bytes are no saved domain. */

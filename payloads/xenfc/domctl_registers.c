@@ -29,7 +29,7 @@ static void generate_get(struct call *call)
 	e->vcpu = draw_mostly(call, 85, 5);
 	if (chance(call, 30))
 		return;
-	e->size = draw(call, ROOM + 1);
+	e->size = draw_around(call, ROOM + 1, HEADER);
 	e->xfeature_mask = chance(call, 50) ? 0 : NO_FEATURE | draw_interesting(call, 61);
 	buffer_take(call, &e->buffer, ROOM, true, false);
 }

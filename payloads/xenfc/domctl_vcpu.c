@@ -166,7 +166,7 @@ static void generate_set_extended(struct call *call)
 	struct xen_domctl_ext_vcpucontext *e = &domctl_of(call)->u.ext_vcpucontext;
 
 	generate_vcpu(call);
-	e->size = (uint32_t)draw(call, 128);
+	e->size = (uint32_t)draw_around(call, 128, offsetof(struct xen_domctl_ext_vcpucontext, vmce));
 	e->sysenter_callback_eip = draw_entry(call);
 	e->syscall32_callback_eip = draw_entry(call);
 	if (chance(call, 50))

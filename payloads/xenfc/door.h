@@ -18,6 +18,7 @@ struct registers {
 };
 
 #define NO_FAULT (-1)
+#define DOOR_INTERRUPT 0x7f	/* no exception has this number, and this kernel no use for it */
 
 struct door {
 	const char *name;	/* "privcmd", "ring 0", "dry run": only for people */
@@ -65,6 +66,7 @@ struct door {
 	 */
 	int (*execute)(struct door *door, const uint8_t *code, size_t size,
 		       struct registers *registers);
+	uint64_t interrupt_entry;	/* where code that ended in DOOR_INTERRUPT came to */
 	/* Number (pfn for HVM, mfn for PV) of each arena page; NULL when it is not known. */
 	const uint64_t *arena_frames;
 

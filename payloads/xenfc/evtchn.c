@@ -1,4 +1,4 @@
-/* event_channel_op: ports of domains of ours; those that the caller names by number are in evtchn_local.c. */
+/* event_channel_op: ports of domains of ours; those of the caller alone are in evtchn_local.c. */
 #include "evtchn.h"
 #include "fifo.h"
 #include "interrupt.h"

@@ -4,6 +4,7 @@
 #include "who.h"
 
 #define VIRQS 24u
+#define RESET_CONTINUED 14u	/* internal to Xen */
 
 static uint8_t *structure(const struct call *call)
 {
@@ -156,6 +157,22 @@ static void after_reset(struct call *call)
 		call->domain->ports[i] = (struct port_model){ .state = PORT_FREE };
 }
 
+/* How Xen goes on with what it interrupted: who asks for it himself has nothing to go on with. */
+static void generate_continued(struct call *call)
+{
+	struct evtchn_reset *r = (void *)structure(call);
+
+	r->dom = draw_who(call, true);
+}
+
+static void expect_continued(struct call *call)
+{
+	const struct evtchn_reset *r = (void *)structure(call);
+
+	if (who_allows(call, r->dom, LOOKUP_ANY, RIGHT_TARGET))
+		expect_only(call, call->domain && !call->domain->paused ? ERR(EINVAL) : ERR(EBUSY));
+}
+
 /* A kernel of ours never asked for the newer kind of ports. */
 static void expect_no_array(struct call *call)
 {
@@ -231,6 +248,9 @@ const struct operation evtchn_local[] = {
 	       NULL),
 	EVTCHN(reset, DANGER_OWN, evtchn_reset, reset_fields, generate_reset, expect_reset,
 	       after_reset),
+	{ .name = "reset_continued", .command = RESET_CONTINUED, .danger = DANGER_OWN, .weight = 3,
+	  .since = RELEASE(4, 15), .structure_size = sizeof(struct evtchn_reset), .fields = reset_fields,
+	  .generate = generate_continued, .expect = expect_continued },
 	{ .name = "expand_array", .command = EVTCHNOP_expand_array, .danger = DANGER_SAFE,
 	  .traits = TRAIT_KERNEL, .weight = 3,
 	  .structure_size = sizeof(struct evtchn_expand_array), .fields = array_fields,

@@ -10,8 +10,9 @@
 	  .weight = 8, .structure_size = sizeof(struct type), .fields = field_list, \
 	  .generate = generator, .expect = expectation, .after = follow }
 
-extern const struct operation grant_foreign[], grant_own[], grant_own_map[];
-extern const size_t grant_foreign_count, grant_own_count, grant_own_map_count;
+extern const struct operation grant_foreign[], grant_own[], grant_own_version[], grant_own_map[];
+extern const size_t grant_foreign_count, grant_own_count, grant_own_version_count,
+	grant_own_map_count;
 
 /* Of a call with one element that succeeded as a whole. */
 void grant_check_status(struct call *call, int16_t status, int16_t expected);

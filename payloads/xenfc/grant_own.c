@@ -5,7 +5,6 @@
 #include "grant_own.h"
 
 #define BEHIND 28u
-#define COPIES_OF_VERSION_2 8u
 #define LISTED 4u
 
 uint8_t *own_page(const struct call *call, unsigned int number)
@@ -281,78 +280,18 @@ static void after_copy(struct call *call)
 		own_check_released(call);
 }
 
-/* The other kind of table, for a while. */
-static void generate_version(struct call *call)
-{
-	struct gnttab_set_version *s = (void *)call->structure->at;
-
-	call->arguments[2] = 1;
-	own_table_see(call);
-	s->version = chance(call, 30) ? 1 : 2;
-}
-
-/* A guest may have been made for the first kind only. */
-static void expect_version(struct call *call)
-{
-	const struct gnttab_set_version *s = (void *)call->structure->at;
-
-	expect_only(call, 0);
-	if (s->version == 2 && !call->run->machine.control)
-		expect_also(call, ERR(ENOSYS));
-}
-
-static void live_in_version_2(struct call *call)
+void own_copy(struct call *call, uint32_t version)
 {
 	struct gnttab_copy *c = (void *)(call->run->door->arena + ARENA_ASIDE);
-
-	for (unsigned int i = 0; i < COPIES_OF_VERSION_2; i++) {
-		int16_t status;
-		long result;
-
-		memset(c, 0, sizeof(*c));
-		status = draw_copy(call, 2, c);
-		result = own_aside(call, GNTTABOP_copy, c);
-		if (result)
-			call_wrong(call, "copying by a table of version 2 gave %ld", result);
-		check_copy(call, c, status);
-	}
-}
-
-static uint32_t draw_ref_2(struct call *call)
-{
-	return FIRST_REF + (uint32_t)draw(call, REFS_2 - FIRST_REF);
-}
-
-static void swap_in_version_2(struct call *call)
-{
-	struct gnttab_swap_grant_ref *s = (void *)(call->run->door->arena + ARENA_ASIDE);
-	const grant_entry_v2_t *entries = window_page(WINDOW_TABLE);
-	uint32_t first = draw_ref_2(call), second = draw_ref_2(call);
+	int16_t status;
 	long result;
 
-	own_entry_write(2, first, GTF_permit_access, 1, first);
-	own_entry_write(2, second, GTF_permit_access, 1, second);
-	*s = (struct gnttab_swap_grant_ref){ .ref_a = first, .ref_b = second };
-	result = own_aside(call, GNTTABOP_swap_grant_ref, s);
-	if (result || s->status || entries[first].full_page.frame != second ||
-	    entries[second].full_page.frame != first)
-		call_wrong(call, "swapping by a table of version 2 gave %ld, status %d, or nothing",
-			   result, s->status);
-}
-
-static void after_version(struct call *call)
-{
-	struct gnttab_set_version *s = (void *)(call->run->door->arena + ARENA_ASIDE);
-	long result;
-
-	if (call->result || ((struct gnttab_set_version *)(void *)call->structure->at)->version == 1)
-		return;
-	live_in_version_2(call);
-	swap_in_version_2(call);
-	s->version = 1;
-	result = own_aside(call, GNTTABOP_set_version, s);
-	if (result || s->version != 1)
-		call_wrong(call, "the way back to a table of version 1 gave %ld", result);
+	memset(c, 0, sizeof(*c));
+	status = draw_copy(call, version, c);
+	result = own_aside(call, GNTTABOP_copy, c);
+	if (result)
+		call_wrong(call, "copying by a table of version %u gave %ld", version, result);
+	check_copy(call, c, status);
 }
 
 static const struct field copy_fields[] = {
@@ -368,19 +307,10 @@ static const struct field copy_fields[] = {
 	FIELDS_END,
 };
 
-static const struct field version_fields[] = {
-	FIELD(struct gnttab_set_version, version, FLOW_INOUT),
-	FIELDS_END,
-};
-
 const struct operation grant_own[] = {
 	{ .name = "copy_own", .command = GNTTABOP_copy, .danger = DANGER_OWN,
 	  .traits = TRAIT_KERNEL | TRAIT_ALONE, .weight = 4,
 	  .structure_size = sizeof(struct gnttab_copy), .fields = copy_fields,
 	  .generate = generate_copy, .expect = expect_success, .after = after_copy },
-	{ .name = "set_version_own", .command = GNTTABOP_set_version, .danger = DANGER_OWN,
-	  .traits = TRAIT_KERNEL | TRAIT_ALONE | TRAIT_WRITES_ON_ERROR, .weight = 1,
-	  .structure_size = sizeof(struct gnttab_set_version), .fields = version_fields,
-	  .generate = generate_version, .expect = expect_version, .after = after_version },
 };
 const size_t grant_own_count = COUNT(grant_own);

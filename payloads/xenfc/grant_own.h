@@ -34,6 +34,9 @@ void own_entry_write(uint32_t version, uint32_t ref, uint16_t flags, uint16_t do
 struct end own_grant(struct call *call, uint32_t version, uint32_t ref, unsigned int number,
 		     bool writing);
 
+/* A copy within ourselves beside the sequence, by a table of that version. */
+void own_copy(struct call *call, uint32_t version);
+
 /* Whether there is nothing but DEST_BYTE. */
 bool own_is_untouched(const uint8_t *at, size_t size);
 

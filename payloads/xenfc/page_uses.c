@@ -1,13 +1,16 @@
 /*
- * All the uses of a page that hold it, or make it of some kind, only as long as the call takes:
- * after each it must be as free as before.  Whether it is, exchanging it and pinning it shows.
+ * All the uses of a page that hold it, or make it of some kind, as long as the call takes or until
+ * they are taken back: after each it must be as free as before.  Whether it is, exchanging it and
+ * pinning it shows.
  */
 #include "page_uses.h"
 
 #include "grant_own.h"
+#include "window.h"
 
 #define PAGE_BITS 12
 #define DESCRIPTORS_OF_A_PAGE 512u
+#define LOCAL_SELECTOR 7u	/* the first of the local table */
 
 struct use {
 	struct call *call;
@@ -105,6 +108,76 @@ static void be_half_a_table(const struct use *use)
 		   pages * DESCRIPTORS_OF_A_PAGE, 0), ERR(EINVAL));
 }
 
+/* An empty table of descriptors: the kernel uses none. */
+static void be_a_table(const struct use *use)
+{
+	uint64_t *list = structure(use, sizeof(*list));
+
+	*list = use->frame;
+	must(use, "a table of descriptors in",
+	     aside(use->call->run, __HYPERVISOR_set_gdt, (uintptr_t)list, DESCRIPTORS_OF_A_PAGE,
+		   0), 0);
+	must(use, "no table of descriptors after",
+	     aside(use->call->run, __HYPERVISOR_set_gdt, (uintptr_t)list, 0, 0), 0);
+}
+
+/* Xen maps it when it is looked at first. */
+static void look_into_local_table(const struct use *use)
+{
+	static const uint8_t load_rights[] = { 0x0f, 0x02, 0xc8 };	/* lar %eax, %ecx */
+	struct registers registers = { .rax = LOCAL_SELECTOR };
+	struct door *door = use->call->run->door;
+	int vector = door->execute ? door->execute(door, load_rights, sizeof(load_rights),
+						   &registers) : NO_FAULT;
+
+	if (vector != NO_FAULT)
+		call_wrong(use->call, "looking into a local table of ours ended in exception %d",
+			   vector);
+}
+
+static long local_table(const struct use *use, uint64_t at, uint64_t descriptors)
+{
+	return mmuext(use, MMUEXT_SET_LDT, at, descriptors);
+}
+
+static void be_a_local_table(const struct use *use)
+{
+	uint64_t at = (uintptr_t)window_page(WINDOW_SECOND);
+
+	must(use, "showing", window_show(use->call->run, WINDOW_SECOND, use->frame), 0);
+	must(use, "a local table in", local_table(use, at, DESCRIPTORS_OF_A_PAGE), 0);
+	look_into_local_table(use);
+	must(use, "no local table after", local_table(use, 0, 0), 0);
+	window_close(use->call->run, WINDOW_SECOND);
+}
+
+static void event(const struct use *use, unsigned int command, const char *what)
+{
+	must(use, what, aside(use->call->run, __HYPERVISOR_event_channel_op, command,
+			      (uintptr_t)(use->call->run->door->arena + ARENA_ASIDE), 0), 0);
+}
+
+/* The newer kind of event channels; going back takes all ports away, so not from a kernel with some. */
+static void hold_events(const struct use *use)
+{
+	struct evtchn_init_control *control;
+	struct evtchn_expand_array *array;
+	struct evtchn_reset *reset;
+
+	if (use->call->run->machine.has_ports)
+		return;
+	control = structure(use, sizeof(*control));
+	control->control_gfn = use->frame;
+	event(use, EVTCHNOP_init_control, "a control block in");
+	array = structure(use, sizeof(*array));
+	array->array_gfn = use->frame;
+	event(use, EVTCHNOP_expand_array, "events in");
+	reset = structure(use, sizeof(*reset));
+	reset->dom = DOMID_SELF;
+	event(use, EVTCHNOP_reset, "no events after");
+	must(use, "clearing", mmuext(use, MMUEXT_CLEAR_PAGE, use->frame, 0), 0);
+}
+
 void page_use(struct call *call, uint64_t frame)
 {
 	const struct use use = { call, frame };
@@ -118,5 +191,11 @@ void page_use(struct call *call, uint64_t frame)
 	describe(&use);
 	must_be_free(&use);
 	be_half_a_table(&use);
+	must_be_free(&use);
+	be_a_table(&use);
+	must_be_free(&use);
+	be_a_local_table(&use);
+	must_be_free(&use);
+	hold_events(&use);
 	must_be_free(&use);
 }

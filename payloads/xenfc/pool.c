@@ -74,6 +74,15 @@ static void refuse_scheduling(struct call *call)
 	must(call, "an unknown parameter of", schedule(call, scheduler, NO_COMMAND), ERR(EINVAL));
 }
 
+/* Nobody comes where there is no processor. */
+static void refuse_domain(struct call *call, uint16_t id, long expected)
+{
+	struct xen_sysctl *s = begin_pool(call, XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN);
+
+	s->u.cpupool_op.domid = id;
+	must(call, "a domain for", ask(call, s), expected);
+}
+
 static void refuse_members(struct call *call)
 {
 	struct xen_sysctl *s = begin_pool(call, XEN_SYSCTL_CPUPOOL_OP_ADDCPU);
@@ -86,6 +95,10 @@ static void refuse_members(struct call *call)
 	s = begin_pool(call, XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN);
 	s->u.cpupool_op.domid = DOMID_NOBODY_FIRST;
 	must(call, "a domain that is not there for", ask(call, s), ERR(ESRCH));
+	refuse_domain(call, call->run->machine.domid, ERR(EPERM));
+	for (unsigned int i = 0; i < OWN_DOMAINS; i++)
+		if (call->run->model.own[i].exists)
+			refuse_domain(call, call->run->model.own[i].id, ERR(ENOENT));
 }
 
 static void generate_pool(struct call *call)

@@ -6,10 +6,8 @@
 
 #define XEN_SPACE_START 0xffff800000000000ull	/* a PV kernel may not watch Xen's addresses */
 #define XEN_SPACE_END 0xffff880000000000ull
-#define LOW_END 0x0000800000000000ull
 #define ACTIVE_BREAKPOINTS 0xffull
 #define GENERAL_DETECT 0x2000ull
-#define UNUSED_VECTOR 0xee
 
 bool processor_expect(struct call *call)
 {
@@ -17,8 +15,7 @@ bool processor_expect(struct call *call)
 	return true;
 }
 
-/* What Xen finds there, as far as it can reach it: in the arena's last bytes it is nothing of ours. */
-static const void *seen_at(uint64_t address)
+const void *processor_seen_at(uint64_t address)
 {
 	return (const void *)(uintptr_t)address;
 }
@@ -29,12 +26,7 @@ void processor_generate(struct call *call)
 	(void)call;
 }
 
-static bool is_canonical(uint64_t address)
-{
-	return address < LOW_END || address >= 0 - LOW_END;
-}
-
-static uint64_t draw_address(struct call *call)
+uint64_t draw_address(struct call *call)
 {
 	return chance(call, 30) ? LOW_END - 4 + draw(call, 8) : draw_interesting(call, 64);
 }
@@ -167,41 +159,6 @@ static const struct operation stack_list[] = {
 
 FAMILY(stack, "processor", __HYPERVISOR_stack_switch, stack_list);
 
-/* set_trap_table(list): the list ends with an address of zero; no list at all takes ours away. */
-
-static void generate_traps(struct call *call)
-{
-	struct area *area = area_take(call, 2 * sizeof(struct trap_info), false);
-	struct trap_info *traps = (void *)area->at;
-
-	traps[0].vector = UNUSED_VECTOR;
-	traps[0].address = chance(call, 60) ? 0 : draw_address(call);
-	call->arguments[0] = area_address(call, area);
-	if (!call->arguments[0])
-		call->arguments[0] = call->run->door->unmapped;
-}
-
-static void expect_traps(struct call *call)
-{
-	const struct trap_info *traps = seen_at(call->arguments[0]);
-	uint64_t size = sizeof(*traps);
-
-	if (!reachable(call, call->arguments[0], size))
-		expect_only(call, ERR(EFAULT));
-	else if (!is_canonical(traps[0].address))
-		expect_only(call, ERR(EINVAL));
-	else
-		expect_only(call, !traps[0].address ||
-			    reachable(call, call->arguments[0] + size, size) ? 0 : ERR(EFAULT));
-}
-
-static const struct operation traps_list[] = {
-	{ .name = "set_trap_table", .danger = DANGER_OWN, .traits = TRAIT_KERNEL, .weight = 4,
-	  .generate = generate_traps, .expect = expect_traps },
-};
-
-FAMILY(traps, "processor", __HYPERVISOR_set_trap_table, traps_list);
-
 /* callback_op(command, structure): those that only a user space would need. */
 
 static void generate_callback(struct call *call)
@@ -228,7 +185,7 @@ static bool is_callback(uint16_t type)
 
 static void expect_register(struct call *call)
 {
-	const struct callback_register *r = seen_at(call->arguments[1]);
+	const struct callback_register *r = processor_seen_at(call->arguments[1]);
 
 	if (!reachable(call, call->arguments[1], sizeof(*r)))
 		expect_only(call, ERR(EFAULT));
@@ -240,7 +197,7 @@ static void expect_register(struct call *call)
 
 static void expect_unregister(struct call *call)
 {
-	const struct callback_unregister *u = seen_at(call->arguments[1]);
+	const struct callback_unregister *u = processor_seen_at(call->arguments[1]);
 
 	if (!reachable(call, call->arguments[1], sizeof(*u)))
 		expect_only(call, ERR(EFAULT));
@@ -281,7 +238,7 @@ static void generate_handler(struct call *call)
 
 static void expect_handler(struct call *call)
 {
-	const struct xennmi_callback *c = seen_at(call->arguments[1]);
+	const struct xennmi_callback *c = processor_seen_at(call->arguments[1]);
 
 	if (!reachable(call, call->arguments[1], sizeof(*c)))
 		expect_only(call, ERR(EFAULT));

@@ -20,4 +20,17 @@
 void processor_generate(struct call *call);
 bool processor_expect(struct call *call);
 
+/* What Xen finds there, as far as it can reach it: in the arena's last bytes it is nothing of ours. */
+const void *processor_seen_at(uint64_t address);
+
+#define LOW_END 0x0000800000000000ull
+
+static inline bool is_canonical(uint64_t address)
+{
+	return address < LOW_END || address >= 0 - LOW_END;
+}
+
+/* Many are not canonical, or nearly so. */
+uint64_t draw_address(struct call *call);
+
 #endif

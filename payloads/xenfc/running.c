@@ -175,6 +175,23 @@ static int follow(struct call *call)
 	return -1;
 }
 
+/* What it executed may be anything, but not nothing: nobody has it wait any more. */
+static void check_ran(struct call *call)
+{
+	struct door *door = call->run->door;
+	uint64_t start = door->now_ns(door);
+
+	do {
+		const struct xen_domctl *d = structure(call);
+
+		if (!must(call, "asking for the time of", order(call, XEN_DOMCTL_getvcpuinfo), 0) ||
+		    d->u.getvcpuinfo.cpu_time)
+			return;
+		sleep_a_little(call);
+	} while (door->now_ns(door) - start < PATIENCE_NS);
+	call_wrong(call, "a machine that was started has never run");
+}
+
 static void check_results(struct call *call, const struct guest_code *code, int end)
 {
 	const uint8_t *results = window_page(WINDOW_SECOND);
@@ -234,6 +251,8 @@ static void live(struct call *call)
 		return;
 	surroundings_while(&around);
 	end = follow(call);
+	if (end < 0 && !call->wrong[0])
+		check_ran(call);
 	around.certain = code.checked;
 	if (code.checked)
 		check_results(call, &code, end);

@@ -128,9 +128,61 @@ static void write_hypercalls(const struct surroundings *s)
 	     ERR(EINVAL));
 }
 
+/* What Xen cannot copy leaves the machine as it was: it must run all the same. */
+static void fail_to_copy(const struct surroundings *s)
+{
+	struct xen_domctl *d = cleared(s, sizeof(*d));
+	uint64_t nowhere = s->call->run->door->unmapped, too_little = buffer(s);
+
+	must(s, "asking for the size of", control(s, XEN_DOMCTL_gethvmcontext), 0);
+	memcpy(&d->u.hvmcontext.buffer, &nowhere, sizeof(nowhere));
+	must(s, "a state that cannot be told of", control(s, XEN_DOMCTL_gethvmcontext),
+	     ERR(EFAULT));
+	memcpy(&d->u.hvmcontext.buffer, &too_little, sizeof(too_little));
+	d->u.hvmcontext.size--;
+	must(s, "too little room for the state of", control(s, XEN_DOMCTL_gethvmcontext),
+	     ERR(ENOSPC));
+}
+
+static void fail_to_load(const struct surroundings *s)
+{
+	struct xen_domctl *d = cleared(s, sizeof(*d));
+	uint64_t nowhere = s->call->run->door->unmapped, nothing = buffer(s);
+
+	d->u.hvmcontext.size = 16;
+	memcpy(&d->u.hvmcontext.buffer, &nowhere, sizeof(nowhere));
+	must(s, "a state that cannot be read for", control(s, XEN_DOMCTL_sethvmcontext),
+	     ERR(EFAULT));
+	memset((void *)(uintptr_t)nothing, 0xff, d->u.hvmcontext.size);
+	memcpy(&d->u.hvmcontext.buffer, &nothing, sizeof(nothing));
+	must(s, "a state that is none for", control(s, XEN_DOMCTL_sethvmcontext), ERR(ENODATA));
+}
+
+static void fail_to_set(const struct surroundings *s)
+{
+	struct xen_domctl *d = cleared(s, sizeof(*d));
+
+	d->u.ext_vcpucontext.sysenter_callback_eip = 1;
+	d->u.ext_vcpucontext.size = sizeof(d->u.ext_vcpucontext);
+	must(s, "callbacks for", control(s, XEN_DOMCTL_set_ext_vcpucontext), ERR(EINVAL));
+	d = cleared(s, sizeof(*d));
+	d->u.debug_op.op = XEN_DOMCTL_DEBUG_OP_SINGLE_STEP_ON + 1;
+	must(s, "an unknown way to debug", control(s, XEN_DOMCTL_debug_op), ERR(ENOSYS));
+}
+
+static void fail_to_tell_writes(const struct surroundings *s)
+{
+	struct xen_domctl_shadow_op *p = paging(s, chance(s->call, 50) ? XEN_DOMCTL_SHADOW_OP_PEEK :
+						XEN_DOMCTL_SHADOW_OP_CLEAN);
+
+	p->pages = 256;
+	memcpy(&p->dirty_bitmap, &s->call->run->door->unmapped, sizeof(uint64_t));
+	must(s, "a log that cannot be told of", control(s, XEN_DOMCTL_shadow_op), ERR(EFAULT));
+}
+
 void surroundings_before(const struct surroundings *s)
 {
-	bool log = chance(s->call, 30);
+	bool log = chance(s->call, 50);
 
 	if (chance(s->call, 50))
 		set_parameter(s, HVM_PARAM_VIRIDIAN, HVMPV_base_freq |
@@ -143,8 +195,13 @@ void surroundings_before(const struct surroundings *s)
 	}
 	if (chance(s->call, 30))
 		write_hypercalls(s);
-	if (log)
+	fail_to_copy(s);
+	fail_to_load(s);
+	fail_to_set(s);
+	if (log) {
 		log_writes(s);
+		fail_to_tell_writes(s);
+	}
 }
 
 static struct xen_dm_op *device(const struct surroundings *s, uint32_t command)
@@ -235,11 +292,21 @@ static void set_reserved(const struct surroundings *s)
 	ask_device(s, "setting what is reserved for", ERR(EINVAL));
 }
 
+static void fail_to_tell_processor(const struct surroundings *s)
+{
+	struct xen_domctl *d = cleared(s, sizeof(*d));
+
+	memcpy(&d->u.vcpucontext.ctxt, &s->call->run->door->unmapped, sizeof(uint64_t));
+	must(s, "a processor that cannot be told of", control(s, XEN_DOMCTL_getvcpucontext),
+	     ERR(EFAULT));
+}
+
 void surroundings_while(const struct surroundings *s)
 {
 	if (s->controllers && chance(s->call, 50))
 		signal_everywhere(s);
 	set_reserved(s);
+	fail_to_tell_processor(s);
 	if (chance(s->call, 30)) {
 		must(s, "pausing", control(s, XEN_DOMCTL_pausedomain), 0);
 		must(s, "going on with", control(s, XEN_DOMCTL_unpausedomain), 0);

@@ -138,6 +138,9 @@ void timer_live(struct call *call)
 
 	/* While an event waits nobody is let wait for another one. */
 	call->interrupted = false;
+	/* All send the same event, and a PV processor begins with a periodic one. */
+	for (unsigned int other = 0; other < WAYS; other++)
+		stop(call, (enum way)other);
 	go_off(call, way);
 	for (unsigned int i = 0; i < TRIES && !call->wrong[0]; i++, soon *= 8)
 		if (is_stopped(call, way, soon))

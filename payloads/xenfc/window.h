@@ -16,6 +16,8 @@ void *window_page(enum window window);
 
 /* See a page of domain `id` (DOMID_SELF: ours), or let Xen say why not. */
 long window_open(struct run *run, enum window window, uint64_t frame, uint16_t id);
+/* The same of a page that nothing may write to. */
+long window_show(struct run *run, enum window window, uint64_t frame);
 long window_close(struct run *run, enum window window);
 
 #endif

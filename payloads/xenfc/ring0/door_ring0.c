@@ -92,6 +92,7 @@ const char *door_ring0_open(struct door *door)
 		.unmapped = (uint64_t)never,
 		.owns_kernel = true,
 		.execute = try_code,
+		.interrupt_entry = (uint64_t)interrupt_entry,
 		.arena_frames = frames,
 	};
 	return NULL;

@@ -7,6 +7,7 @@
 #define HYPERCALL_SLOTS 128
 #define HYPERCALL_SLOT_SHIFT 5
 #define STACK_SIZE 65536
+#define DOOR_INTERRUPT 0x7f	/* as in ../door.h */
 
 .macro note type, kind, value:vararg
 	.pushsection .note.xen, "a", @note
@@ -162,6 +163,15 @@ trap_entries:
 	trap 17, 1
 	trap 18, 0
 	trap 19, 0
+
+/* An interrupt that the kernel makes itself. */
+	.globl interrupt_entry
+interrupt_entry:
+	pop %rcx
+	pop %r11
+	push $0
+	push $DOOR_INTERRUPT
+	jmp trap_common
 
 .macro save_registers
 	push %rax

@@ -7,6 +7,7 @@
 
 #define TRAPS 20
 #define PAGE_FAULT 14
+#define RIGHTS 3	/* of a selector: the least */
 #define STEP_FLAGS 0x40500ul	/* single steps, backwards, alignment checks: C knows none of them */
 
 /* As entry.S leaves it on the stack. */
@@ -72,8 +73,19 @@ static void tell(const struct fault *fault)
 	console_say(buffer);
 }
 
+/* A PV kernel has the rights of user space, of which Xen must not give it more. */
+static void check_rights(void)
+{
+	uint16_t selector;
+
+	asm ("mov %%cs, %0" : "=r" (selector));
+	if ((selector & RIGHTS) != RIGHTS)
+		shutdown_with(EXIT_FAIL, "an exception came to this kernel with rights of Xen's own");
+}
+
 void trap_handle(struct frame *frame)
 {
+	check_rights();
 	caught = (struct fault){
 		.vector = frame->vector,
 		.error = frame->error,

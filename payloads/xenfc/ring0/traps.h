@@ -18,6 +18,9 @@ struct fault {
 	uint64_t instruction;
 };
 
+/* In entry.S: where an interrupt of our own comes to. */
+void interrupt_entry(void);
+
 /* From now on an event waits, until Xen has told us so. */
 void events_await(void);
 /* Of none we want to know. */

@@ -14,7 +14,12 @@
 #define FRAME 0x1234u
 #define CALLS 20u
 
-enum careless { NOTHING, FLUSH, COPY_STATUS, DESCRIPTOR, TABLE, COPY_PAGE, STILL_USED, ONE_CACHE };
+#define DESCRIPTORS_OF_A_PAGE 512u
+
+enum careless {
+	NOTHING, FLUSH, COPY_STATUS, DESCRIPTOR, TABLE, WHOLE_TABLE, LOCAL_TABLE, EVENTS, COPY_PAGE,
+	STILL_USED, ONE_CACHE,
+};
 
 static struct run run;
 static struct door door;
@@ -44,7 +49,10 @@ static long extended(const struct mmuext_op *op)
 	case MMUEXT_PIN_L1_TABLE:
 		return careless == STILL_USED ? ERR(EINVAL) : 0;
 	case MMUEXT_UNPIN_TABLE:
+	case MMUEXT_CLEAR_PAGE:
 		return 0;
+	case MMUEXT_SET_LDT:
+		return careless == LOCAL_TABLE && op->arg2.nr_ents ? ERR(EINVAL) : 0;
 	default:
 		if (careless == ONE_CACHE)
 			return 0;
@@ -62,7 +70,13 @@ static long hypercall(struct door *from, unsigned int number, const uint64_t arg
 		assert_int_equal(arguments[0] / DOOR_PAGE, FRAME);
 		return careless == DESCRIPTOR ? ERR(EINVAL) : 0;
 	case __HYPERVISOR_set_gdt:
+		if (arguments[1] <= DESCRIPTORS_OF_A_PAGE)
+			return careless == WHOLE_TABLE && arguments[1] ? ERR(EINVAL) : 0;
 		return careless == TABLE ? 0 : ERR(EINVAL);
+	case __HYPERVISOR_update_va_mapping:
+		return 0;
+	case __HYPERVISOR_event_channel_op:
+		return careless == EVENTS && arguments[0] == EVTCHNOP_expand_array ? ERR(EINVAL) : 0;
 	default:
 		assert_int_equal(number, __HYPERVISOR_mmuext_op);
 		return extended((const void *)(uintptr_t)arguments[0]);

@@ -1,0 +1,143 @@
+/* The other kind of grant table, for a while. */
+#include "grant_own.h"
+
+#define COPIES 8u
+#define STATUSES ((uint32_t)(DOOR_PAGE / sizeof(grant_status_t)))	/* of a page */
+
+static void generate_version(struct call *call)
+{
+	struct gnttab_set_version *s = (void *)call->structure->at;
+
+	call->arguments[2] = 1;
+	own_table_see(call);
+	s->version = chance(call, 30) ? 1 : 2;
+}
+
+/* A guest may have been made for the first kind only. */
+static void expect_version(struct call *call)
+{
+	const struct gnttab_set_version *s = (void *)call->structure->at;
+
+	expect_only(call, 0);
+	if (s->version == 2 && !call->run->machine.control)
+		expect_also(call, ERR(ENOSYS));
+}
+
+static uint32_t draw_ref_2(struct call *call)
+{
+	return FIRST_REF + (uint32_t)draw(call, REFS_2 - FIRST_REF);
+}
+
+static void swap_in_version_2(struct call *call)
+{
+	struct gnttab_swap_grant_ref *s = (void *)(call->run->door->arena + ARENA_ASIDE);
+	const grant_entry_v2_t *entries = window_page(WINDOW_TABLE);
+	uint32_t first = draw_ref_2(call), second = draw_ref_2(call);
+	long result;
+
+	own_entry_write(2, first, GTF_permit_access, 1, first);
+	own_entry_write(2, second, GTF_permit_access, 1, second);
+	*s = (struct gnttab_swap_grant_ref){ .ref_a = first, .ref_b = second };
+	result = own_aside(call, GNTTABOP_swap_grant_ref, s);
+	if (result || s->status || entries[first].full_page.frame != second ||
+	    entries[second].full_page.frame != first)
+		call_wrong(call, "swapping by a table of version 2 gave %ld, status %d, or nothing",
+			   result, s->status);
+}
+
+static long set_version(struct call *call, uint32_t version)
+{
+	struct gnttab_set_version *s = (void *)(call->run->door->arena + ARENA_ASIDE);
+
+	s->version = version;
+	return own_aside(call, GNTTABOP_set_version, s);
+}
+
+/* How many pages tell the status of grants; nothing is told of more. */
+static long ask_status_frames(struct call *call, uint32_t count, uint64_t *frame)
+{
+	struct gnttab_get_status_frames *s = (void *)(call->run->door->arena + ARENA_ASIDE);
+	long result;
+
+	memset(s, 0, sizeof(*s));
+	s->dom = DOMID_SELF;
+	s->nr_frames = count;
+	set_xen_guest_handle(s->frame_list, (void *)(s + 1));
+	result = own_aside(call, GNTTABOP_get_status_frames, s);
+	memcpy(frame, s + 1, sizeof(*frame));
+	return result ? result : s->status;
+}
+
+static uint32_t count_status_frames(struct call *call)
+{
+	struct gnttab_query_size *q = (void *)(call->run->door->arena + ARENA_ASIDE);
+
+	*q = (struct gnttab_query_size){ .dom = DOMID_SELF };
+	own_aside(call, GNTTABOP_query_size, q);
+	return (q->nr_frames * REFS_2 + STATUSES - 1) / STATUSES;
+}
+
+/* What Xen marked there it has taken back; and as long as somebody sees the page it stays. */
+static void look_at_statuses(struct call *call, uint64_t frame)
+{
+	const grant_status_t *statuses = window_page(WINDOW_SECOND);
+	long result = window_open(call->run, WINDOW_SECOND, frame, DOMID_SELF);
+
+	if (result) {
+		call_wrong(call, "the status of grants cannot be seen: %ld", result);
+		return;
+	}
+	for (uint32_t ref = FIRST_REF; ref < REFS_2; ref++)
+		if (statuses[ref] & (GTF_reading | GTF_writing))
+			call_wrong(call, "grant %u of version 2 is still marked as used", ref);
+	result = set_version(call, 1);
+	if (result != ERR(EBUSY))
+		call_wrong(call, "a table whose status is looked at was changed, with %ld", result);
+	window_close(call->run, WINDOW_SECOND);
+}
+
+static void check_statuses(struct call *call)
+{
+	uint32_t count = count_status_frames(call);
+	uint64_t frame;
+	long status = ask_status_frames(call, count + 1, &frame);
+
+	if (status != GNTST_general_error)
+		call_wrong(call, "more pages of statuses than there are were told: %ld", status);
+	status = ask_status_frames(call, count, &frame);
+	if (status)
+		call_wrong(call, "the pages of statuses were not told: %ld", status);
+	else
+		look_at_statuses(call, frame);
+}
+
+static void after_version(struct call *call)
+{
+	const struct gnttab_set_version *s = (void *)call->structure->at;
+	const struct gnttab_set_version *told = (void *)(call->run->door->arena + ARENA_ASIDE);
+	long result;
+
+	if (call->result || s->version == 1)
+		return;
+	for (unsigned int i = 0; i < COPIES; i++)
+		own_copy(call, 2);
+	swap_in_version_2(call);
+	check_statuses(call);
+	result = set_version(call, 1);
+	if (result || told->version != 1)
+		call_wrong(call, "the way back to a table of version 1 gave %ld, version %u",
+			   result, told->version);
+}
+
+static const struct field version_fields[] = {
+	FIELD(struct gnttab_set_version, version, FLOW_INOUT),
+	FIELDS_END,
+};
+
+const struct operation grant_own_version[] = {
+	{ .name = "set_version_own", .command = GNTTABOP_set_version, .danger = DANGER_OWN,
+	  .traits = TRAIT_KERNEL | TRAIT_ALONE | TRAIT_WRITES_ON_ERROR, .weight = 1,
+	  .structure_size = sizeof(struct gnttab_set_version), .fields = version_fields,
+	  .generate = generate_version, .expect = expect_version, .after = after_version },
+};
+const size_t grant_own_version_count = COUNT(grant_own_version);
