@@ -42,6 +42,18 @@ def test_whoever_left_its_session_and_ignores_signals_is_ended_too(tmp_path: Pat
     assert is_gone(pid.read_text().strip()), "end() came back before they had ended"
 
 
+def test_who_is_just_given_another_program_is_found(tmp_path: Path) -> None:
+    again = tmp_path / "again"
+    again.write_text(f'exec sh "{again}"\n')
+    restless = begin(str(tmp_path), f'exec sh "{again}"')
+    try:
+        wanted = f"{MARK}={tmp_path}".encode()
+        assert all(restless.pid in strays._marked_so(wanted) for _ in range(150))
+    finally:
+        restless.kill()
+        restless.wait()
+
+
 def test_what_cannot_be_killed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stuck = begin(str(tmp_path), "exec sleep 1000")
     monkeypatch.setattr(process, "send", lambda pid, number: None)

@@ -19,6 +19,7 @@ from xentest.errors import BrokenError
 BUILD = "XENTEST_BUILD"  # what xenbuild builds with; its value is the lock
 TEST = "XENTEST_LOGS"  # a test, and what fetches it; its value is the folder of its logs
 PAUSE = 0.01
+KERNEL_THREAD = 0x200000  # PF_KTHREAD: has no environment ever
 
 
 @contextmanager
@@ -66,10 +67,28 @@ def _marked_so(wanted: bytes) -> dict[int, str]:
         if pid == os.getpid() or state in "ZX":
             continue
         try:
-            with open(f"/proc/{pid}/environ", "rb") as stream:
-                settings = stream.read().split(b"\0")
+            settings = _environment(pid).split(b"\0")
         except OSError:  # it ended meanwhile
             continue
         if any(setting.startswith(wanted) for setting in settings):
             found[pid] = name
     return found
+
+
+def _environment(pid: int) -> bytes:
+    """All settings of a process. One that is being given its program has none for a moment."""
+    limit = time.monotonic() + process.KILL_LIMIT
+    while True:
+        with open(f"/proc/{pid}/environ", "rb") as stream:
+            settings = stream.read()
+        if settings or _has_none(pid) or time.monotonic() > limit:
+            return settings
+        time.sleep(PAUSE / 10)
+
+
+def _has_none(pid: int) -> bool:
+    """Whether no settings are all that there is to be read, and not only just now."""
+    with open(f"/proc/{pid}/stat", "rb") as stream:
+        fields = stream.read().rpartition(b")")[2].split()  # proc(5), from the third on
+    state, flags, begin, end = fields[0], int(fields[6]), int(fields[47]), int(fields[48])
+    return state in b"ZX" or bool(flags & KERNEL_THREAD) or 0 < begin == end
