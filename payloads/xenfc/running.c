@@ -178,8 +178,7 @@ static int follow(struct call *call)
 /* What it executed may be anything, but not nothing: nobody has it wait any more. */
 static void check_ran(struct call *call)
 {
-	struct door *door = call->run->door;
-	uint64_t start = door->now_ns(door);
+	struct patience patience = patience_begin(call->run->door, PATIENCE_NS);
 
 	do {
 		const struct xen_domctl *d = structure(call);
@@ -188,7 +187,7 @@ static void check_ran(struct call *call)
 		    d->u.getvcpuinfo.cpu_time)
 			return;
 		sleep_a_little(call);
-	} while (door->now_ns(door) - start < PATIENCE_NS);
+	} while (patience_lasts(&patience));
 	call_wrong(call, "a machine that was started has never run");
 }
 
