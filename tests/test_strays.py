@@ -48,7 +48,9 @@ def test_who_is_just_given_another_program_is_found(tmp_path: Path) -> None:
     restless = begin(str(tmp_path), f'exec sh "{again}"')
     try:
         wanted = f"{MARK}={tmp_path}".encode()
-        assert all(restless.pid in strays._marked_so(wanted) for _ in range(150))
+        assert restless.pid in strays._marked_so(wanted)
+        looks = [strays._environment(restless.pid) for _ in range(5000)]
+        assert all(wanted in settings.split(b"\0") for settings in looks)
     finally:
         restless.kill()
         restless.wait()

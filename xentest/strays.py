@@ -81,14 +81,20 @@ def _environment(pid: int) -> bytes:
     while True:
         with open(f"/proc/{pid}/environ", "rb") as stream:
             settings = stream.read()
-        if settings or _has_none(pid) or time.monotonic() > limit:
+        if len(settings) == _size_of_environment(pid) or time.monotonic() > limit:
             return settings
         time.sleep(PAUSE / 10)
 
 
-def _has_none(pid: int) -> bool:
-    """Whether no settings are all that there is to be read, and not only just now."""
+def _size_of_environment(pid: int) -> int | None:
+    """How much there is to be read; None while the process is being given its program.
+
+    The kernel begins a new program's environment as an empty one, and says where the code is only
+    when it has told the environment's end.
+    """
     with open(f"/proc/{pid}/stat", "rb") as stream:
         fields = stream.read().rpartition(b")")[2].split()  # proc(5), from the third on
-    state, flags, begin, end = fields[0], int(fields[6]), int(fields[47]), int(fields[48])
-    return state in b"ZX" or bool(flags & KERNEL_THREAD) or 0 < begin == end
+    if fields[0] in b"ZX" or int(fields[6]) & KERNEL_THREAD:
+        return 0
+    end_of_code, begin, end = int(fields[24]), int(fields[47]), int(fields[48])
+    return end - begin if end_of_code else None
