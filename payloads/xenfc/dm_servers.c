@@ -2,6 +2,7 @@
 #include "dm.h"
 
 #define NO_SERVER 1000u
+#define MOST_SERVERS 8u	/* of a domain */
 #define KINDS 3u	/* of ranges */
 
 static void expect_no_server(struct call *call)
@@ -97,6 +98,25 @@ static void destroy(struct call *call, uint16_t id, long expected)
 	must(call, "destroying", dm_aside(call, XEN_DMOP_destroy_ioreq_server), expected);
 }
 
+/* Fewer where their ports are too many for the domain. */
+static void fill_up(struct call *call)
+{
+	uint16_t ids[MOST_SERVERS + 1];
+	unsigned int count = 0;
+	long result = 0;
+
+	while (!result && count <= MOST_SERVERS) {
+		struct xen_dm_op *o = dm_aside_structure(call);
+
+		result = dm_aside(call, XEN_DMOP_create_ioreq_server);
+		if (!result)
+			ids[count++] = o->u.create_ioreq_server.id;
+	}
+	must(call, "one more than there may be of", result, ERR(ENOSPC));
+	while (count--)
+		destroy(call, ids[count], 0);
+}
+
 static void after_create(struct call *call)
 {
 	uint16_t id = dm_of(call)->u.create_ioreq_server.id;
@@ -111,6 +131,8 @@ static void after_create(struct call *call)
 	destroy(call, id, 0);
 	destroy(call, id, ERR(ENOENT));
 	set_state(call, id, 1, ERR(ENOENT));
+	if (chance(call, 10))
+		fill_up(call);
 }
 
 /* The number of a server is the first word of all that name one. */

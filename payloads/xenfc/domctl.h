@@ -41,6 +41,14 @@ void expect_map(struct call *call, const struct xenctl_bitmap *map);
 /* Success, but EINVAL about the caller's own domain. */
 void expect_unless_self(struct call *call);
 
+/*
+ * Pauses are counted, up to a limit: from `counted` on it is reached by `up`, and all that was added
+ * is taken back by `down`.  Both take the structure beside the sequence as it is.
+ */
+#define MOST_PAUSES 255u
+#define LIMIT_PERCENT 1
+void reach_most_pauses(struct call *call, uint32_t up, uint32_t down, uint32_t counted);
+
 /* One in three: most, but not all, effects are read back at once. */
 bool read_back_now(struct call *call);
 

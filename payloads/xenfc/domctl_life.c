@@ -4,7 +4,6 @@
 #define MAKE_PERCENT 4
 #define MAX_VCPUS_PV 8192u
 #define MAX_VCPUS_HVM 128u
-#define MOST_PAUSES 255u
 
 /* The kind of each own domain, when it is made as it should be. */
 static uint32_t flags_of_slot(uint16_t id)
@@ -240,10 +239,33 @@ static void expect_pause(struct call *call)
 		expect_only(call, ERR(EOVERFLOW));
 }
 
+static void again(struct call *call, uint32_t command, long expected)
+{
+	long result = domctl_aside(call->run, command, call->domain->id);
+
+	if (result != expected)
+		call_wrong(call, "near the most pauses there may be another gave %ld, expected %ld",
+			   result, expected);
+}
+
+void reach_most_pauses(struct call *call, uint32_t up, uint32_t down, uint32_t counted)
+{
+	uint32_t left = MOST_PAUSES - counted;
+
+	for (uint32_t i = 0; i < left; i++)
+		again(call, up, 0);
+	again(call, up, ERR(EOVERFLOW));
+	for (uint32_t i = 0; i < left; i++)
+		again(call, down, 0);
+}
+
 static void after_pause(struct call *call)
 {
 	if (!call->result && call->domain)
 		call->domain->paused++;
+	if (!call->result && call->domain && chance(call, LIMIT_PERCENT))
+		reach_most_pauses(call, DOMCTL(pausedomain), DOMCTL(unpausedomain),
+				  call->domain->paused);
 	check_paused(call);
 }
 

@@ -190,15 +190,30 @@ static bool debugger_refused(struct call *call)
 
 static void expect_pause_vcpu(struct call *call)
 {
-	debugger_refused(call);
+	uint32_t vcpu = domctl_of(call)->u.gdbsx_pauseunp_vcpu.vcpu;
+
+	if (debugger_refused(call))
+		return;
+	if (vcpu >= COUNT(call->domain->vcpu_paused))
+		expect_also(call, ERR(EOVERFLOW));
+	else if (call->domain->vcpu_paused[vcpu] == MOST_PAUSES)
+		expect_only(call, ERR(EOVERFLOW));
+	may_be_missing(call);
 }
 
 static void after_pause_vcpu(struct call *call)
 {
 	uint32_t vcpu = domctl_of(call)->u.gdbsx_pauseunp_vcpu.vcpu;
 
-	if (!call->result && vcpu < COUNT(call->domain->vcpu_paused))
-		call->domain->vcpu_paused[vcpu]++;
+	if (call->result || vcpu >= COUNT(call->domain->vcpu_paused))
+		return;
+	call->domain->vcpu_paused[vcpu]++;
+	if (!chance(call, LIMIT_PERCENT))
+		return;
+	memset(domctl_aside_structure(call->run), 0, sizeof(struct xen_domctl));
+	domctl_aside_structure(call->run)->u.gdbsx_pauseunp_vcpu.vcpu = vcpu;
+	reach_most_pauses(call, DOMCTL(gdbsx_pausevcpu), DOMCTL(gdbsx_unpausevcpu),
+			  call->domain->vcpu_paused[vcpu]);
 }
 
 static void expect_unpause_vcpu(struct call *call)

@@ -20,6 +20,9 @@ struct registers {
 #define NO_FAULT (-1)
 #define DOOR_INTERRUPT 0x7f	/* no exception has this number, and this kernel no use for it */
 
+struct shared_info;
+struct vcpu_info;
+
 struct door {
 	const char *name;	/* "privcmd", "ring 0", "dry run": only for people */
 
@@ -66,9 +69,15 @@ struct door {
 	 */
 	int (*execute)(struct door *door, const uint8_t *code, size_t size,
 		       struct registers *registers);
+	/* Our table of exceptions as it was at the beginning, after Xen was told of another. */
+	long (*take_exceptions)(struct door *door);
 	uint64_t interrupt_entry;	/* where code that ended in DOOR_INTERRUPT came to */
 	/* Number (pfn for HVM, mfn for PV) of each arena page; NULL when it is not known. */
 	const uint64_t *arena_frames;
+
+	/* Where Xen tells this kernel of its events; NULL where it is not ours. */
+	struct shared_info *shared;
+	struct vcpu_info *processor;
 
 	void *context;		/* the door's own */
 };

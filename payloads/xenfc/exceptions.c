@@ -48,17 +48,33 @@ static struct trap_info draw_gate(struct call *call, unsigned int number)
 	};
 }
 
-static void use_gate(struct call *call, const struct trap_info *gate)
+static void use_gate(struct call *call, const struct trap_info *gate, bool there)
 {
 	const uint8_t code[] = { INTERRUPT, gate->vector };
 	struct door *door = call->run->door;
 	struct registers registers = { 0 };
-	int right = gate->flags & RIGHTS ? DOOR_INTERRUPT : GENERAL_PROTECTION;
+	int right = there && gate->flags & RIGHTS ? DOOR_INTERRUPT : GENERAL_PROTECTION;
 	int vector = door->execute(door, code, sizeof(code), &registers);
 
 	if (vector != right)
 		call_wrong(call, "interrupt %x, with flags %x and selector %x, ended in exception "
 			   "%d, expected %d", gate->vector, gate->flags, gate->cs, vector, right);
+}
+
+/* No table at all: until we give Xen ours again we must do nothing wrong, and not be interrupted. */
+static void take_away(struct call *call)
+{
+	struct door *door = call->run->door;
+	bool interrupted = call->interrupted;
+	long cleared, taken;
+
+	call->interrupted = false;
+	cleared = aside(call->run, __HYPERVISOR_set_trap_table, 0, 0, 0);
+	taken = door->take_exceptions(door);
+	call->interrupted = interrupted;
+	if (cleared || taken)
+		call_wrong(call, "taking the table of interrupts away gave %ld, another one %ld",
+			   cleared, taken);
 }
 
 /*
@@ -81,7 +97,10 @@ static void after_traps(struct call *call)
 	if (result)
 		call_wrong(call, "a table of interrupts of our own gave %ld", result);
 	for (unsigned int i = 0; i < GATES && !call->wrong[0]; i++)
-		use_gate(call, &gates[i]);
+		use_gate(call, &gates[i], true);
+	take_away(call);
+	for (unsigned int i = 0; i < GATES && !call->wrong[0]; i++)
+		use_gate(call, &gates[i], false);
 }
 
 static const struct operation traps_list[] = {

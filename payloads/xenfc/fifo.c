@@ -7,9 +7,11 @@
 #include <xen/event_channel.h>
 
 #include "grant_own.h"
+#include "port_event.h"
 
 #define CONTROL_PAGE DEST
 #define ARRAY_PAGE (DEST + 1)
+#define MOST_QUEUED 64u
 #define LAST_OFFSET (DOOR_PAGE - sizeof(struct evtchn_fifo_control_block))
 
 static void *structure(struct call *call, size_t size)
@@ -54,7 +56,7 @@ static void set_priority(struct call *call, uint32_t port, uint32_t priority)
 }
 
 /* A port of ours that is bound to another of ours; neither is closed. */
-static uint32_t bind_two(struct call *call)
+static uint32_t bind_two(struct call *call, uint32_t *other)
 {
 	struct evtchn_alloc_unbound *alloc = structure(call, sizeof(*alloc));
 	struct evtchn_bind_interdomain *bind;
@@ -67,6 +69,7 @@ static uint32_t bind_two(struct call *call)
 	bind->remote_dom = DOMID_SELF;
 	bind->remote_port = first;
 	must(call, EVTCHNOP_bind_interdomain, "binding a port", 0);
+	*other = bind->local_port;
 	return first;
 }
 
@@ -78,19 +81,74 @@ static uint32_t word_of(struct call *call, uint32_t port, uint32_t unknown)
 	return port < DOOR_PAGE / sizeof(*events) ? events[port] : unknown;
 }
 
-static void check_event(struct call *call, uint32_t port)
+static uint32_t bit(unsigned int number)
 {
-	const uint32_t pending = 1u << EVTCHN_FIFO_PENDING;
-	struct evtchn_bind_interdomain *bound = (void *)(call->run->door->arena + ARENA_ASIDE);
-	struct evtchn_send *s;
-	uint32_t other = bound->local_port;
+	return 1u << number;
+}
 
-	s = structure(call, sizeof(*s));
-	s->port = other;
-	must(call, EVTCHNOP_send, "sending to a port", 0);
-	if (!(word_of(call, port, pending) & pending))
-		call_wrong(call, "an event was sent to port %u, whose word is %x", port,
-			   word_of(call, port, 0));
+static void check_word(struct call *call, uint32_t port, uint32_t set, uint32_t clear)
+{
+	uint32_t word = word_of(call, port, set);
+
+	if ((word & set) != set || word & clear)
+		call_wrong(call, "the word of port %u is %x: %x must be set, %x must not", port,
+			   word, set, clear);
+}
+
+/* Whether the port is among those of this priority that wait, of which each leads to the next. */
+static bool is_queued(struct call *call, const volatile struct evtchn_fifo_control_block *control,
+		      unsigned int priority, uint32_t port)
+{
+	uint32_t next = control->head[priority];
+
+	if (!(control->ready & bit(priority)))
+		return false;
+	for (unsigned int i = 0; i < MOST_QUEUED && next && next != port; i++)
+		next = word_of(call, next, 0) & EVTCHN_FIFO_LINK_MASK;
+	return next == port;
+}
+
+static void mask(struct call *call, uint32_t port)
+{
+	volatile uint32_t *events = (void *)own_page(call, ARRAY_PAGE);
+
+	if (port < DOOR_PAGE / sizeof(*events))
+		__atomic_fetch_or(&events[port], bit(EVTCHN_FIFO_MASKED), __ATOMIC_SEQ_CST);
+}
+
+static void order(struct call *call, unsigned int command, uint32_t port, const char *what)
+{
+	struct evtchn_send *s = structure(call, sizeof(*s));
+
+	s->port = port;	/* of both kinds of orders it is all there is */
+	must(call, command, what, 0);
+}
+
+/* An event waits at a port that is masked; in the queue of its priority it is once it is not. */
+static void check_event(struct call *call, uint32_t sender, uint32_t port, uint32_t priority)
+{
+	const struct evtchn_init_control *c = (void *)call->structure->at;
+	const volatile struct evtchn_fifo_control_block *control =
+		(const void *)(own_page(call, CONTROL_PAGE) + c->offset);
+	bool interrupted = call->interrupted;
+
+	call->interrupted = false;	/* which is done by an event, too */
+	mask(call, port);
+	order(call, EVTCHNOP_send, sender, "sending to a port");
+	check_word(call, port, bit(EVTCHN_FIFO_PENDING) | bit(EVTCHN_FIFO_MASKED),
+		   bit(EVTCHN_FIFO_LINKED));
+	events_forget(call);
+	order(call, EVTCHNOP_unmask, port, "unmasking a port");
+	check_word(call, port, bit(EVTCHN_FIFO_PENDING) | bit(EVTCHN_FIFO_LINKED),
+		   bit(EVTCHN_FIFO_MASKED));
+	if (word_of(call, port, 0) && !is_queued(call, control, priority, port))
+		call_wrong(call, "port %u is not in the queue of priority %u, which begins with %u",
+			   port, priority, control->head[priority]);
+	/* Who comes to a queue that was told of already is not told of again. */
+	if (control->head[priority] == port && !events_announced(call))
+		call_wrong(call, "nobody was told that the event of port %u waits", port);
+	events_forget(call);
+	call->interrupted = interrupted;
 }
 
 /* Who gets the number next must not take the event for its own. */
@@ -156,7 +214,7 @@ static void expect_fifo(struct call *call)
 static void after_fifo(struct call *call)
 {
 	struct evtchn_init_control *c = (void *)call->structure->at;
-	uint32_t port;
+	uint32_t port, other, priority = (uint32_t)draw(call, EVTCHN_FIFO_PRIORITY_MIN + 1);
 
 	if (call->result)
 		return;
@@ -165,9 +223,10 @@ static void after_fifo(struct call *call)
 	start_again(call, c);
 	expand(call, 1ull << 50, "room for ports in a page that is not there", ERR(EINVAL));
 	expand(call, own_frame(call, ARRAY_PAGE), "room for ports", 0);
-	port = bind_two(call);
-	check_event(call, port);
-	set_priority(call, port, (uint32_t)draw(call, 2 * EVTCHN_FIFO_PRIORITY_MIN));
+	port = bind_two(call, &other);
+	set_priority(call, port, priority);
+	set_priority(call, port, EVTCHN_FIFO_PRIORITY_MIN + 1 + (uint32_t)draw(call, 8));
+	check_event(call, other, port, priority);
 	if (chance(call, 50))
 		close_pending(call, port);
 	go_back(call);

@@ -2,7 +2,15 @@
 #include "grant_own.h"
 
 #define COPIES 8u
+#define LEFT_BEHIND 16u	/* a word of the table: part of no grant of the toolstack's in any version */
+#define NO_GRANT 0x100010000ull	/* to any version, but not zero */
+#define FIRST_UNUSED 2u	/* those before are the console's and the store's */
 #define STATUSES ((uint32_t)(DOOR_PAGE / sizeof(grant_status_t)))	/* of a page */
+
+struct reserved {
+	uint16_t flags, domid;
+	uint32_t frame;
+};
 
 static void generate_version(struct call *call)
 {
@@ -21,6 +29,91 @@ static void expect_version(struct call *call)
 	expect_only(call, 0);
 	if (s->version == 2 && !call->run->machine.control)
 		expect_also(call, ERR(ENOSYS));
+}
+
+static long set_version(struct call *call, uint32_t version)
+{
+	struct gnttab_set_version *s = (void *)(call->run->door->arena + ARENA_ASIDE);
+
+	s->version = version;
+	return own_aside(call, GNTTABOP_set_version, s);
+}
+
+/*
+ * The toolstack's grants outlive a change, and nothing else does.  The first two may be in use; the
+ * others of them are ours to try.
+ */
+static void write_reserved(struct call *call, struct reserved *reserved)
+{
+	for (uint32_t ref = FIRST_UNUSED; ref < FIRST_REF; ref++) {
+		reserved[ref] = (struct reserved){
+			.flags = GTF_permit_access | (chance(call, 50) ? GTF_readonly : 0),
+			.domid = (uint16_t)(DOMID_NOBODY_FIRST + draw(call, 1000)),
+			.frame = (uint32_t)draw(call, 1u << 20),
+		};
+		if (chance(call, 30))
+			memset(&reserved[ref], 0, sizeof(*reserved));
+		own_entry_write(1, ref, reserved[ref].flags, reserved[ref].domid, reserved[ref].frame);
+	}
+}
+
+static void check_reserved(struct call *call, uint32_t version, const struct reserved *reserved)
+{
+	const grant_entry_v1_t *first = window_page(WINDOW_TABLE);
+	const grant_entry_v2_t *second = window_page(WINDOW_TABLE);
+
+	for (uint32_t ref = FIRST_UNUSED; ref < FIRST_REF; ref++) {
+		const struct reserved *r = &reserved[ref];
+
+		if (version == 1 ? first[ref].flags != r->flags || first[ref].domid != r->domid ||
+		    first[ref].frame != r->frame :
+		    second[ref].hdr.flags != r->flags || second[ref].hdr.domid != r->domid ||
+		    second[ref].full_page.frame != r->frame)
+			call_wrong(call, "the toolstack's grant %u is another one in version %u", ref,
+				   version);
+	}
+}
+
+static long change_table(struct call *call, uint32_t version, const struct reserved *reserved)
+{
+	volatile uint64_t *words = window_page(WINDOW_TABLE);
+	long result;
+
+	words[LEFT_BEHIND] = NO_GRANT;
+	result = set_version(call, version);
+	check_reserved(call, version, reserved);
+	if (words[LEFT_BEHIND])
+		call_wrong(call, "something of the former version is left in the table");
+	return result;
+}
+
+/* What the first version cannot say keeps the second one. */
+static void refuse_way_back(struct call *call, const struct reserved *reserved)
+{
+	const uint32_t ref = FIRST_UNUSED + (uint32_t)draw(call, FIRST_REF - FIRST_UNUSED);
+	long result;
+
+	own_entry_write(2, ref, GTF_permit_access, 1, 1ull << 32 | reserved[ref].frame);
+	result = set_version(call, 1);
+	if (result != ERR(ERANGE))
+		call_wrong(call, "a frame of more than 32 bits and version 1 gave %ld", result);
+	own_entry_write(2, ref, reserved[ref].flags, reserved[ref].domid, reserved[ref].frame);
+}
+
+static void keep_reserved(struct call *call)
+{
+	struct reserved reserved[FIRST_REF] = { 0 };
+	long there, back;
+
+	write_reserved(call, reserved);
+	there = change_table(call, 2, reserved);
+	refuse_way_back(call, reserved);
+	back = change_table(call, 1, reserved);
+	if (there || back)
+		call_wrong(call, "another version of the table gave %ld, the first one %ld", there,
+			   back);
+	for (uint32_t ref = FIRST_UNUSED; ref < FIRST_REF; ref++)
+		own_entry_write(1, ref, 0, 0, 0);
 }
 
 static uint32_t draw_ref_2(struct call *call)
@@ -43,14 +136,6 @@ static void swap_in_version_2(struct call *call)
 	    entries[second].full_page.frame != first)
 		call_wrong(call, "swapping by a table of version 2 gave %ld, status %d, or nothing",
 			   result, s->status);
-}
-
-static long set_version(struct call *call, uint32_t version)
-{
-	struct gnttab_set_version *s = (void *)(call->run->door->arena + ARENA_ASIDE);
-
-	s->version = version;
-	return own_aside(call, GNTTABOP_set_version, s);
 }
 
 /* How many pages tell the status of grants; nothing is told of more. */
@@ -127,6 +212,7 @@ static void after_version(struct call *call)
 	if (result || told->version != 1)
 		call_wrong(call, "the way back to a table of version 1 gave %ld, version %u",
 			   result, told->version);
+	keep_reserved(call);
 }
 
 static const struct field version_fields[] = {

@@ -4,6 +4,7 @@
  */
 #include "interrupt.h"
 
+#include "domctl.h"
 #include "physdev.h"
 #include "port.h"
 
@@ -87,6 +88,26 @@ static void move(struct call *call, uint32_t port)
 	must(call, "moving", ask(call, __HYPERVISOR_event_channel_op, EVTCHNOP_bind_vcpu), 0);
 }
 
+/* Our right to it can be passed on, and taken away again. */
+static void pass_on(struct call *call, uint16_t id, uint32_t pirq)
+{
+	for (unsigned int allow = 2; allow--; ) {
+		struct xen_domctl *d = memset(domctl_aside_structure(call->run), 0, sizeof(*d));
+
+		d->u.irq_permission.pirq = pirq;
+		d->u.irq_permission.allow_access = (uint8_t)allow;
+		must(call, allow ? "giving the right to" : "taking away the right to",
+		     domctl_aside(call->run, XEN_DOMCTL_irq_permission, id), 0);
+	}
+}
+
+static void pass_on_to_all(struct call *call, uint32_t pirq)
+{
+	for (unsigned int i = 0; i < OWN_DOMAINS; i++)
+		if (call->run->model.own[i].exists)
+			pass_on(call, call->run->model.own[i].id, pirq);
+}
+
 static void be_bound(struct call *call, uint32_t pirq)
 {
 	uint32_t port, second;
@@ -131,8 +152,10 @@ static void after_life(struct call *call)
 
 	if (call->result == ERR(EPERM))
 		must(call, "binding", bind(call, (uint32_t)m->pirq, &port), ERR(EPERM));
-	else if (!call->result)
-		be_bound(call, (uint32_t)m->pirq);
+	if (call->result)
+		return;
+	pass_on_to_all(call, (uint32_t)m->pirq);
+	be_bound(call, (uint32_t)m->pirq);
 }
 
 static const struct field bind_fields[] = {

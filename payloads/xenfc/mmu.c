@@ -138,14 +138,16 @@ static void after_cache(struct call *call)
 			   m->cmd == MMUEXT_FLUSH_CACHE ? "one processor" : "all processors", result);
 }
 
-/* Too many entries, or a table that begins within a page. */
+/* One thing is wrong: too many entries, a table that begins within a page, or one of Xen's own. */
 static void generate_ldt(struct call *call)
 {
 	struct mmuext_op *m = mmuext_of(call);
 
 	m->arg1.linear_addr = 1 + draw(call, DOOR_PAGE - 1);
 	m->arg2.nr_ents = 1 + (unsigned int)draw(call, 8192);
-	if (chance(call, 40)) {
+	if (chance(call, 30))
+		m->arg1.linear_addr = XEN_MEMORY + draw(call, 1u << 20) * DOOR_PAGE;
+	else if (chance(call, 50)) {
 		m->arg1.linear_addr = 0;
 		m->arg2.nr_ents = 8193 + (chance(call, 50) ? 0 :
 					  (unsigned int)draw_interesting(call, 30));

@@ -8,6 +8,10 @@
 #define PAGE_BITS 12
 #define READ_ONLY_ENTRY 0x25ull
 #define WRITABLE_ENTRY 0x67ull
+#define ACCESSED 0x20ull
+#define DIRTY 0x40ull
+#define ENTRY_BITS 0x67ull
+#define ADDRESS_BITS 0x000ffffffffff000ull
 #define LEVELS 4u
 #define SOME_PAGE 26u
 #define NEW_NUMBER (1ull << 20)	/* what a page is to us that we do not count */
@@ -42,14 +46,13 @@ static uint64_t arena_frame(const struct life *life, unsigned int number)
 	return life->call->run->door->arena_frames[number];
 }
 
-static long change_entry(const struct life *life, uint64_t value)
+static long change_entry(const struct life *life, uint64_t slot, unsigned int how, uint64_t value)
 {
 	struct run *run = life->call->run;
 	struct mmu_update *update = (void *)(run->door->arena + ARENA_ASIDE);
 	uint64_t arguments[5] = { (uintptr_t)update, 1, 0, DOMID_SELF };
-	uint64_t slot = draw(life->call, DOOR_PAGE / 8) * 8;
 
-	update->ptr = (life->frame << PAGE_BITS | slot) | MMU_NORMAL_PT_UPDATE;
+	update->ptr = (life->frame << PAGE_BITS | slot * sizeof(value)) | how;
 	update->val = value;
 	return make_hypercall(run, __HYPERVISOR_mmu_update, arguments);
 }
@@ -66,11 +69,45 @@ static void refuse_writing(const struct life *life)
 	must(life, "clearing", mmuext(life, MMUEXT_CLEAR_PAGE, life->frame, 0), ERR(EINVAL));
 }
 
+/* What an entry is afterwards: Xen adds only who else may look there. */
+static void check_entry(const struct life *life, uint64_t slot, uint64_t expected)
+{
+	struct run *run = life->call->run;
+	const volatile uint64_t *table = window_page(WINDOW_SECOND);
+
+	if (window_show(run, WINDOW_SECOND, life->frame)) {
+		call_wrong(life->call, "a page table of ours cannot be seen");
+		return;
+	}
+	if ((table[slot] ^ expected) & (ADDRESS_BITS | ENTRY_BITS))
+		call_wrong(life->call, "an entry of a page table is %lx, expected %lx", table[slot],
+			   expected);
+	window_close(run, WINDOW_SECOND);
+}
+
 static void be_lowest_table(const struct life *life)
 {
-	must(life, "filling", change_entry(life, arena_frame(life, SOME_PAGE) << PAGE_BITS |
-					   READ_ONLY_ENTRY), 0);
-	if (!change_entry(life, life->frame << PAGE_BITS | WRITABLE_ENTRY))
+	static const struct {
+		unsigned int how;
+		uint64_t flags, after;
+	} steps[] = {
+		{ MMU_NORMAL_PT_UPDATE, READ_ONLY_ENTRY, READ_ONLY_ENTRY },
+		{ MMU_PT_UPDATE_PRESERVE_AD, READ_ONLY_ENTRY & ~ACCESSED, READ_ONLY_ENTRY },
+		{ MMU_NORMAL_PT_UPDATE, READ_ONLY_ENTRY & ~ACCESSED, READ_ONLY_ENTRY & ~ACCESSED },
+		{ MMU_NORMAL_PT_UPDATE, WRITABLE_ENTRY, WRITABLE_ENTRY },
+		{ MMU_PT_UPDATE_PRESERVE_AD, READ_ONLY_ENTRY & ~ACCESSED, READ_ONLY_ENTRY | DIRTY },
+	};
+	uint64_t slot = draw(life->call, DOOR_PAGE / 8);
+	uint64_t page = arena_frame(life, SOME_PAGE) << PAGE_BITS;
+
+	for (unsigned int i = 0; i < COUNT(steps); i++) {
+		must(life, "filling", change_entry(life, slot, steps[i].how,
+						   page | steps[i].flags), 0);
+		check_entry(life, slot, page | steps[i].after);
+	}
+	slot = draw(life->call, DOOR_PAGE / 8);
+	if (!change_entry(life, slot, MMU_NORMAL_PT_UPDATE,
+			  life->frame << PAGE_BITS | WRITABLE_ENTRY))
 		call_wrong(life->call, "a page table maps itself for writing");
 }
 

@@ -10,6 +10,7 @@
 
 #define PAGE_BITS 12
 #define DESCRIPTORS_OF_A_PAGE 512u
+#define KEPT_PAGE 28u	/* of the arena: the last one for calls beside the sequence */
 #define LOCAL_SELECTOR 7u	/* the first of the local table */
 
 struct use {
@@ -178,6 +179,25 @@ static void hold_events(const struct use *use)
 	must(use, "clearing", mmuext(use, MMUEXT_CLEAR_PAGE, use->frame, 0), 0);
 }
 
+static long tell_ends_in(const struct use *use, uint64_t frame)
+{
+	struct physdev_pirq_eoi_gmfn *p = structure(use, sizeof(*p));
+
+	p->gmfn = frame;
+	return aside(use->call->run, __HYPERVISOR_physdev_op, PHYSDEVOP_pirq_eoi_gmfn_v2,
+		     (uintptr_t)p, 0);
+}
+
+/* Where interrupts must be ended is told in one page only, which Xen keeps for good. */
+static void be_refused(const struct use *use)
+{
+	long result = tell_ends_in(use, own_frame(use->call, KEPT_PAGE));
+
+	if (result != ERR(EBUSY))
+		must(use, "telling the ends of interrupts in", result, 0);
+	must(use, "telling them in another", tell_ends_in(use, use->frame), ERR(EBUSY));
+}
+
 void page_use(struct call *call, uint64_t frame)
 {
 	const struct use use = { call, frame };
@@ -197,5 +217,7 @@ void page_use(struct call *call, uint64_t frame)
 	be_a_local_table(&use);
 	must_be_free(&use);
 	hold_events(&use);
+	must_be_free(&use);
+	be_refused(&use);
 	must_be_free(&use);
 }

@@ -147,6 +147,21 @@ static void expect_free(struct call *call)
 	expect_also(call, ERR(ENOSPC));
 }
 
+/* What was given out is not free any more. */
+static void after_free(struct call *call)
+{
+	const struct physdev_get_free_pirq *given = structure(call);
+	struct physdev_get_free_pirq *f = (void *)(call->run->door->arena + ARENA_ASIDE);
+	long result;
+
+	if (call->result)
+		return;
+	*f = (struct physdev_get_free_pirq){ .type = given->type };
+	result = aside(call->run, __HYPERVISOR_physdev_op, PHYSDEVOP_get_free_pirq, (uintptr_t)f, 0);
+	if (!result && f->pirq == given->pirq)
+		call_wrong(call, "interrupt %u was given out twice", given->pirq);
+}
+
 static const struct field apic_fields[] = {
 	FIELD(struct physdev_apic, apic_physbase, FLOW_IN),
 	FIELD(struct physdev_apic, reg, FLOW_IN),
@@ -205,6 +220,6 @@ const struct operation physdev_route[] = {
 	PHYSDEV("setup_gsi", setup_gsi, DANGER_SAFE, 0, physdev_setup_gsi, gsi_fields,
 		generate_gsi, expect_gsi, NULL),
 	PHYSDEV("get_free_pirq", get_free_pirq, DANGER_HOST, TRAIT_KERNEL, physdev_get_free_pirq,
-		free_fields, NULL, expect_free, NULL),
+		free_fields, NULL, expect_free, after_free),
 };
 const size_t physdev_route_count = COUNT(physdev_route);

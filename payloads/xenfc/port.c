@@ -1,6 +1,7 @@
 /* A port of the caller's own domain, from its making to its end. */
 #include "port.h"
 
+#include "port_event.h"
 #include "run.h"
 
 static void *structure(struct call *call, size_t size)
@@ -29,6 +30,7 @@ void port_close(struct call *call, uint32_t port)
 
 	close->port = port;
 	must(call, EVTCHNOP_close, "closing", 0);
+	port_check_silent(call, port);
 }
 
 static void check_status(struct call *call, uint32_t port, uint32_t status)
@@ -50,6 +52,16 @@ static void check_waits_for(struct call *call, uint32_t port, uint16_t remote)
 	if (s->u.unbound.dom != remote)
 		call_wrong(call, "a port for domain %u waits for domain %u", remote,
 			   s->u.unbound.dom);
+}
+
+static void check_bound_to(struct call *call, uint32_t port, uint32_t other)
+{
+	const struct evtchn_status *s = (void *)(call->run->door->arena + ARENA_ASIDE);
+
+	check_status(call, port, EVTCHNSTAT_interdomain);
+	if (s->u.interdomain.dom != call->run->machine.domid || s->u.interdomain.port != other)
+		call_wrong(call, "port %u of ours is told to be bound to %u of domain %u, not to %u",
+			   port, s->u.interdomain.port, s->u.interdomain.dom, other);
 }
 
 static void move_to(struct call *call, uint32_t port, uint32_t vcpu, long expected)
@@ -92,9 +104,11 @@ static void bind_to_itself(struct call *call, uint32_t port)
 	b->remote_port = port;
 	must(call, EVTCHNOP_bind_interdomain, "binding", 0);
 	other = b->local_port;
-	check_status(call, port, EVTCHNSTAT_interdomain);
-	check_status(call, other, EVTCHNSTAT_interdomain);
+	check_bound_to(call, port, other);
+	check_bound_to(call, other, port);
 	send(call, other, 0);
+	port_check_event(call, other, port);
+	port_check_event(call, port, other);
 	move_to(call, other, 0, 0);
 	port_close(call, other);
 	check_waits_for(call, port, call->run->machine.domid);
@@ -106,6 +120,8 @@ void port_check_bound(struct call *call, uint32_t port, uint32_t status, long mo
 	check_status(call, port, status);
 	move_to(call, port, 0, moving);
 	send(call, port, sending);
+	if (!sending)
+		port_check_event(call, port, port);
 	port_close(call, port);
 }
 

@@ -8,6 +8,10 @@
 #define XEN_SPACE_END 0xffff880000000000ull
 #define ACTIVE_BREAKPOINTS 0xffull
 #define GENERAL_DETECT 0x2000ull
+#define STATUS_BITS 0xe00full	/* of debug registers: those that are kept as they are */
+#define CONTROL_BITS 0xffff0000ull
+#define FIRST_SEGMENT 0xc0000100ull
+#define TASK_SWITCHED 8ull
 
 bool processor_expect(struct call *call)
 {
@@ -29,6 +33,21 @@ void processor_generate(struct call *call)
 uint64_t draw_address(struct call *call)
 {
 	return chance(call, 30) ? LOW_END - 4 + draw(call, 8) : draw_interesting(call, 64);
+}
+
+/*
+ * What an instruction of our kernel's own tells in rax (and rdx, when there is something): Xen
+ * makes it for us.
+ */
+static uint64_t told(struct call *call, const uint8_t *code, size_t size, uint64_t number)
+{
+	struct registers r = { .rcx = number };
+	int vector = call->run->door->execute(call->run->door, code, size, &r);
+
+	if (vector != NO_FAULT)
+		call_wrong(call, "reading register %lx of our processor ended in exception %d",
+			   number, vector);
+	return (uint32_t)r.rdx ? r.rdx << 32 | (uint32_t)r.rax : r.rax;
 }
 
 /* set_debugreg(register, value): none of ours is ever switched on. */
@@ -70,13 +89,31 @@ static void expect_set_debug(struct call *call)
 		expect_also(call, ERR(ENODEV));
 }
 
+/* The last two have bits that always are the same. */
+static void check_debug_bits(struct call *call)
+{
+	static const uint8_t read_status[] = { 0x0f, 0x21, 0xf0 }, read_control[] = { 0x0f, 0x21, 0xf8 };
+	bool control = call->arguments[0] & 1;
+	uint64_t bits = control ? CONTROL_BITS : STATUS_BITS, now;
+
+	if (!call->run->door->execute)
+		return;
+	now = told(call, control ? read_control : read_status, sizeof(read_status), control ? 7 : 6);
+	if ((now ^ call->arguments[1]) & bits)
+		call_wrong(call, "debug register %lu is %lx afterwards", call->arguments[0], now);
+}
+
 static void after_set_debug(struct call *call)
 {
 	uint64_t number = call->arguments[0];
 	long now;
 
-	if (call->result || number > 3)
+	if (call->result)
 		return;
+	if (number > 3) {
+		check_debug_bits(call);
+		return;
+	}
 	now = aside(call->run, __HYPERVISOR_get_debugreg, number, 0, 0);
 	if (now != (long)call->arguments[1])
 		call_wrong(call, "debug register %lu is %lx afterwards", number, (uint64_t)now);
@@ -130,9 +167,25 @@ static void expect_segment(struct call *call)
 		    ERR(EINVAL) : 0);
 }
 
+static void after_segment(struct call *call)
+{
+	static const uint8_t read[] = { 0x0f, 0x32 };	/* rdmsr */
+	static const uint64_t numbers[] = {
+		[SEGBASE_FS] = FIRST_SEGMENT, [SEGBASE_GS_KERNEL] = FIRST_SEGMENT + 1,
+		[SEGBASE_GS_USER] = FIRST_SEGMENT + 2,
+	};
+	uint64_t now;
+
+	if (call->result || call->arguments[0] >= COUNT(numbers) || !call->run->door->execute)
+		return;
+	now = told(call, read, sizeof(read), numbers[call->arguments[0]]);
+	if (now != call->arguments[1])
+		call_wrong(call, "the base of segment %lu is %lx afterwards", call->arguments[0], now);
+}
+
 static const struct operation segment_list[] = {
 	{ .name = "set_segment_base", .danger = DANGER_OWN, .traits = TRAIT_KERNEL, .weight = 4,
-	  .generate = generate_segment, .expect = expect_segment },
+	  .generate = generate_segment, .expect = expect_segment, .after = after_segment },
 };
 
 FAMILY(segment, "processor", __HYPERVISOR_set_segment_base, segment_list);
@@ -145,9 +198,22 @@ static void generate_switch(struct call *call)
 	call->arguments[1] = draw_interesting(call, 64);
 }
 
+/* Only whether it is zero counts, of 32 bits. */
+static void after_float(struct call *call)
+{
+	static const uint8_t read[] = { 0x0f, 0x20, 0xc0 };	/* mov from cr0 */
+	uint64_t now;
+
+	if (call->result || !call->run->door->execute)
+		return;
+	now = told(call, read, sizeof(read), 0);
+	if (!(now & TASK_SWITCHED) != !(uint32_t)call->arguments[0])
+		call_wrong(call, "the first control register is %lx afterwards", now);
+}
+
 static const struct operation float_list[] = {
 	{ .name = "fpu_taskswitch", .danger = DANGER_OWN, .traits = TRAIT_KERNEL, .weight = 2,
-	  .generate = generate_switch, .expect = expect_success },
+	  .generate = generate_switch, .expect = expect_success, .after = after_float },
 };
 
 FAMILY(float, "processor", __HYPERVISOR_fpu_taskswitch, float_list);

@@ -3,6 +3,7 @@
 #include "guest_code.h"
 #include "patience.h"
 #include "surroundings.h"
+#include "waiting.h"
 #include "window.h"
 
 #include <xen/hvm/save.h>
@@ -238,6 +239,7 @@ static void live(struct call *call)
 			XEN_X86_EMU_LAPIC,
 	};
 	struct guest_code code;
+	bool held;
 	int end;
 
 	guest_code_draw(call, &code);
@@ -246,8 +248,14 @@ static void live(struct call *call)
 	    !write_memory(call, &code))
 		return;
 	surroundings_before(&around);
+	orders_before(&around);
+	held = processor_held(&around);
 	if (!must(call, "starting", start(call, &code), 0))
 		return;
+	if (held) {
+		sleep_a_little(call);
+		processor_let_go(&around);
+	}
 	surroundings_while(&around);
 	end = follow(call);
 	if (end < 0 && !call->wrong[0])

@@ -7,6 +7,7 @@
 #define MOST_POLLED 128u
 #define LONG_SECONDS 100000u
 #define FIRST_WATCHDOG 1
+#define SECOND_WATCHDOG 2	/* and there are no more */
 
 static uint8_t *structure(const struct call *call)
 {
@@ -101,17 +102,25 @@ static long watchdog_aside(struct call *call, uint32_t id, uint32_t timeout)
 
 static void after_own_watchdog(struct call *call)
 {
-	const long right[] = { 0, 0, ERR(EINVAL), ERR(EINVAL) };
-	const uint32_t timeouts[] = { LONG_SECONDS, 0, 0, LONG_SECONDS };
+	static const struct {
+		uint32_t id, timeout;
+		long right;
+	} steps[] = {
+		{ 0, LONG_SECONDS, SECOND_WATCHDOG }, { 0, LONG_SECONDS, ERR(ENOSPC) },
+		{ SECOND_WATCHDOG, 0, 0 }, { SECOND_WATCHDOG, LONG_SECONDS, ERR(EINVAL) },
+		{ FIRST_WATCHDOG, LONG_SECONDS, 0 }, { FIRST_WATCHDOG, 0, 0 },
+		{ FIRST_WATCHDOG, 0, ERR(EINVAL) }, { FIRST_WATCHDOG, LONG_SECONDS, ERR(EINVAL) },
+	};
 
 	if (call->result != FIRST_WATCHDOG)
 		return;
-	for (unsigned int i = 0; i < COUNT(right); i++) {
-		long result = watchdog_aside(call, FIRST_WATCHDOG, timeouts[i]);
+	for (unsigned int i = 0; i < COUNT(steps); i++) {
+		/* Of an error that has passed through a number without a sign only 32 bits are right. */
+		long result = (int32_t)watchdog_aside(call, steps[i].id, steps[i].timeout);
 
-		if (result != right[i])
+		if (result != steps[i].right)
 			call_wrong(call, "step %u of a watchdog's life gave %ld, expected %ld", i,
-				   result, right[i]);
+				   result, steps[i].right);
 	}
 }
 

@@ -53,6 +53,12 @@ static int try_code(struct door *door, const uint8_t *code, size_t size,
 	return execute(code, size, registers);
 }
 
+static long take_exceptions(struct door *door)
+{
+	(void)door;
+	return traps_take();
+}
+
 /* The guards are worth nothing if touching them does not fault. */
 static bool is_hole(const uint8_t *page)
 {
@@ -92,6 +98,7 @@ const char *door_ring0_open(struct door *door)
 		.unmapped = (uint64_t)never,
 		.owns_kernel = true,
 		.execute = try_code,
+		.take_exceptions = take_exceptions,
 		.interrupt_entry = (uint64_t)interrupt_entry,
 		.arena_frames = frames,
 	};

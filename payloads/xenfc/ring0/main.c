@@ -183,6 +183,8 @@ static void fuzz(const struct start_info *info)
 	if (extras.bare)
 		bare = measured_bare_rate();
 	must(door_ring0_open(&door));
+	door.shared = &shared.info;
+	door.processor = &processor.info;
 	if (extras.coverage)
 		must(coverage_reset());
 	if (extras.bare)

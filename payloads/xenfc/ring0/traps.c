@@ -28,18 +28,23 @@ static volatile struct vcpu_info *processor;
 static struct catch *volatile catching;
 static struct fault caught;
 
-long traps_begin(struct vcpu_info *own)
+long traps_take(void)
 {
 	struct trap_info table[TRAPS + 1] = { 0 };
-	long status;
 
-	processor = own;
 	for (int i = 0; i < TRAPS; i++) {
 		table[i].vector = i;
 		table[i].cs = FLAT_KERNEL_CS;
 		table[i].address = trap_entries[i];
 	}
-	status = hypercall1(__HYPERVISOR_set_trap_table, (unsigned long)table);
+	return hypercall1(__HYPERVISOR_set_trap_table, (unsigned long)table);
+}
+
+long traps_begin(struct vcpu_info *own)
+{
+	long status = traps_take();
+
+	processor = own;
 	if (status)
 		return status;
 	return hypercall3(__HYPERVISOR_set_callbacks, (unsigned long)event_entry,

@@ -26,7 +26,9 @@ void events_await(void);
 /* Of none we want to know. */
 void events_quieten(void);
 
-/* Fails only when Xen refuses the table. */
+/* Exceptions come to us from now on, or again.  Fails only when Xen refuses the table. */
+long traps_take(void);
+/* The same, and events. */
 long traps_begin(struct vcpu_info *own);
 
 /* False, and what happened, when the action ended in an exception. */
