@@ -39,6 +39,7 @@ class Scripted:
     on: bool = True
     resets: int = 0
     pressed: int = 0
+    nudged: int = 0
     returncode: int = 1  # negative: the signal that ended it
 
     @property
@@ -56,6 +57,9 @@ class Scripted:
     def reset(self) -> None:
         self.pressed += 1
         self.resets += 1
+
+    def nudge(self) -> None:
+        self.nudged += 1
 
     def switch_off(self) -> None:
         self.on = False

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Iterator
 
@@ -251,3 +252,27 @@ def test_a_machines_folder_is_fresh(tmp_path: Path) -> None:
     assert found.name == f"night-{os.getpid()}"
     (found / "old").touch()
     assert machine.folder_for(tmp_path, "night") == found and os.listdir(found) == []
+
+
+def test_a_machine_that_oversleeps_is_nudged_now_and_then(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = machine.switch_on(replace(a_machine(folder), oversleeps=True))
+    try:
+        monkeypatch.setattr(machine, "NUDGE_SECONDS", 1000)
+        running.nudge()
+        running.nudge()
+        came = (folder / "came").read_text().splitlines()
+        assert len(came) == 2 and '"send-key"' in came[1] and '"ctrl"' in came[1]
+        monkeypatch.setattr(machine, "NUDGE_SECONDS", 0)
+        running.nudge()
+        assert len((folder / "came").read_text().splitlines()) == 3
+    finally:
+        running.switch_off()
+    running.nudge()  # whoever watches sees that it is gone; nothing is raised
+
+
+def test_any_other_machine_is_left_alone(running: machine.Running, folder: Path) -> None:
+    running.command("query-status")
+    running.nudge()
+    assert "send-key" not in (folder / "came").read_text()

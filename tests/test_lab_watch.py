@@ -128,6 +128,16 @@ def test_a_boot_that_only_talks_is_reset(lab: Lab) -> None:
     assert "here\n\nxenlab: not up after 900 s, hard reset\n" in lab.console.read_text()
 
 
+def test_only_a_machine_that_is_up_is_nudged(lab: Lab) -> None:
+    nudged: list[int] = []
+    look = [lambda: nudged.append(lab.switched_on[-1].nudged)]
+    lab.script = [*look, lab.says("(XEN) booting\n"), *look, lab.says(UP), lab.begins, *look]
+    lab.script += [lab.resets, *look, lab.says(UP), *look, lab.becomes(**FINISHED)]
+    lab.watch()
+    assert nudged[:2] == [0, 0] and 0 < nudged[2] < nudged[4]
+    assert nudged[3] == nudged[2] + 1, "a machine that boots again was nudged"
+
+
 def test_a_machine_that_is_up_may_be_silent(lab: Lab) -> None:
     lab.script = [lab.says(UP), lab.begins, lab.waits(400), lab.becomes(**FINISHED)]
     lab.watch("boot_timeout=300\nrun_timeout=7200")

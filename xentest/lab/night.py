@@ -181,6 +181,8 @@ class Night:
             self._expect_life()
         if self.waits_for_life:
             self._end_a_boot_that_hangs()
+        else:
+            self.running.nudge()
 
     def _end_a_boot_that_hangs(self) -> None:
         """One that is only slow goes on talking; one that talks for ever hangs, too."""
@@ -216,10 +218,13 @@ def run(order: Order, progress: Progress) -> int:
                 folder, order.control, order.hypervisor, order.files, order.cache, progress
             )
         chosen = choose_accelerator(order.accelerator, progress)
+        emulated_host = chosen == "tcg" and order.control.preferences.hypervisor != "xen"
         made = machine.Machine(
             folder=folder, disk=folder / "disk.qcow2", base=made_image.disk, install=handed.install,
             console=handed.console, medium=made_image.medium, memory_mib=order.memory_mib,
-            accelerator=chosen, cpus=_processors(order, chosen),
+            accelerator=chosen,
+            cpus=machine.CPUS_OF_KVM_HOST if emulated_host else machine.CPUS,
+            oversleeps=emulated_host,
             shares=(("in", handed.folder, True), ("results", order.results, False)),
         )  # fmt: skip
         machine.make_overlay(made.disk, made.base)
@@ -234,11 +239,6 @@ def run(order: Order, progress: Progress) -> int:
             (folder / machine.KEPT).touch()
         else:
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _processors(order: Order, chosen: str) -> int:
-    emulated_host = chosen == "tcg" and order.control.preferences.hypervisor != "xen"
-    return machine.CPUS_OF_KVM_HOST if emulated_host else machine.CPUS
 
 
 def _check(order: Order) -> None:

@@ -11,8 +11,6 @@ import io
 import json
 import os
 import shutil
-import socket
-import struct
 import tarfile
 import time
 from dataclasses import dataclass, replace
@@ -20,10 +18,9 @@ from pathlib import Path
 from typing import BinaryIO, Optional, Sequence
 
 from xentest.errors import BrokenError, UsageError
-from xentest.lab import image, machine, supplies
+from xentest.lab import agent, image, machine, supplies
 from xentest.progress import Progress
 
-BOOT_LIMIT = 240.0
 SNAPSHOT = "booted"
 KINDS = ("xen", "kvm")
 XEN_OPTIONS = "console=com1 com1=115200,8n1 dom0_mem=768M,max:768M loglvl=all guest_loglvl=all"
@@ -50,12 +47,12 @@ def run(order: Order, command: Sequence[str], output: BinaryIO, progress: Progre
     try:
         running = _booted(order, folder, progress)
         try:
-            with machine.connect_agent(running) as agent:
-                _wait_for_agent(agent, running)
-                _send(agent, b"F", content)
+            with agent.connect(running) as inside:
+                inside.wait_until_up()
+                inside.send(b"F", content)
                 request = {"command": list(command), "seconds": order.timeout}
-                _send(agent, b"R", json.dumps(request).encode())
-                return _follow(agent, output, order.timeout)
+                inside.send(b"R", json.dumps(request).encode())
+                return _follow(inside, output, order.timeout)
         finally:
             running.switch_off()
     finally:
@@ -95,6 +92,7 @@ def _machine(order: Order, folder: Path, progress: Progress, more: str = "") -> 
         folder=folder, disk=folder / "disk.qcow2", base=made.disk, install=install,
         console=folder / "console.log", direct=direct, agent=True,
         cpus=machine.CPUS if order.kind == "xen" else machine.CPUS_OF_KVM_HOST,
+        oversleeps=order.kind == "kvm",
     )  # fmt: skip
 
 
@@ -111,8 +109,8 @@ def _booted(order: Order, folder: Path, progress: Progress) -> machine.Running:
     with progress.step("boot the machine"):
         running = machine.switch_on(made)
         try:
-            with machine.connect_agent(running) as agent:
-                _wait_for_agent(agent, running)
+            with agent.connect(running) as inside:
+                inside.wait_until_up()
             if not order.fresh:
                 _keep_snapshot(running, kept)
         except BaseException:
@@ -174,52 +172,11 @@ def _tar(files: Sequence[Path]) -> bytes:
     return buffer.getvalue()
 
 
-def _wait_for_agent(agent: socket.socket, running: machine.Running) -> None:
-    """Until the agent answers with our own word: what an older session left is passed over."""
-    word = os.urandom(8)
-    end = time.monotonic() + BOOT_LIMIT
-    while time.monotonic() < end:
-        _send(agent, b"N", word)
-        try:
-            agent.settimeout(BOOT_LIMIT)
-            while True:
-                kind, payload = _receive(agent)
-                if (kind, payload) == (b"N", word):
-                    return
-        except TimeoutError:
-            break
-        except OSError:
-            if not running.alive():
-                break
-    raise BrokenError(f"the machine did not come up within {BOOT_LIMIT:g} s {running.last_words()}")
-
-
-def _send(agent: socket.socket, kind: bytes, payload: bytes) -> None:
-    agent.settimeout(BOOT_LIMIT)
-    agent.sendall(kind + struct.pack(">I", len(payload)) + payload)
-
-
-def _receive(agent: socket.socket) -> tuple[bytes, bytes]:
-    header = _exactly(agent, 5)
-    return header[:1], _exactly(agent, struct.unpack(">I", header[1:])[0])
-
-
-def _exactly(agent: socket.socket, count: int) -> bytes:
-    content = b""
-    while len(content) < count:
-        chunk = agent.recv(min(count - len(content), 1 << 16))
-        if not chunk:
-            raise OSError("the machine ended")
-        content += chunk
-    return content
-
-
-def _follow(agent: socket.socket, output: BinaryIO, timeout: float) -> int:
+def _follow(inside: agent.Agent, output: BinaryIO, timeout: float) -> int:
     end = time.monotonic() + timeout + 30
     try:
         while True:
-            agent.settimeout(max(0.1, end - time.monotonic()))
-            kind, payload = _receive(agent)
+            kind, payload = inside.receive(max(0.1, end - time.monotonic()))
             if kind == b"O":
                 output.write(payload)
                 output.flush()
