@@ -6,6 +6,9 @@
 #include "interrupt.h"
 
 #define IO_PORTS 0x10000u
+#define MAPPED_PORTS 0x100u	/* of which we have the bits */
+#define QUIET_PORT 0x80u	/* it and the next tell nothing, and reading them changes nothing */
+#define GENERAL_PROTECTION 13
 #define XEN_MEMORY 0xffff830000000000ull
 
 static void *structure(const struct call *call)
@@ -107,6 +110,42 @@ static void generate_own_bitmap(struct call *call)
 	memcpy(&s->bitmap, &at, sizeof(at));
 }
 
+/* Without a higher level of rights a port may be used whose bit is clear and within the map. */
+static void use_port(struct call *call, uint32_t port, uint32_t nr_ports, bool clear)
+{
+	static const uint8_t in[] = { 0xec };
+	struct physdev_set_iobitmap *s = memset(call->run->door->arena + ARENA_ASIDE, 0, sizeof(*s));
+	uint8_t *map = memset(s + 1, 0xff, MAPPED_PORTS / 8 + 1);	/* Xen reads two bytes */
+	struct registers registers = { .rdx = port };
+	int right = clear && port < nr_ports ? NO_FAULT : GENERAL_PROTECTION, vector;
+
+	if (clear)
+		map[port / 8] &= (uint8_t)~(1u << port % 8);
+	s->nr_ports = nr_ports;
+	set_xen_guest_handle(s->bitmap, map);
+	aside(call->run, __HYPERVISOR_physdev_op, PHYSDEVOP_set_iobitmap, (uintptr_t)s, 0);
+	vector = call->run->door->execute(call->run->door, in, sizeof(in), &registers);
+	if (vector != right)
+		call_wrong(call, "reading port %x, whose bit is %s in a map of %u, ended in exception "
+			   "%d, expected %d", port, clear ? "clear" : "set", nr_ports, vector, right);
+}
+
+static void after_own_bitmap(struct call *call)
+{
+	struct physdev_set_iopl *p = (void *)(call->run->door->arena + ARENA_ASIDE);
+	uint32_t port = (uint32_t)(QUIET_PORT + draw(call, 2));
+
+	if (call->result || !call->run->door->execute)
+		return;
+	p->iopl = 0;
+	aside(call->run, __HYPERVISOR_physdev_op, PHYSDEVOP_set_iopl, (uintptr_t)p, 0);
+	use_port(call, port, IO_PORTS, true);
+	use_port(call, port, IO_PORTS, false);
+	use_port(call, port, port + 1, true);
+	use_port(call, port, port, true);
+	use_port(call, port, 0, true);
+}
+
 /* Some rights are asked for before the structure is looked at. */
 static bool physdev_expect(struct call *call)
 {
@@ -161,7 +200,7 @@ static const struct operation operations[] = {
 	PHYSDEV("set_iobitmap", set_iobitmap, DANGER_SAFE, 0, physdev_set_iobitmap, bitmap_fields,
 		generate_bitmap, expect_invalid, NULL),
 	PHYSDEV("set_iobitmap_own", set_iobitmap, DANGER_OWN, TRAIT_KERNEL, physdev_set_iobitmap,
-		bitmap_fields, generate_own_bitmap, expect_success, NULL),
+		bitmap_fields, generate_own_bitmap, expect_success, after_own_bitmap),
 };
 static const size_t operation_count = COUNT(operations);
 static const struct part parts[] = {

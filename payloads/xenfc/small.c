@@ -44,6 +44,42 @@ static const struct operation assist_list[] = {
 
 FAMILY(assist, "vm", __HYPERVISOR_vm_assist, assist_list, 0, generate_assist, no_checks_before);
 
+/*
+ * One that our kernel has had since it was made, and that changes nothing for 64 bits: whether it is on
+ * shows among the features.
+ */
+static void generate_own_assist(struct call *call)
+{
+	call->arguments[0] = chance(call, 50) ? VMASST_CMD_enable : VMASST_CMD_disable;
+	call->arguments[1] = VMASST_TYPE_pae_extended_cr3;
+}
+
+static void after_own_assist(struct call *call)
+{
+	struct xen_feature_info *f = memset(call->run->door->arena + ARENA_ASIDE, 0, sizeof(*f));
+	bool on = call->arguments[0] == VMASST_CMD_enable;
+	long told, back;
+
+	if (call->result)
+		return;
+	told = aside(call->run, __HYPERVISOR_xen_version, XENVER_get_features, (uintptr_t)f, 0);
+	if (told || !(f->submap & 1u << XENFEAT_pae_pgdir_above_4gb) != !on)
+		call_wrong(call, "assistance was switched %s, and the features are %x, with %ld",
+			   on ? "on" : "off", f->submap, told);
+	back = aside(call->run, __HYPERVISOR_vm_assist, VMASST_CMD_enable,
+		     VMASST_TYPE_pae_extended_cr3, 0);
+	if (back)
+		call_wrong(call, "switching assistance on again gave %ld", back);
+}
+
+static const struct operation assist_own_list[] = {
+	{ .name = "vm_assist_own", .danger = DANGER_OWN, .traits = TRAIT_KERNEL | TRAIT_ALONE,
+	  .weight = 2, .expect = expect_success, .after = after_own_assist },
+};
+
+FAMILY(assist_own, "vm", __HYPERVISOR_vm_assist, assist_own_list, 0, generate_own_assist,
+       no_checks_before);
+
 /* console_io(command, count, buffer): the privilege is asked first. */
 
 #define CONSOLE_ROOM 64u
@@ -66,8 +102,21 @@ static bool console_expect(struct call *call)
 		return true;
 	expect_only(call, ERR(EPERM));
 	if (call->command == CONSOLEIO_write && call->operation)
-		expect_also(call, 0);
+		expect_also(call, call->arguments[1] ? ERR(EFAULT) : 0);
 	return false;
+}
+
+/* What can be written stays out, as it would be seen; what cannot be read is refused. */
+static void generate_write(struct call *call)
+{
+	if (reachable(call, call->arguments[2], 1))
+		return;
+	call->arguments[1] = 1 + draw(call, CONSOLE_ROOM);
+}
+
+static void expect_write(struct call *call)
+{
+	expect_only(call, call->arguments[1] ? ERR(EFAULT) : 0);
 }
 
 static void expect_read(struct call *call)
@@ -94,7 +143,7 @@ static void expect_absent(struct call *call)
 
 static const struct operation console_list[] = {
 	{ .name = "write", .command = CONSOLEIO_write, .danger = DANGER_SAFE, .weight = 2,
-	  .expect = expect_success },
+	  .generate = generate_write, .expect = expect_write },
 	{ .name = "read", .command = CONSOLEIO_read, .danger = DANGER_SAFE, .weight = 2,
 	  .expect = expect_read },
 	{ .name = "read_too_much", .command = CONSOLEIO_read, .danger = DANGER_SAFE, .weight = 2,

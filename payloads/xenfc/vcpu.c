@@ -1,5 +1,6 @@
 /* vcpu_op(command, vcpu, pointer): the caller's own processors, their times and timers. */
 #include "run.h"
+#include "vcpu_areas.h"
 
 #define NO_FRAME (1ull << 50)	/* no machine has memory there */
 #define ANY_PAGE 26u	/* of the arena */
@@ -208,7 +209,10 @@ static const struct operation operations[] = {
 	VCPU(send_nmi, DANGER_SAFE, 0, 0, NULL, generate_nmi, expect_invalid, NULL),
 };
 static const size_t operation_count = COUNT(operations);
-static const struct part parts[] = { { operations, &operation_count } };
+static const struct part parts[] = {
+	{ operations, &operation_count },
+	{ vcpu_areas, &vcpu_areas_count },
+};
 
 static bool exists(uint32_t command)
 {
