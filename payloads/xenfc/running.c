@@ -243,6 +243,9 @@ static void live(struct call *call)
 	int end;
 
 	guest_code_draw(call, &code);
+	/* Without HAP Xen emulates what writes to page tables: nothing at random then. */
+	if (!(domctl_of(call)->u.createdomain.flags & XEN_DOMCTL_CDF_hap) && !may_break_xen(call))
+		code.checked = true;
 	if (!must(call, "limiting", set_limits(call), 0) ||
 	    !must(call, "giving memory to", give_memory(call), GUEST_PAGES) ||
 	    !write_memory(call, &code))
