@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from xentest import boot, build, control, runs, tree
+from xentest import boot, build, control, readiness, runs, tree
 from xentest.progress import Progress
 
 CONTROL = """\
@@ -48,6 +48,8 @@ class Stand:
         self.write("xen")
         (root / "console.log").write_text("12345")
         (root / "etc").mkdir()
+        self.findings: list[readiness.Finding] = []  # what is not ready on this machine
+        monkeypatch.setattr(readiness, "look", lambda ask: self.findings)
         self.step(tree, "prepare", root / "tree")
         self.step(tree, "build", BUILT)
         self.step(tree, "install", root / "boot/xen-test.gz")

@@ -12,6 +12,7 @@ from build_box import CONTROL, Stand
 from small_disk import fill, small_disk
 from xentest import boot, build, control, durable, runs, tree
 from xentest.errors import BrokenError, XentestError, guarded_main
+from xentest.readiness import Finding
 
 
 def test_the_trees_own_tools_are_installed_where_asked_for(stand: Stand) -> None:
@@ -246,6 +247,41 @@ def test_check_changes_nothing(stand: Stand, capsys: pytest.CaptureFixture[str])
     # The same words without --check do change something: the comparison can fail.
     assert command.main([str(stand.file), "--no-reboot"]) == 0
     assert content_of(stand.root) != before
+
+
+def test_a_machine_that_is_not_ready_fetches_nothing(
+    stand: Stand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from xentest.commands import build as command
+
+    stand.patch.setattr(boot, "Paths", lambda: stand.paths)
+    stand.findings = [
+        Finding("no GRUB", "Get it."),
+        Finding("no init", "Make it."),
+        Finding("no NFS", "Is it so?", certain=False),
+    ]
+    before = content_of(stand.root)
+    assert command.main([str(stand.file), "--check"]) == 3
+    told = "This machine is not ready for it:\n  no GRUB\n    Get it.\n  no init\n    Make it.\n"
+    assert told in (said := capsys.readouterr().out) and "\n  no NFS\n    Is it so?\n" in said
+    assert content_of(stand.root) == before
+    assert guarded_main("xenbuild", lambda argv: stand.start(), []) == 3
+    reason = "this machine is not ready for the run: no GRUB; no init"
+    facts = stand.run().facts
+    assert (facts["state"], facts["status"], facts["reason"]) == ("broken", "broken", reason)
+    assert f"xenbuild: {reason}\n  Get it.\n  Make it.\n" in capsys.readouterr().err
+    assert "to be looked at: no NFS" in stand.said.getvalue()
+    assert stand.asked == [] and stand.is_over()
+
+
+def test_what_is_only_suspect_is_told_and_the_run_goes_on(stand: Stand) -> None:
+    from xentest.commands import build as command
+
+    stand.patch.setattr(boot, "Paths", lambda: stand.paths)
+    stand.findings = [Finding("no NFS", "Is it so?", certain=False)]
+    assert command.main([str(stand.file), "--check"]) == 0
+    assert stand.start() == 0 and "reboot" in stand.asked
+    assert "to be looked at: no NFS\n  Is it so?" in stand.said.getvalue()
 
 
 @pytest.mark.parametrize("mode", [0o622, 0o602, 0o666])

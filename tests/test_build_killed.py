@@ -26,9 +26,10 @@ MORTAL = (
 import sys
 sys.path.insert(0, {source!r})
 from pathlib import Path
-from xentest import boot, build, control, tree
+from xentest import boot, build, control, readiness, tree
 from xentest.progress import Progress
 
+readiness.look = lambda ask: []
 tree.prepare = tree.install = lambda *words, **more: Path({root!r})
 tree.build = lambda *words, **more: tree.Built(Path("/x/xen.gz"), "abc", "4.17", "rev", "gcc")
 boot.write_entry = boot.choose_once = boot.reboot = lambda *words: None
@@ -45,13 +46,14 @@ BUILDING = """
 import sys
 sys.path.insert(0, {source!r})
 from pathlib import Path
-from xentest import boot, build, control, tree
+from xentest import boot, build, control, readiness, tree
 from xentest.progress import Progress
 
 def prepare(location, folder, **more):
     folder.mkdir()
     return folder
 
+readiness.look = lambda ask: []
 tree.prepare = prepare
 build.start(control.load({control!r}), boot.Paths(Path({root!r})), Progress(), reboot=False)
 """

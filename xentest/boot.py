@@ -155,16 +155,37 @@ def last_lines(text: str, count: int = 20) -> str:
 
 def write_entry(paths: Paths, hypervisor: Path) -> None:
     """Write the GRUB entry of the hypervisor into custom.cfg, the rest of it untouched."""
-    config = paths.boot / "grub/custom.cfg"
+    before = _others(paths)
+    if before and not before.endswith(b"\n"):
+        before += b"\n"
+    durable.write_bytes(_custom(paths), before + _entry(paths, hypervisor).encode())
+
+
+def check_custom(paths: Paths) -> None:
+    """Raise what would keep `write_entry` from custom.cfg; changes nothing."""
+    _others(paths)
+
+
+def check_entry(paths: Paths) -> None:
+    """Raise what would keep `write_entry` from making an entry, before there is a hypervisor."""
+    _kernel(paths)
+    _options(paths)
+    _filesystem(paths.boot)
+
+
+def _custom(paths: Paths) -> Path:
+    return paths.boot / "grub/custom.cfg"
+
+
+def _others(paths: Paths) -> bytes:
+    """What custom.cfg holds but our entry."""
+    config = _custom(paths)
     if not config.parent.is_dir():
         raise BrokenError(
             f"there is no {config.parent}",
             "xenbuild boots through GRUB 2: install grub-pc or grub-efi.",
         )
-    before = _without_entry(config.read_bytes() if config.exists() else b"", config)
-    if before and not before.endswith(b"\n"):
-        before += b"\n"
-    durable.write_bytes(config, before + _entry(paths, hypervisor).encode())
+    return _without_entry(config.read_bytes() if config.exists() else b"", config)
 
 
 def _without_entry(text: bytes, config: Path) -> bytes:
@@ -182,13 +203,8 @@ def _without_entry(text: bytes, config: Path) -> bytes:
 
 
 def _entry(paths: Paths, hypervisor: Path) -> str:
-    release = os.uname().release
-    kernel, initrd = paths.boot / f"vmlinuz-{release}", paths.boot / f"initrd.img-{release}"
-    if not kernel.exists():
-        raise BrokenError(
-            f"{kernel} is absent: the control domain is to run this kernel",
-            "Boot a kernel that is installed under /boot.",
-        )
+    kernel = _kernel(paths)
+    initrd = paths.boot / kernel.name.replace("vmlinuz", "initrd.img", 1)
     xen_options, linux_options = _options(paths)
     search = f"\tsearch --no-floppy --fs-uuid --set=root {_filesystem(paths.boot)}\n"
     ramdisk = f"\tmodule2 {_grub_path(initrd)}\n" if initrd.exists() else ""
@@ -197,6 +213,16 @@ def _entry(paths: Paths, hypervisor: Path) -> str:
         f"\tmultiboot2 {_grub_path(hypervisor)} {xen_options}\n"
         f"\tmodule2 {_grub_path(kernel)} {linux_options}\n{ramdisk}}}\n{END}\n"
     )
+
+
+def _kernel(paths: Paths) -> Path:
+    kernel = paths.boot / f"vmlinuz-{os.uname().release}"
+    if not kernel.exists():
+        raise BrokenError(
+            f"{kernel} is absent: the control domain is to run this kernel",
+            "Boot a kernel that is installed under /boot.",
+        )
+    return kernel
 
 
 def _options(paths: Paths) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator
 
-from xentest import VERSION, boot, durable, interrupted, runs, strays
+from xentest import VERSION, boot, durable, interrupted, readiness, runs, strays
 from xentest.control import Control, Location
 from xentest.errors import EXIT_OK, BrokenError, XentestError, of_system, without_password
 from xentest.progress import Progress
@@ -66,6 +66,7 @@ def start(control: Control, paths: boot.Paths, progress: Progress, *, reboot: bo
         try:
             _copy_control(control, paths)
             run.update(**_facts())
+            _check_machine(control, paths, progress, reboot)
             if state.hypervisor == "xen":
                 with strays.marked(strays.BUILD, str(paths.lock)):
                     _make_hypervisor(control, paths, run, state, progress)
@@ -83,6 +84,15 @@ def start(control: Control, paths: boot.Paths, progress: Progress, *, reboot: bo
             _end(control, run, paths, error, progress)
             raise
     return EXIT_OK
+
+
+def _check_machine(control: Control, paths: boot.Paths, progress: Progress, reboot: bool) -> None:
+    """Before hours go into what this machine cannot boot, or would not go on with."""
+    findings = readiness.look(readiness.Ask(control, paths, reboot))
+    for finding in findings:
+        if not finding.certain:
+            progress.say(f"to be looked at: {finding.what}\n  {finding.advice}")
+    readiness.demand(findings)
 
 
 def _begin(control: Control, paths: boot.Paths, results_dir: Path) -> tuple[runs.Run, boot.State]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 from typing import Sequence
 
-from xentest import VERSION, boot, build, control
-from xentest.errors import EXIT_OK
+from xentest import VERSION, boot, build, control, readiness
+from xentest.errors import EXIT_BROKEN, EXIT_OK
 from xentest.progress import Progress
 
 EPILOG = """exit status: 0 all well (the machine restarts, the tests run after that), 1 the tree
-does not build, 2 usage or control file (nothing was touched), 3 broken (network, disk, lab)"""
+does not build, 2 usage or control file (nothing was touched), 3 broken (network, disk, lab);
+with --check 3: the control file is well formed, but this machine is not ready for it"""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -23,7 +24,11 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     result.add_argument("control", metavar="CONTROL", help="the control file")
-    result.add_argument("--check", action="store_true", help="only say what would be done")
+    result.add_argument(
+        "--check",
+        action="store_true",
+        help="only say what would be done, and what here is not ready for it",
+    )
     result.add_argument("--no-reboot", action="store_true", help="leave the reboot to you")
     result.add_argument("--debug", action="store_true", help="show where an error came from")
     result.add_argument("--version", action="version", version=f"xenbuild {VERSION}")
@@ -35,6 +40,7 @@ def main(argv: Sequence[str]) -> int:
     asked = parser().parse_args(argv)
     wanted = control.load(asked.control, ask_shell=True)
     if asked.check:
-        print(build.explain(wanted))
-        return EXIT_OK
+        findings = readiness.look(readiness.Ask(wanted, boot.Paths(), not asked.no_reboot))
+        print(build.explain(wanted), readiness.told(findings), sep="\n")
+        return EXIT_BROKEN if any(finding.certain for finding in findings) else EXIT_OK
     return build.start(wanted, boot.Paths(), Progress(), reboot=not asked.no_reboot)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-from typing import TYPE_CHECKING, Any, Mapping
+from typing import TYPE_CHECKING, Any, Mapping, Optional
 
 from xentest.domains import command
 from xentest.errors import BrokenError, printable_line
@@ -20,6 +20,14 @@ if TYPE_CHECKING:
 
 SEND_LIMIT = 60.0
 PLACES = ("/usr/sbin", "/usr/lib")  # where a mail program has its `sendmail`, off the PATH or on
+
+NO_PROGRAM = "this machine has no sendmail; install a mail program (Debian: dma, exim4 or postfix)"
+
+
+def program() -> Optional[str]:
+    """This machine's sendmail."""
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), *PLACES])
+    return shutil.which("sendmail", path=path)
 
 
 def report(
@@ -54,14 +62,11 @@ def _subject(facts: Mapping[str, Any]) -> str:
 
 def _hand_over(message: bytes) -> str:
     """Give the message to sendmail; why it did not take it, or nothing."""
-    path = os.pathsep.join([os.environ.get("PATH", os.defpath), *PLACES])
-    program = shutil.which("sendmail", path=path)
-    if program is None:
-        return (
-            "this machine has no sendmail; install a mail program (Debian: dma, exim4 or postfix)"
-        )
+    sendmail = program()
+    if sendmail is None:
+        return NO_PROGRAM
     try:
-        command.run([program, "-oi", "-t"], SEND_LIMIT, message)
+        command.run([sendmail, "-oi", "-t"], SEND_LIMIT, message)
     except BrokenError as error:
         return printable_line(error.what)
     return ""

@@ -1,0 +1,124 @@
+"""Is this the user, are these the folders, and are the tools there that xenbuild works with?"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Iterator
+
+from xentest.control import Location
+from xentest.readiness import Ask, Finding
+from xentest.tool import PACKAGES
+
+MIB = 1 << 20
+# Free MiB without which it surely fails, and with which it rather does not.
+BOOT_ROOM = 1, 8
+READY_ROOM = 8, 64  # to unpack what is built already
+BUILD_ROOM = 64, 1024
+TOOLS_ROOM = 256, 4096
+RESULTS_ROOM = 1, 64
+
+
+def look(ask: Ask) -> Iterator[Finding]:
+    """What xenbuild itself needs, up to the restart."""
+    if ask.user != 0:
+        yield Finding(
+            "xenbuild is not run by root",
+            "It writes to /etc and /boot. Run it as root; what root may write was not looked at.",
+        )
+    yield from _folders(ask)
+    if ask.reboot and not _is_command("reboot"):
+        yield Finding("there is no command reboot in PATH", "Mend PATH, or use --no-reboot.")
+    if ask.hypervisor == "xen":
+        yield from _tools(ask.control.tree())
+
+
+def _folders(ask: Ask) -> Iterator[Finding]:
+    preferences = ask.control.preferences
+    results, shared = Path(preferences.results_dir), Path(preferences.shared_dir)
+    rooms = {
+        ask.paths.control.parent: (0, 0),
+        ask.paths.flag.parent: (0, 0),
+        ask.paths.state.parent: (0, 0),
+        results: RESULTS_ROOM,
+        shared: RESULTS_ROOM,
+    }
+    if ask.hypervisor == "xen":
+        rooms[ask.paths.boot] = BOOT_ROOM
+        rooms[ask.paths.work] = _room_to_build(ask.control.tree())
+    told: set[Path] = set()
+    for folder, (least, usual) in rooms.items():
+        found = _nearest(folder)
+        if (finding := _not_writable(ask, folder, found)) is not None:
+            if found not in told:
+                yield finding
+            told.add(found)
+        elif (finding := _no_room(folder, found, least, usual)) is not None:
+            yield finding
+
+
+def _room_to_build(tree: Location) -> tuple[int, int]:
+    if tree.tools:
+        return TOOLS_ROOM
+    return READY_ROOM if tree.build_command == "" else BUILD_ROOM
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder itself, or the first above it that is there."""
+    return next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+
+
+def _not_writable(ask: Ask, folder: Path, found: Path) -> Finding | None:
+    if not found.is_dir():
+        what = f"{found} is no folder" + (f", so {folder} can be none" if found != folder else "")
+        return Finding(what, "Move it away: the run keeps its files there.")
+    if ask.user != 0 or os.access(found, os.W_OK | os.X_OK):
+        return None
+    return Finding(
+        f"{found} cannot be written to",
+        f"The run writes to {folder}. Is it mounted read-only? (mount -o remount,rw)",
+    )
+
+
+def _no_room(folder: Path, found: Path, least: int, usual: int) -> Finding | None:
+    system = os.statvfs(found)
+    free = system.f_bavail * system.f_frsize // MIB
+    if not system.f_blocks or free >= usual:  # some file systems do not tell
+        return None
+    # What a killed xenbuild left in its work folder is removed before it is filled anew.
+    certain = free < least and not (folder == found and folder.name == "build")
+    advice = (
+        f"The run needs {least} MiB there at the least, and is at ease with {usual}: make room."
+    )
+    return Finding(f"{folder}: {free} MiB are free on its file system", advice, certain)
+
+
+def _tools(tree: Location) -> Iterator[Finding]:
+    wanted = []
+    if tree.address.startswith("git+"):
+        wanted.append("git")
+    if tree.address.startswith("deb-src:"):
+        wanted += ["apt-get", "dpkg-source"]
+    if tree.patches:
+        wanted.append("patch")
+    if tree.build_command is None or tree.config:
+        wanted.append("make")
+    missing = [name for name in wanted if not _is_command(name)]
+    if tree.build_command is None and not any(map(_is_command, ("gcc", "cc", "clang"))):
+        missing.append("gcc")
+    if missing:
+        packages = " ".join(dict.fromkeys(PACKAGES.get(name, name) for name in missing))
+        yield Finding(
+            f"no {' and no '.join(missing)} in PATH, to fetch and build the tree with",
+            f"apt-get install {packages}, or `make deps` in xentest's own folder.",
+        )
+    if tree.build_command is None:
+        kconfig = [name for name in ("bison", "flex") if not _is_command(name)]
+        if kconfig:
+            what = f"no {' and no '.join(kconfig)} in PATH; most trees need them for Kconfig"
+            yield Finding(what, f"apt-get install {' '.join(kconfig)}", certain=False)
+
+
+def _is_command(name: str) -> bool:
+    return shutil.which(name) is not None
