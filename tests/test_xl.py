@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import tempfile
 from pathlib import Path
-from typing import Any, Iterator
+from typing import IO, Any, Iterator
 
 import pytest
 
@@ -60,10 +61,16 @@ def test_an_empty_list_is_broken(world: World) -> None:
         Xl(lambda words, limit: "Name ID Mem VCPUs State Time(s)\n").domains()
 
 
-def test_a_guest_is_made_followed_and_ended(world: World) -> None:
+@pytest.fixture
+def printed() -> Iterator[IO[bytes]]:
+    with tempfile.TemporaryFile() as stream:
+        yield stream
+
+
+def test_a_guest_is_made_followed_and_ended(world: World, printed: IO[bytes]) -> None:
     world.guest("guest1", "echo hello; sleep 100")
     xl = Xl()
-    made = xl.create(str(world.folder / "guest1.xl"), "guest1", U1)
+    made = xl.create(str(world.folder / "guest1.xl"), "guest1", U1, printed)
     assert made.paused and made.uuid == U1
     followed = Consoles()
     log = world.folder / "console.log"
@@ -77,10 +84,10 @@ def test_a_guest_is_made_followed_and_ended(world: World) -> None:
     assert "guest1" not in xl.by_name()
 
 
-def test_what_is_not_ours_is_not_destroyed(world: World) -> None:
+def test_what_is_not_ours_is_not_destroyed(world: World, printed: IO[bytes]) -> None:
     world.guest("guest1", "sleep 100")
     xl = Xl()
-    made = xl.create(str(world.folder / "guest1.xl"), "guest1", U1)
+    made = xl.create(str(world.folder / "guest1.xl"), "guest1", U1, printed)
     xl.destroy(DomainInfo("guest1", made.domid, "r-----", 64, 1, U2))
     xl.destroy(DomainInfo("other", made.domid, "r-----", 64, 1, U1))
     assert "guest1" in xl.by_name() and world.destroyed() == []
@@ -88,7 +95,7 @@ def test_what_is_not_ours_is_not_destroyed(world: World) -> None:
     with pytest.raises(BrokenError, match="refused"):
         xl.destroy(dom0)
     with pytest.raises(BrokenError, match="this run did not make it"):
-        xl.create(str(world.folder / "guest1.xl"), "guest1", U2)
+        xl.create(str(world.folder / "guest1.xl"), "guest1", U2, printed)
 
 
 def test_facts_and_memory(world: World) -> None:

@@ -83,7 +83,7 @@ class Aftermath:
         said, missing = self._own_logs()
         logs = {self.own: said}
         for domain in self.control.domains:
-            path = self.run.folder / "domains" / domain.name / "console.log"
+            path = self.run.folder / runs.DOMAINS / domain.name / "console.log"
             if domain.name != self.own and path.exists():
                 logs[domain.name] = path.read_text(encoding="utf-8", errors="replace")
         found = [self._check_console(domain, text) for domain, text in logs.items()]

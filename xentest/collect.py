@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Callable, Optional
 from xentest import durable, results, shared, untrusted
 from xentest.errors import BrokenError, printable, printable_line
 from xentest.results import MAX_REASON, MalformedResult, Result, Status
-from xentest.runs import Run
+from xentest.runs import DOMAINS, Run
 
 if TYPE_CHECKING:
     from xentest.control import Control
@@ -63,7 +63,7 @@ def is_stored(run: Run, domain: str, number: int, test: str) -> bool:
 
 
 def _stored_file(run: Run, domain: str, number: int, test: str) -> Path:
-    folder = run.folder / "domains" / domain / results.folder_name(number, test)
+    folder = run.folder / DOMAINS / domain / results.folder_name(number, test)
     return folder / "result.json"
 
 

@@ -11,7 +11,7 @@ from xentest import fuzzed
 from xentest.domains.consoles import Consoles
 from xentest.errors import printable
 from xentest.results import MAX_REASON, Result, Status
-from xentest.runs import Run
+from xentest.runs import DOMAINS, Run
 from xentest.verdict import console
 
 MAX_CONSOLE = 20_000
@@ -48,7 +48,7 @@ class Death:
         return replace(result, reason=reason, console=printable(excerpt)[:MAX_CONSOLE])
 
     def _domain_console(self, domain: str) -> str:
-        log = self.run.folder / "domains" / domain / "console.log"
+        log = self.run.folder / DOMAINS / domain / "console.log"
         if not log.exists():
             return ""
         with open(log, "rb") as stream:

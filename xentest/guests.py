@@ -11,10 +11,10 @@ import time
 import uuid
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Optional
+from typing import TYPE_CHECKING, Callable, Mapping, Optional
 
-from xentest import durable, runs
-from xentest.domains import DomainInfo, Toolstack
+from xentest import durable, making, runs
+from xentest.domains import NAMELESS, DomainInfo, Toolstack
 from xentest.domains.consoles import Consoles
 from xentest.errors import XentestError
 
@@ -40,18 +40,36 @@ class Guests:
 
     def start(self, domain: Domain) -> Optional[DomainInfo]:
         """Make the guest, or go on with the one that this run has made before; shows it."""
-        current = self.ours().get(domain.name) if domain.name in self._uuids else None
+        current = self._made_before(domain.name) if domain.name in self._uuids else None
         if domain.config is None or (current is not None and not current.paused):
             return current
         if current is not None:  # the run was killed before it could let the guest go
             self._toolstack.unpause(current)
             return replace(current, state=UNKNOWN)
-        self._uuids[domain.name] = str(uuid.uuid4())
-        durable.write_json(self._run.folder / CREATED, self._uuids)
-        created = self._toolstack.create(domain.config, domain.name, self._uuids[domain.name])
+        created = self._make(domain.name, domain.config)
         self._wait_console(created)
         self._toolstack.unpause(created)
         return replace(created, state=UNKNOWN)
+
+    def _made_before(self, name: str) -> Optional[DomainInfo]:
+        """The guest, if it lives and is whole; what was left half-made is destroyed."""
+        whole = making.settled(self._run.folder / runs.DOMAINS / name)
+        current = self.ours().get(name)
+        if current is None or whole or not current.paused:
+            return current
+        self._toolstack.destroy(current)
+        return None
+
+    def _make(self, name: str, config: str) -> DomainInfo:
+        known = self._uuids[name] = str(uuid.uuid4())
+        durable.write_json(self._run.folder / CREATED, self._uuids)
+        try:
+            with making.noted(self._run.domain_folder(name)) as printed:
+                return self._toolstack.create(config, name, known, printed)
+        except XentestError:
+            if (half := self.ours().get(name)) is not None:
+                _attempt(self._toolstack.destroy, half)
+            raise
 
     def _wait_console(self, domain: DomainInfo) -> None:
         deadline = time.monotonic() + CONSOLE_LIMIT
@@ -67,22 +85,28 @@ class Guests:
 
     def all(self) -> dict[str, DomainInfo]:
         """Every domain there is, by name; a guest that rebooted is followed anew."""
-        found = {domain.name: domain for domain in self._toolstack.domains()}
-        for name in self._uuids:
-            info = found.get(name)
-            if info is not None and self._is_ours(info) and self._followed.get(name) != info.domid:
+        return {info.name: info for info in self._look()}
+
+    def _look(self) -> list[DomainInfo]:
+        found = self._toolstack.domains()
+        for info in found:
+            known = self._uuids.get(info.name)
+            if known == info.uuid and self._followed.get(info.name) != info.domid:
                 self._follow(info)
         return found
 
     def ours(self) -> dict[str, DomainInfo]:
-        """The guests of this run that exist now."""
-        return {name: info for name, info in self.all().items() if self._is_ours(info)}
+        """The guests of this run that exist now, by the name that they have or will have."""
+        names = {known: name for name, known in self._uuids.items()}
+        return {names[info.uuid]: info for info in self._look() if self._is_ours(info)}
 
     def _is_ours(self, info: DomainInfo) -> bool:
-        return bool(info.uuid) and self._uuids.get(info.name) == info.uuid
+        return _is_known(info, self._uuids)
 
     def end_all(self, limit: float = SHUTDOWN_LIMIT) -> None:
         """Shut the guests of this run down; destroy those that do not go."""
+        for name in self._uuids:
+            making.settled(self._run.folder / runs.DOMAINS / name)
         asked = self.ours()
         for info in asked.values():
             if not info.down and not info.paused:
@@ -110,18 +134,25 @@ def _attempt(action: Callable[[DomainInfo], None], info: DomainInfo) -> None:
 
 def end_leftovers(results_dir: Path, current: runs.Run, toolstack: Toolstack) -> list[str]:
     """Destroy guests that earlier, unfinished runs made and left; returns their names."""
-    made = {
-        (name, known)
-        for folder in runs.kept(results_dir)
-        if folder != current.folder
-        for name, known in _read(folder / CREATED).items()
-    }
+    made = []
+    for folder in runs.kept(results_dir):
+        if folder != current.folder:
+            made.append(_read(folder / CREATED))
+            for name in made[-1]:
+                making.settled(folder / runs.DOMAINS / name)
     ended = []
     for info in toolstack.domains():
-        if info.uuid and (info.name, info.uuid) in made:
+        if any(_is_known(info, of_run) for of_run in made):
             toolstack.destroy(info)
             ended.append(info.name)
     return ended
+
+
+def _is_known(info: DomainInfo, made: Mapping[str, str]) -> bool:
+    """Whether it was made under this name; one that is half-made may have none yet."""
+    if info.name == NAMELESS:  # one that ends has none any more, and does so by itself
+        return bool(info.uuid) and info.uuid in made.values() and "d" not in info.state
+    return bool(info.uuid) and made.get(info.name) == info.uuid
 
 
 def _read(path: Path) -> dict[str, str]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from xentest.control import Control
 
 RUN_ID = re.compile(r"\d{8}-\d{6}(-\d{1,4})?")
+DOMAINS = "domains"  # in a run's folder: a folder for each
 REMOVED = ".removed-"
 UNFINISHED = ".begun-"
 ENDED = ("finished", "broken")
@@ -50,7 +51,7 @@ class Run:
 
     def domain_folder(self, domain: str) -> Path:
         """The folder of what was collected of a domain; made when absent."""
-        folder = self.folder / "domains" / domain
+        folder = self.folder / DOMAINS / domain
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 

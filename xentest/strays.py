@@ -18,6 +18,7 @@ from xentest.errors import BrokenError
 
 BUILD = "XENTEST_BUILD"  # what xenbuild builds with; its value is the lock
 TEST = "XENTEST_LOGS"  # a test, and what fetches it; its value is the folder of its logs
+GUEST = "XENTEST_GUEST"  # what makes a guest, and what lives as long as it; its value is the note
 PAUSE = 0.01
 KERNEL_THREAD = 0x200000  # PF_KTHREAD: has no environment ever
 

@@ -17,6 +17,7 @@ import sys
 import time
 
 FOLDER = pathlib.Path(os.environ["STUB_XEN"])
+NAMELESS = "(null)"
 DOM0 = {"domid": 0, "uuid": "0" * 8 + "-0000" * 3 + "-" + "0" * 12, "state": "r-----", "mem": 512}
 
 
@@ -71,26 +72,52 @@ def add(name, uuid, text, begins="--p---"):
     if values.get("create") == "fails":
         sys.exit("xl: libxl_create.c:123: cannot make domain: -3")
     master, slave = os.openpty()
+    held("nothing")
     with State() as state:
-        if name in state["domains"]:
-            sys.exit(f'libxl: error: domain with name "{name}" already exists.')
         domid, state["next"] = state["next"], state["next"] + 1
         memory = 64
         state["free"] -= memory
-        state["domains"][name] = {
+        state["domains"][NAMELESS] = {
             "domid": domid,
             "uuid": uuid,
             "state": begins,
             "mem": memory,
             "tty": os.ttyname(slave),
             "text": text,
+            "half-made": True,
         }
+    held("nameless")
+    with State() as state:
+        made = state["domains"].pop(NAMELESS, None)
+        if made is None:
+            sys.exit("libxl: error: the domain went away")
+        if name in state["domains"]:
+            state["free"] += memory
+            sys.exit(f'libxl: error: domain with name "{name}" already exists.')
+        state["domains"][name] = made
+    held("half-made")
+    with State() as state:
+        if not mine(state, name, domid):
+            sys.exit("libxl: error: the domain went away")
+        state["domains"][name]["half-made"] = False
     if os.fork() == 0:
         os.setsid()
         os.dup2(os.open(os.devnull, os.O_RDWR), 1)
         os.dup2(1, 2)
         live(name, domid, values["behaviour"], master, slave)
         os._exit(0)
+
+
+def held(stage):
+    """Stay at this stage of a guest's making for as long as a test wants."""
+    holding = FOLDER / "holding"
+    try:
+        (FOLDER / f"hold-{stage}").rename(holding)  # one stands still, the next one does not
+    except FileNotFoundError:
+        return
+    (FOLDER / "held").write_text(str(os.getpid()))
+    while holding.exists():
+        time.sleep(0.02)
 
 
 def mine(state, name, domid):
@@ -164,7 +191,10 @@ def end(domid):
 
 def unpause(domid):
     with State() as state:
-        state["domains"][by_domid(state, domid)]["state"] = "-b----"
+        domain = state["domains"][by_domid(state, domid)]
+        # What has no memory yet dies of its first instruction.
+        half_made = domain.pop("half-made", False)
+        domain.update({"state": "---sc-", "reason": 3} if half_made else {"state": "-b----"})
 
 
 def info():

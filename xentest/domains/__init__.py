@@ -7,8 +7,9 @@ there is so far.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Optional, Protocol
+from typing import IO, Optional, Protocol
 
+NAMELESS = "(null)"  # a domain that is just being made, or just ending
 SHUTDOWN_REASONS = {0: "powered off", 1: "rebooting", 2: "suspended", 3: "crashed", 4: "watchdog"}
 
 
@@ -53,8 +54,11 @@ class Toolstack(Protocol):
     def domains(self) -> list[DomainInfo]:
         """All domains there are."""
 
-    def create(self, config: str, name: str, uuid: str) -> DomainInfo:
-        """Make a paused domain; refuses when one of that name exists."""
+    def create(self, config: str, name: str, uuid: str, printed: IO[bytes]) -> DomainInfo:
+        """Make a paused domain; refuses when one of that name exists.
+
+        What makes it, and nothing that outlives the making, has `printed` as standard output.
+        """
 
     def unpause(self, domain: DomainInfo) -> None:
         """Let it run."""

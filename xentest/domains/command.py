@@ -12,7 +12,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from typing import IO, Sequence
+from typing import IO, Optional, Sequence
 
 from xentest.errors import BrokenError, first_line
 
@@ -27,17 +27,23 @@ class CommandFailed(BrokenError):
     """The command ran and said no."""
 
 
-def run(arguments: Sequence[str], timeout: float, given: bytes = b"") -> str:
+def run(
+    arguments: Sequence[str],
+    timeout: float,
+    given: bytes = b"",
+    printed: Optional[IO[bytes]] = None,
+) -> str:
     """What the command printed; CommandFailed if it failed, BrokenError if it hangs or floods.
 
-    `given` is what it can read.
+    `given` is what it can read; `printed`, if anybody wants it, the file that it prints to.
     """
     shown = " ".join(arguments)
     with (
         tempfile.TemporaryFile() as words,
-        tempfile.TemporaryFile() as output,
+        tempfile.TemporaryFile() as own,
         tempfile.TemporaryFile() as errors,
     ):
+        output = own if printed is None else printed
         words.write(given)
         words.seek(0)
         try:

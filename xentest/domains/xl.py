@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from typing import Callable, Sequence
+from typing import IO, Callable
 
 from xentest.domains import DomainInfo, Memory
 from xentest.domains.command import CommandFailed, run
@@ -50,7 +50,7 @@ def parse_list(text: str) -> list[DomainInfo]:
 class Xl:
     """Domains by way of `xl`. Implements domains.Toolstack."""
 
-    def __init__(self, command: Callable[[Sequence[str], float], str] = run) -> None:
+    def __init__(self, command: Callable[..., str] = run) -> None:
         self._run = command
 
     def _xl(self, *arguments: str, limit: float = QUERY_LIMIT) -> str:
@@ -75,10 +75,10 @@ class Xl:
         """The domains by name."""
         return {domain.name: domain for domain in self.domains()}
 
-    def create(self, config: str, name: str, uuid: str) -> DomainInfo:
-        words = ["create", "-p", config, f'name="{name}"', f'uuid="{uuid}"']
+    def create(self, config: str, name: str, uuid: str, printed: IO[bytes]) -> DomainInfo:
+        words = [_tool("xl"), "create", "-p", config, f'name="{name}"', f'uuid="{uuid}"']
         try:
-            self._xl(*words, limit=CREATE_LIMIT)
+            self._run(words, CREATE_LIMIT, printed=printed)
         except CommandFailed:
             other = self.by_name().get(name)
             if other is None or other.uuid == uuid:
