@@ -7,10 +7,12 @@ from collections import Counter
 from dataclasses import replace
 from typing import Optional
 
+from xentest import control_commands as commands
 from xentest import control_keys as keys
 from xentest.control_keys import Domain, Preferences, Test
 from xentest.control_sections import Sections, nearest
 from xentest.control_text import DEFAULT, shown
+from xentest.control_values import Wrong
 
 _MEETING = re.compile(
     r"xenruntests --barrier[ =](?P<name>[A-Za-z0-9_.-]+)(?: --timeout[ =]\S+)?(?=\s*($|[;&|)}\n]))"
@@ -33,6 +35,7 @@ def check(sections: Sections) -> None:
     _check_meetings(sections)
     for name, test in sections.tests.items():
         sections.tests[name] = _settle_places(sections, test)
+        _check_verdict(sections, test)
 
 
 def _check_fixed_sections(sections: Sections) -> None:
@@ -57,6 +60,8 @@ def _check_tree(sections: Sections, preferences: Preferences) -> None:
     near = nearest(tree, list(locations.options) if locations else [])
     what = f"xen-tree names '{shown(tree)}', which is not in [{keys.LOCATIONS}]"
     advice = f"write {near}" if near else f"add {shown(tree)}=ADDRESS to [{keys.LOCATIONS}]"
+    if re.search("[:/]", tree):
+        advice = f"write NAME here, and NAME={shown(tree)} in [{keys.LOCATIONS}]"
     sections.problems.add(line, what, advice)
 
 
@@ -66,6 +71,24 @@ def _check_times(sections: Sections, preferences: Preferences) -> None:
     if given and preferences.boot_timeout > preferences.run_timeout:
         what = "boot_timeout is longer than the whole run may take (run_timeout)"
         sections.problems.add(line, what, "shorten it, or make run_timeout longer")
+    listed = {name for domain in sections.domains for name in domain.tests}
+    for name, test in sections.tests.items():
+        line = sections.line(name, "timeout")
+        given = line != sections.text.sections[name].line
+        if given and name in listed and test.timeout > preferences.run_timeout:
+            what = f"timeout is longer than the whole run may take: {preferences.run_timeout:g} s"
+            advice = "shorten it, or make run_timeout in [Preferences] longer"
+            sections.problems.add(line, what, advice)
+
+
+def _check_verdict(sections: Sections, test: Test) -> None:
+    """A test that can only pass would be believed every night."""
+    if test.result_format == "exit" and not test.figures:
+        try:
+            commands.check_can_fail(test.run_command)
+        except Wrong as error:
+            line = sections.line(test.name, "run_command")
+            sections.problems.add(line, f"run_command {error.what}", error.instead)
 
 
 def _check_folders(sections: Sections, preferences: Preferences) -> None:
@@ -149,6 +172,8 @@ def _instead_of_test(name: str, known: list[str], place: int) -> str:
     if len(parts) > 1 and set(parts) <= set(known):
         several = " and ".join(f"test{place + i}={part}" for i, part in enumerate(parts))
         return f"write one a line: {shown(several)}"
+    if (uncommented := re.split(r"\s+[#;]", name)[0]) in known:
+        return f"write {shown(uncommented)}, and a comment on a line of its own"
     if name in (keys.PREFERENCES, keys.LOCATIONS, DEFAULT) or _is_domain(name):
         return f"name a section with run_command=; [{shown(name)}] can be none"
     near = nearest(name, known)

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, Callable, Mapping, Optional
 
+from xentest import control_addresses as addresses
+from xentest import control_commands as commands
 from xentest import control_values as values
 from xentest.control_text import shown
 from xentest.control_values import Wrong
@@ -90,7 +92,7 @@ Reader = Callable[[str], Any]
 
 
 def _host_name(value: str) -> str:
-    if not _HOST_NAME.fullmatch(values.one_line(value)):
+    if not _HOST_NAME.fullmatch(values.uncommented(values.one_line(value))):
         what = f"is '{shown(value, 70)}', which is no host name"
         advice = "write letters and digits, with - and . between them (it becomes a folder's name)"
         raise Wrong(what, advice)
@@ -119,22 +121,22 @@ PREFERENCE_KEYS: Mapping[str, Reader] = {
     "mail_to": values.mail,
     "reboot_budget": values.count(0, 1000),
     "results_dir": values.work_folder,
-    "console": values.file_path,
+    "console": values.log_file,
 }
 LOCATION_KEYS: Mapping[str, Reader] = {
     "sha256": values.sha256,
-    "patches": values.archives,
+    "patches": addresses.archives,
     "config": values.kconfig,
-    "build_command": values.command,
+    "build_command": commands.command,
     "tools": values.yes_or_no,
 }
 TEST_KEYS: Mapping[str, Reader] = {
-    "source_url": values.address,
-    "build_command": values.command,
-    "install_command": values.command,
+    "source_url": addresses.address,
+    "build_command": commands.command,
+    "install_command": commands.command,
     "test_dir": values.place,
     "log_dir": values.place,
-    "run_command": values.command,
+    "run_command": commands.command,
     "timeout": values.duration,
     "result_format": values.result_format,
     "requires": values.programs,

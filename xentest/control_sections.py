@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Iterable, Mapping, Optional
 
 from xentest import control_keys as keys
+from xentest import control_addresses as addresses
 from xentest import control_values as values
 from xentest.control_keys import Domain, Location, Preferences, Reader, Test
 from xentest.control_text import DEFAULT, Expander, Option, Problems, Section, Text, shown
@@ -147,7 +148,7 @@ class _SectionReader:
 
     def _check_digest(self, section: str, key: str, found: Mapping[str, Any]) -> None:
         address = found.get("source_url") or found.get("address", "")
-        if found.get("sha256") and not (address and values.is_archive(address)):
+        if found.get("sha256") and not (address and addresses.is_archive(address)):
             what = f"{shown(key)} is given, but there is no downloaded file to compare it with"
             advice = "remove it (a git address is pinned by #COMMIT, deb-src by apt itself)"
             self.problems.add(self.sections.line(section, key), what, advice)
@@ -275,9 +276,12 @@ class _SectionReader:
                 self.problems.add(options[key].line, what, advice)
             return name
         near = nearest(suffix, list(keys.LOCATION_KEYS))
-        if name in options and near:
+        advice = f"write {shown(name)}.{near}" if near else ""
+        if suffix in ("branch", "tag", "commit", "ref", "revision"):
+            advice = f"write it behind the address: git+https://...#{suffix.upper()}"
+        if name in options and advice:
             what = f"'{shown(key)}' is nothing that can be said of a location"
-            self.problems.add(options[key].line, what, f"write {shown(name)}.{near}")
+            self.problems.add(options[key].line, what, advice)
             return name
         return ""
 
@@ -289,8 +293,8 @@ class _SectionReader:
             self.problems.add(option.line, what, "use letters, digits and . _ + -")
         if not option.raw:
             what = f"the location {shown(name)} has no address"
-            self.problems.add(option.line, what, f"write {values.KINDS}")
-        address = self._value(option, scope, values.address, section.options)
+            self.problems.add(option.line, what, f"write {addresses.KINDS}")
+        address = self._value(option, scope, addresses.address, section.options)
         found: dict[str, Any] = {}
         for suffix, reader in keys.LOCATION_KEYS.items():
             about = section.options.get(f"{name}.{suffix}")

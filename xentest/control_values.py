@@ -14,8 +14,6 @@ from xentest.control_text import shown
 MAX_DURATION = 30 * 86400
 MAX_NAME = 255
 MAX_PATH = 1024
-ARCHIVE_SCHEMES = ("http", "https", "ftp", "file")
-GIT_SCHEMES = ("git+https", "git+http", "git+file", "git+ssh")
 RESULT_FORMATS = ("exit", "ktap", "tap", "ltp", "kirk", "junit", "xtf")
 FIGURE_GROUPS = ("name", "value", "unit")
 SYSTEM_FOLDERS = frozenset(
@@ -25,21 +23,11 @@ SYSTEM_FOLDERS = frozenset(
 )
 SYSTEM_TREES = ("/bin/", "/boot/", "/etc/", "/proc/", "/sbin/", "/sys/", "/usr/bin/", "/usr/lib/")
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
-_DEB_SOURCE = re.compile(r"deb-src:[a-z0-9][a-z0-9+.-]+")
-_USER = r"([A-Za-z0-9_][A-Za-z0-9._~%+=-]*(:[^@]*)?@)?"
-_HOST = re.compile(
-    _USER + r"([A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?"
-)
-_BACKGROUND = re.compile(r"(?<![&>\\])&[\s)}]*$")
 _SHELL_VARIABLE = re.compile(r"\$[A-Za-z_{(]|`")
 _PROGRAM = re.compile(r"[A-Za-z0-9/_.][A-Za-z0-9/_.+:@-]*")
-_GIT_REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+-]*")
-_NO_GIT_REF = re.compile(r"\.\.|//|/\.|[/.]$|\.lock(/|$)")
 _MAIL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*(@[A-Za-z0-9][A-Za-z0-9.-]*)?")
 _KCONFIG = re.compile(r'CONFIG_[A-Za-z0-9_]+=(y|n|-?[0-9]+|0x[0-9A-Fa-f]+|"[^"]*")')
 _VARIABLE = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)=(?P<value>.*)")
-
-KINDS = "http, https, ftp, file, git+https, git+http, git+file, git+ssh, deb-src:NAME or /a/path"
 
 
 class Wrong(Exception):
@@ -76,16 +64,6 @@ def uncommented(value: str) -> str:
     if comment := re.search(r"\s[#;]", value):
         what = f"is followed by '{shown(value[comment.start() + 1 :], 40)}', which is part of it"
         raise Wrong(what, "write a comment on a line of its own")
-    return value
-
-
-def command(value: str) -> str:
-    """Shell text, line by line as it was written."""
-    if all(line.startswith("#") for line in lines(value)):
-        raise Wrong("is only a comment, which never fails", "write what is to be run")
-    if _BACKGROUND.search(value):
-        what = "ends with a &, so that its end is not waited for and its failure not seen"
-        raise Wrong(what, "remove the &, or end with wait and an exit status")
     return value
 
 
@@ -157,6 +135,7 @@ def count(low: int, high: int) -> Callable[[str], int]:
 
 def duration(value: str) -> float:
     """Seconds: 90, 90s, 10m, 2h, 1.5h."""
+    uncommented(value)
     match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,6})?) ?([smh]?)", value)
     if not match:
         what = f"is '{shown(value, 30)}', not a duration"
@@ -225,14 +204,26 @@ def file_path(value: str) -> str:
     return path
 
 
+def log_file(value: str) -> str:
+    """A file that another machine, or a program here, writes a console into."""
+    path = file_path(value)
+    if path.startswith("/dev/"):
+        what = f"is '{shown(path)}', a device, from which nobody can read what was said before"
+        raise Wrong(what, "name the file in which what comes through it is logged")
+    return path
+
+
 def place(value: str) -> str:
-    """A folder or file pattern of a test: relative, or absolute (then checked with its domain)."""
+    """A folder of a test: relative, or absolute (then checked with its domain)."""
     path = joined(value)
     if ".." in path.split("/"):
         what = f"is '{shown(path)}', which leads out of its place"
         raise Wrong(what, "write a path without '..', relative to tempdir")
     _check_length(path)
     _check_no_variable(path)
+    if re.search(r"[*?]", path):
+        what = f"is '{shown(path)}', and no shell reads it"
+        raise Wrong(what, "name one folder; * and ? stand for themselves here")
     path = posixpath.normpath(path)
     return "" if path == "." else path
 
@@ -243,87 +234,6 @@ def inner_path(path: str) -> str:
         what = f"reads the file '{shown(path)}'"
         raise Wrong(what, "name a file below test_dir, without '..'")
     return path
-
-
-def address(value: str) -> str:
-    """An address of any kind that can be fetched."""
-    text = joined(value)
-    if text.startswith("deb-src:"):
-        return _deb_source(text)
-    if re.search(r"\s", text):
-        advice = "write %%20 for a blank" + " and file:// before the path" * text.startswith("/")
-        raise Wrong(f"is '{shown(text)}', which holds a blank", advice)
-    if text.startswith("/"):
-        path = absolute_path(text)
-        if path == "/":
-            raise Wrong("is '/', which names no file", "name an archive")
-        return path
-    scheme, separator, rest = text.partition("://")
-    scheme = scheme.lower()
-    if not separator or scheme not in ARCHIVE_SCHEMES + GIT_SCHEMES:
-        what = f"is '{shown(text)}', which is no kind of address known here"
-        raise Wrong(what, f"write {KINDS}")
-    text = f"{scheme}://{rest}"
-    rest, _, ref = rest.partition("#")
-    if "#" in text:
-        _check_reference(text, scheme, ref)
-    host, slash, path = rest.partition("/")
-    _check_host(text, scheme, host)
-    if not slash or not path:
-        raise Wrong(f"is '{shown(text)}', which names no file", "add the path after the host")
-    if scheme == "file" and path.endswith("/"):
-        raise Wrong(f"is '{shown(text)}', which names a folder", "name an archive in it")
-    if scheme in ("http", "https", "file") and re.search(r"\.git/?$", path):
-        what = f"is '{shown(text)}', which looks like a git repository, not like a file"
-        raise Wrong(what, f"write git+{scheme}://... (and #BRANCH, #TAG or #COMMIT)")
-    return text
-
-
-def _check_reference(text: str, scheme: str, ref: str) -> None:
-    if scheme not in GIT_SCHEMES:
-        what = f"is '{shown(text)}', where nothing reads what stands behind the #"
-        raise Wrong(what, "remove it, write %%23 if it is part of the name, or a git+ address")
-    if not _GIT_REF.fullmatch(ref) or _NO_GIT_REF.search(ref):
-        what = f"names the git reference '{shown(ref)}'"
-        raise Wrong(what, "write a branch, tag or commit after the #")
-
-
-def _deb_source(text: str) -> str:
-    if not _DEB_SOURCE.fullmatch(text):
-        what = f"is '{shown(text)}', which names no Debian source package"
-        raise Wrong(what, "write deb-src: and the package's name, such as deb-src:xen")
-    return text
-
-
-def _check_host(text: str, scheme: str, host: str) -> None:
-    if scheme in ("file", "git+file"):
-        if host:
-            what = f"is '{shown(text)}', which names the host '{shown(host, 40)}'"
-            raise Wrong(what, f"write {scheme}:///path with three slashes")
-        return
-    match = _HOST.fullmatch(host)
-    if not match or not 0 < int(match["port"] or 1) < 1 << 16:
-        what = f"is '{shown(text)}', whose host '{shown(host, 40)}' cannot be"
-        raise Wrong(what, f"write {scheme}://host/path or {scheme}://host:port/path")
-
-
-def is_archive(text: str) -> bool:
-    """Whether the address is one file, of which a digest can be taken."""
-    return not text.startswith(("git+", "deb-src:"))
-
-
-def archives(value: str) -> tuple[str, ...]:
-    """Addresses of single files (patches)."""
-    found = []
-    for item in words(value):
-        try:
-            found.append(address(item))
-        except Wrong as error:
-            raise Wrong(error.what, error.instead, item) from None
-        if not is_archive(item):
-            advice = "name the patch itself"
-            raise Wrong(f"names '{shown(item)}', which is not one file", advice, item)
-    return tuple(found)
 
 
 def kconfig(value: str) -> tuple[str, ...]:
@@ -352,8 +262,18 @@ def variables(value: str) -> tuple[tuple[str, str], ...]:
         if match["name"].startswith("XENTEST_"):
             what = f"sets {shown(match['name'])}, which xentest sets itself"
             raise Wrong(what, "use another name", line)
+        _check_variable(match["value"], line)
         pairs[match["name"]] = match["value"]
     return tuple(pairs.items())
+
+
+def _check_variable(value: str, line: str) -> None:
+    """No shell reads these lines, though they look as if."""
+    if re.fullmatch(r"\"[^\"]*\"|'[^']*'", value):
+        what = f"holds '{shown(line)}', whose quotes would be part of the value"
+        raise Wrong(what, "write it without the quotes", line)
+    if re.fullmatch(r"[^=]*[\s,]\s*[A-Z][A-Z0-9_]*=.*", value):
+        raise Wrong(f"holds '{shown(line)}'", "write NAME=value, one a line", line)
 
 
 def mail(value: str) -> str:
@@ -362,6 +282,8 @@ def mail(value: str) -> str:
     if not found:
         raise Wrong(f"is '{shown(value)}', no mail address", "write user or user@host")
     for item in found:
+        if item.lower() == "none":
+            raise Wrong(f"is '{item}'", "leave nothing behind the =, or name who is sent the mail")
         if not _MAIL.fullmatch(item):
             raise Wrong(f"holds '{shown(item)}', no mail address", "write user or user@host", item)
     return " ".join(found)

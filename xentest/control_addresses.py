@@ -1,0 +1,125 @@
+"""The addresses of a control file: what can be fetched, and slips that are told late else."""
+
+from __future__ import annotations
+
+import re
+
+from xentest.control_text import shown
+from xentest.control_values import Wrong, file_path, joined, words
+
+ARCHIVE_SCHEMES = ("http", "https", "ftp", "file")
+GIT_SCHEMES = ("git+https", "git+http", "git+file", "git+ssh")
+_DEB_SOURCE = re.compile(r"deb-src:[a-z0-9][a-z0-9+.-]+")
+_USER = r"([A-Za-z0-9_][A-Za-z0-9._~%+=-]*(:[^@]*)?@)?"
+_HOST = re.compile(
+    _USER + r"([A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?"
+)
+_GIT_REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+-]*")
+_NO_GIT_REF = re.compile(r"\.\.|//|/\.|[/.]$|\.lock(/|$)")
+_OTHER_ARCHIVE = re.compile(r"\.(zip|7z|rar|deb|rpm|iso|dsc|lz|lz4|lzma|Z)(?=$|[?#])")
+_GIT_SERVER_PAGE = re.compile(
+    r"(github|gitlab)\.com/[\w.-]+/[\w.-]+(?<!\.git)/?(tree/(?P<ref>[\w./-]+))?"
+)
+KINDS = "http, https, ftp, file, git+https, git+http, git+file, git+ssh, deb-src:NAME or /a/path"
+
+
+def address(value: str) -> str:
+    """An address of any kind that can be fetched."""
+    text = joined(value)
+    if text.startswith("deb-src:"):
+        return _deb_source(text)
+    if re.search(r"\s", text):
+        advice = "write %%20 for a blank" + " and file:// before the path" * text.startswith("/")
+        raise Wrong(f"is '{shown(text)}', which holds a blank", advice)
+    _check_slips(text)
+    if text.startswith("/"):
+        path = file_path(text)
+        return path
+    scheme, separator, rest = text.partition("://")
+    scheme = scheme.lower()
+    if not separator or scheme not in ARCHIVE_SCHEMES + GIT_SCHEMES:
+        what = f"is '{shown(text)}', which is no kind of address known here"
+        raise Wrong(what, f"write {KINDS}")
+    text = f"{scheme}://{rest}"
+    rest, _, ref = rest.partition("#")
+    if "#" in text:
+        _check_reference(text, scheme, ref)
+    host, slash, path = rest.partition("/")
+    _check_host(text, scheme, host)
+    if not slash or not path:
+        raise Wrong(f"is '{shown(text)}', which names no file", "add the path after the host")
+    if scheme == "file" and path.endswith("/"):
+        raise Wrong(f"is '{shown(text)}', which names a folder", "name an archive in it")
+    if scheme in ("http", "https", "file") and re.search(r"\.git/?$", path):
+        what = f"is '{shown(text)}', which looks like a git repository, not like a file"
+        raise Wrong(what, f"write git+{scheme}://... (and #BRANCH, #TAG or #COMMIT)")
+    return text
+
+
+def _check_slips(text: str) -> None:
+    """What would be told only when it cannot be fetched, or not be unpacked."""
+    if text.endswith(",") or (re.search(r"[*]", text) and "://" not in text):
+        what = f"is '{shown(text)}', which names no one file"
+        raise Wrong(
+            what, "name each one in full, with a blank between them where several may stand"
+        )
+    if packed := _OTHER_ARCHIVE.search(text):
+        what = f"is '{shown(text)}', and what ends with .{packed[1]} is not unpacked here"
+        raise Wrong(what, "name a tar archive: plain, or packed by gzip, bzip2, xz or zstd")
+    git = text.startswith("git+")
+    if git and (at := re.search(r"\.git@(?P<ref>[\w./-]+)$", text)):
+        raise Wrong(f"is '{shown(text)}'", f"write #{shown(at['ref'])} for a branch, tag or commit")
+    if page := _GIT_SERVER_PAGE.fullmatch(text.partition("://")[2].partition("#")[0]):
+        if page["ref"]:
+            what = f"is '{shown(text)}', a page about the branch {shown(page['ref'])}"
+            raise Wrong(what, f"write git+https://..., and #{shown(page['ref'])} in place of /tree")
+        if not git:
+            what = f"is '{shown(text)}', the page of a git repository, not a file"
+            raise Wrong(what, "write git+https://... (and #BRANCH, #TAG or #COMMIT)")
+
+
+def _check_reference(text: str, scheme: str, ref: str) -> None:
+    if scheme not in GIT_SCHEMES:
+        what = f"is '{shown(text)}', where nothing reads what stands behind the #"
+        raise Wrong(what, "remove it, write %%23 if it is part of the name, or a git+ address")
+    if not _GIT_REF.fullmatch(ref) or _NO_GIT_REF.search(ref):
+        what = f"names the git reference '{shown(ref)}'"
+        raise Wrong(what, "write a branch, tag or commit after the #")
+
+
+def _deb_source(text: str) -> str:
+    if not _DEB_SOURCE.fullmatch(text):
+        what = f"is '{shown(text)}', which names no Debian source package"
+        raise Wrong(what, "write deb-src: and the package's name, such as deb-src:xen")
+    return text
+
+
+def _check_host(text: str, scheme: str, host: str) -> None:
+    if scheme in ("file", "git+file"):
+        if host:
+            what = f"is '{shown(text)}', which names the host '{shown(host, 40)}'"
+            raise Wrong(what, f"write {scheme}:///path with three slashes")
+        return
+    match = _HOST.fullmatch(host)
+    if not match or not 0 < int(match["port"] or 1) < 1 << 16:
+        what = f"is '{shown(text)}', whose host '{shown(host, 40)}' cannot be"
+        raise Wrong(what, f"write {scheme}://host/path or {scheme}://host:port/path")
+
+
+def is_archive(text: str) -> bool:
+    """Whether the address is one file, of which a digest can be taken."""
+    return not text.startswith(("git+", "deb-src:"))
+
+
+def archives(value: str) -> tuple[str, ...]:
+    """Addresses of single files (patches)."""
+    found = []
+    for item in words(value):
+        try:
+            found.append(address(item))
+        except Wrong as error:
+            raise Wrong(error.what, error.instead, item) from None
+        if not is_archive(item):
+            advice = "name the patch itself"
+            raise Wrong(f"names '{shown(item)}', which is not one file", advice, item)
+    return tuple(found)

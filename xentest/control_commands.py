@@ -1,0 +1,85 @@
+"""The commands of a control file: shell text, and slips in it that would hide a failure.
+
+A command runs by /bin/sh, which need not be bash.
+"""
+
+from __future__ import annotations
+
+import re
+
+from xentest.control_text import shown
+from xentest.control_values import Wrong, lines
+
+_BACKGROUND = re.compile(r"(?<![&>\\])&[\s)}]*$")
+# What is no part of a command's own grammar: text in quotes, escaped characters, comments.
+_QUOTED = re.compile(r"'[^']*'|\"(?:\\.|[^\"\\])*\"|\\.|(?:(?<=\s)|^)#.*$", re.MULTILINE)
+_GOES_ON = re.compile(r"(&&|\||\\)\s*\n\s*")
+_WHOLLY_QUOTED = re.compile(r"'[^']*\s[^']*'|\"[^\"]*\s[^\"]*\"")
+_BASH = (
+    (
+        re.compile(r"(?<!&)&>"),
+        "&>, where sh sees a & (so that nothing waits for the command) and a >",
+        "write > FILE 2>&1",
+    ),
+    (
+        re.compile(r"(?:^|[;&|({!]|\b(?:if|elif|while|until|then|else|do))\s*\[\[\s", re.MULTILINE),
+        "[[, which sh does not have: as a condition it is never true",
+        "write [ ... ] or a case",
+    ),
+    (
+        re.compile(r"(?:\[|\btest)\s[^];&|\n]*\s==\s"),
+        "== in a test, which sh does not have: it is never true",
+        "write =",
+    ),
+)
+_AND_ALSO = re.compile(
+    r"(?P<or>\|\|)\s*(?:true|:|exit\s+0|(?:echo|printf)\b[^;&|\n]*)"
+    r"|(?P<then>[;\n])\s*(?:true|:|exit\s+0|(?:echo|printf)\b[^;&|\n]*)"
+    r"|(?<!\|)(?P<pipe>\|)\s*(?:tee\b[^;&|\n]*|cat)"
+    r"|(?P<wait>[;\n]|(?<!&)&)\s*wait"
+)
+_END = re.compile(rf"(?:{_AND_ALSO.pattern})\s*;?\s*\Z")
+_ENDS_EARLIER = re.compile(r"\b(?:exit|exec|kill|trap|errexit|pipefail)\b|\bset\s+-[a-z]*e|\$[?!]")
+_INSTEAD = {
+    "or": "remove it, or name a result_format if a report tells the verdict",
+    "then": "begin with set -e, or join the commands by &&",
+    "pipe": "remove it: what a test prints is kept as it is",
+    "wait": "wait for each of them by its number ($!), and join the waits by &&",
+}
+
+
+def command(value: str) -> str:
+    """Shell text, line by line as it was written."""
+    if all(line.startswith("#") for line in lines(value)):
+        raise Wrong("is only a comment, which never fails", "write what is to be run")
+    if value.lower() == "none":
+        what = f"is '{value}', and a program of that name would be run"
+        raise Wrong(what, "leave nothing behind the = where there is nothing to run")
+    if _WHOLLY_QUOTED.fullmatch(value):
+        what = "is in quotes as a whole, so that the shell looks for a program of that name"
+        raise Wrong(what, "write it without the quotes")
+    bare = _bare(value)
+    for pattern, what, advice in _BASH:
+        if "<<" not in bare and pattern.search(bare):
+            raise Wrong(f"holds {what}", advice)
+    if _BACKGROUND.search(value):
+        what = "ends with a &, so that its end is not waited for and its failure not seen"
+        raise Wrong(what, "remove the &, or end with wait and an exit status")
+    return value
+
+
+def check_can_fail(value: str) -> None:
+    """Refuse a command whose exit status is 0 whatever its test does."""
+    bare = _bare(value)
+    end = _END.search(bare)
+    if end is None or _ENDS_EARLIER.search(bare[: end.start()]) or not bare[: end.start()].strip():
+        return
+    kind = next(name for name in _INSTEAD if end[name])
+    what = f"ends with `{shown(' '.join(end[0].split()), 40)}`, so that it never fails"
+    raise Wrong(f"{what}, and its exit status is the verdict", _INSTEAD[kind])
+
+
+def _bare(value: str) -> str:
+    """The command with what is quoted in it left out, and its lists of commands on one line."""
+    bare = _QUOTED.sub(lambda found: "_" * len(found[0]), value)
+    return _GOES_ON.sub(r"\1 ", bare)
