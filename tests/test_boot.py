@@ -310,6 +310,15 @@ def test_the_console_is_read_from_where_the_phase_began(tmp_path: Path) -> None:
     assert boot.console_size("") == 0 and boot.console_since("", 0) == ""
 
 
+def test_a_console_that_is_no_file_holds_no_boot(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "console")
+    code = f"from xentest import boot; print([boot.console_since('{tmp_path}/console', 0)])"
+    words = ["/usr/bin/python3", "-c", code]
+    root = Path(__file__).resolve().parent.parent
+    said = subprocess.run(words, cwd=root, capture_output=True, text=True, timeout=120)
+    assert said.stdout == "['']\n", said
+
+
 def test_last_lines_say_something() -> None:
     assert boot.last_lines("a\n\n  \nb \nc\n\n", 2) == "b\nc"
     assert boot.last_lines("") == ""

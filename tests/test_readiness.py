@@ -12,7 +12,7 @@ import pytest
 from small_disk import fill, small_disk
 from xentest import boot, control, readiness
 from xentest.errors import BrokenError
-from xentest.readiness import Finding
+from xentest.readiness import Finding, place
 
 CONTROL = """\
 [Preferences]
@@ -24,7 +24,7 @@ mail_to=root
 hypervisor=xen
 [Locations]
 x=git+https://example.org/xen.git
-x.patches=file:///a.patch
+x.patches={root}/a.patch
 [t]
 run_command=true
 [XENVM0]
@@ -58,7 +58,7 @@ class Ready:
             (root / folder).mkdir(parents=True)
         self.write("boot/grub/grub.cfg", GRUB_CFG)
         self.write(f"boot/vmlinuz-{os.uname().release}")
-        for name in ("boot/grub/grubenv", "console.log", "etc/xen/guest1.cfg"):
+        for name in ("boot/grub/grubenv", "console.log", "etc/xen/guest1.cfg", "a.patch"):
             self.write(name)
         self.write("etc/exports", f'# ours\n"{root}/srv" 10.0.0.0/8(rw)\n')
         self.write("etc/init.d/xentest", "library=/usr/lib/xentest\n", 0o755)
@@ -75,6 +75,7 @@ class Ready:
             (root / "bin" / name).symlink_to(f"/bin/{name}")
         patch.setenv("PATH", f"{root}/bin")
         patch.setattr("xentest.report.mail.PLACES", ())
+        patch.setattr(place, "IN_MEMORY", ())  # the folder of tests may well be
 
     def write(self, name: str, text: str = "", mode: int = 0o644) -> None:
         path = self.root / name
@@ -142,6 +143,10 @@ CERTAIN: list[tuple[str, Callable[[Ready], object]]] = [
     ("no git in PATH", lambda m: m.gone("bin/git")),
     ("no patch and no make in PATH", lambda m: (m.gone("bin/patch"), m.gone("bin/make"))),
     ("no gcc in PATH", lambda m: m.gone("bin/gcc")),
+    ("{}/a.patch is not there", lambda m: m.gone("a.patch")),
+    ("{}/x y.tar.gz is not there",
+     lambda m: m.say("git+https://example.org/xen.git", f"file://{m.root}/x%%20y.tar.gz")),
+    ("{}/srv is no file", lambda m: m.say("git+https://example.org/xen.git", f"{m.root}/srv")),
     ("{}/srv/shared is no folder", lambda m: m.write("srv/shared")),
     ("{}/var/lib/xentest is no folder", lambda m: m.write("var/lib/xentest")),
 ]  # fmt: skip
@@ -238,7 +243,7 @@ def test_a_tree_with_its_own_tools_needs_none(ready: Ready) -> None:
 
 
 def test_what_is_built_already_needs_no_compiler(ready: Ready) -> None:
-    ready.say("x.patches=file:///a.patch", "x.build_command=")
+    ready.say(f"x.patches={ready.root}/a.patch", "x.build_command=")
     for name in ("make", "gcc", "patch", "bison", "flex"):
         ready.gone(f"bin/{name}")
     assert ready.look() == []
@@ -303,10 +308,31 @@ def test_a_full_disk_is_told(ready: Ready) -> None:
         assert "/boot: 0 MiB are free" in finding.what and finding.certain
     (ready.root / "var/lib").mkdir(parents=True)
     with small_disk(ready.root / "var/lib", "32m"):
-        found = ready.look()
+        found = [finding for finding in ready.look() if "are free" in finding.what]
         assert [finding.certain for finding in found] == [True, False]
         assert "xentest/build: 32 MiB" in found[0].what
         assert "xentest/runs: 32 MiB" in found[1].what
+
+
+def test_what_the_restart_empties_is_told(ready: Ready) -> None:
+    ready.patch.setattr(place, "IN_MEMORY", ("tmpfs",))
+    ready.patch.setattr(place, "RESULTS_ROOM", (0, 0))
+    (ready.root / "var/lib/xentest/runs").mkdir(parents=True)
+    with small_disk(ready.root / "var/lib/xentest/runs", "99m"):
+        (finding,) = ready.look()
+        assert f"{ready.root}/var/lib/xentest/runs is in memory" in finding.what and finding.certain
+    with small_disk(ready.root / "var", "9g"):
+        found = ready.look()
+        assert [finding.what.split()[0] for finding in found] == [
+            f"{ready.root}/var/lib/xentest/runs", f"{ready.root}/var/lib/xentest",
+        ]  # fmt: skip
+        assert all("in memory" in finding.what and finding.certain for finding in found)
+
+
+def test_what_the_start_of_most_systems_empties_is_told(ready: Ready) -> None:
+    ready.say("/var/lib/xentest/runs", "/tmp/runs")
+    (finding,) = ready.look()
+    assert f"{ready.root}/tmp/runs is in /tmp" in finding.what and not finding.certain
 
 
 def test_a_disk_that_is_mounted_read_only_is_told(ready: Ready) -> None:

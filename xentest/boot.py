@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import stat
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Optional
@@ -136,8 +137,12 @@ def console_since(console: str, offset: int, limit: int = 1 << 20) -> str:
     if not console:
         return ""
     try:
-        with open(console, "rb") as stream:
-            size = os.fstat(stream.fileno()).st_size
+        # Not blocking: a FIFO or a terminal in its place must not hold a boot for ever.
+        descriptor = os.open(console, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as stream:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return ""
+            size = os.fstat(descriptor).st_size
             if size < offset:  # the log was begun anew
                 offset = 0
             stream.seek(max(offset, size - limit))

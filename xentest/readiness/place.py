@@ -6,12 +6,14 @@ import os
 import shutil
 from pathlib import Path
 from typing import Iterator
+from urllib.parse import unquote
 
 from xentest.control import Location
 from xentest.readiness import Ask, Finding
 from xentest.tool import PACKAGES
 
 MIB = 1 << 20
+IN_MEMORY = ("tmpfs", "ramfs", "devtmpfs")
 # Free MiB without which it surely fails, and with which it rather does not.
 BOOT_ROOM = 1, 8
 READY_ROOM = 8, 64  # to unpack what is built already
@@ -28,10 +30,12 @@ def look(ask: Ask) -> Iterator[Finding]:
             "It writes to /etc and /boot. Run it as root; what root may write was not looked at.",
         )
     yield from _folders(ask)
+    yield from _kept_over_the_restart(ask)
     if ask.reboot and not _is_command("reboot"):
         yield Finding("there is no command reboot in PATH", "Mend PATH, or use --no-reboot.")
     if ask.hypervisor == "xen":
         yield from _tools(ask.control.tree())
+        yield from _own_files(ask.control.tree())
 
 
 def _folders(ask: Ask) -> Iterator[Finding]:
@@ -92,6 +96,41 @@ def _no_room(folder: Path, found: Path, least: int, usual: int) -> Finding | Non
         f"The run needs {least} MiB there at the least, and is at ease with {usual}: make room."
     )
     return Finding(f"{folder}: {free} MiB are free on its file system", advice, certain)
+
+
+def _kept_over_the_restart(ask: Ask) -> Iterator[Finding]:
+    """The run begins before the restart, and is gone on with after it."""
+    results = Path(ask.control.preferences.results_dir)
+    for folder in (results, ask.paths.state.parent):
+        kind = _file_system(_nearest(folder))
+        if kind in IN_MEMORY:
+            what = f"{folder} is in memory ({kind}), and the restart empties it"
+            yield Finding(what, "The run would be lost: keep it on a disk.")
+        elif folder.is_relative_to(ask.paths.root / "tmp"):
+            what = f"{folder} is in /tmp, which most systems empty when they start"
+            yield Finding(what, "The run would be lost: keep it elsewhere.", certain=False)
+
+
+def _file_system(path: Path) -> str:
+    """The kind of file system; empty when that cannot be told."""
+    device = os.stat(path).st_dev
+    number = f"{os.major(device)}:{os.minor(device)}"
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as stream:
+        for line in stream:
+            mount, _, source = line.partition(" - ")
+            if mount.split()[2] == number:
+                return source.split()[0]
+    return ""
+
+
+def _own_files(tree: Location) -> Iterator[Finding]:
+    """Files of this machine that the tree is made of."""
+    for address in (tree.address, *tree.patches):
+        if address.startswith(("/", "file://")):
+            path = Path(unquote(address.removeprefix("file://")) if ":" in address else address)
+            if not path.is_file():
+                what = "is no file" if path.exists() else "is not there"
+                yield Finding(f"{path} {what}", f"{tree.name} is to be made of it.")
 
 
 def _tools(tree: Location) -> Iterator[Finding]:
