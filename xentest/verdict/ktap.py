@@ -4,7 +4,8 @@ Nested subtests, directives, plans before or after, YAML blocks.  Lines that are
 of these are allowed anywhere (kernel messages).  What makes a report no proof is a
 problem: no plan, a plan that does not match, numbers out of order, a bail-out, a torn line,
 subtests without the result line of their parent, totals that count failures nobody sees.
-kselftest's runner prints the report of each program behind "# ": what failed there has failed,
+kselftest's runner prints the report of each program behind "# " (and a program that runs others
+theirs behind one more): what failed there has failed,
 also when the program's exit status says otherwise.
 """
 
@@ -26,13 +27,15 @@ RESULT = re.compile(r"(not )?ok\b(?:\s+([0-9]+)\b)?\s*(-\s|-$)?\s*(.*)$")
 TORN = re.compile(r"not(?:\s+o)?\s*(?:(?:<\d+>)?\[ *\d+\.\d+\].*)?$")
 TOTALS = re.compile(r"#\s*Totals:.*\b(?:fail|error):0*[1-9]")
 QUOTED = re.compile(
-    r"#\s+(?:(?P<begin>K?TAP version \d+\s*$|1\.\.[0-9]+\b)|(?P<failed>not ok\s+[0-9]+\b.*))"
+    r"(?:#\s+)+(?:(?P<begin>K?TAP version \d+\s*$|1\.\.[0-9]+\b)|(?P<failed>not ok\s+[0-9]+\b.*))"
 )
 DIRECTIVE = re.compile(
     r"(?:^|\s|(?<=\d))#\s*(SKIP|(?:TODO|XFAIL|XPASS|TIMEOUT|ERROR)\b)\S*\s*:?\s*(.*)$",
     re.IGNORECASE,
 )
 SUBTEST = re.compile(r"#\s*Subtest:\s*(.+)$")
+PROVED = re.compile(r"(\S+\.t) \.{2,} ?(?:skipped: (.*))?$")  # prove -v: a file's report comes
+PROVE_FAILED = "Result: FAIL"
 BAIL = re.compile(r"Bail out!\s*(.*)$", re.IGNORECASE)
 
 PASSED = {"SKIP": Status.SKIP, "XFAIL": Status.XFAIL}
@@ -89,6 +92,8 @@ class _Report:
         indent = len(text[: len(text) - len(body)].expandtabs(8))
         if not body or self._in_yaml(body, indent):
             return
+        if self._is_proves(body, indent, offset):
+            return
         if bail := BAIL.match(body):
             self._findings.problem(f"Bail out! {bail[1]}".rstrip(), offset)
         elif VERSION.match(body):
@@ -114,6 +119,19 @@ class _Report:
         if self._totals is not None and not self._findings.explains_failure:
             what = "the totals count failures, but no result shows one"
             self._findings.problem(what, self._totals)
+
+    def _is_proves(self, body: str, indent: int, offset: int) -> bool:
+        """The words of prove -v round each file's report: no results."""
+        level = self._levels[0]
+        if not indent and (proved := PROVED.match(body)):
+            if level.seen or level.planned is not None:
+                self._version(indent, offset)
+            if proved[2] is not None:
+                self._findings.add(proved[1], Status.SKIP, proved[2], offset=offset)
+            return True
+        if body.rstrip() == PROVE_FAILED:
+            self._totals = offset
+        return not indent and body.rstrip() == "ok" and 0 < level.seen == level.planned
 
     def _quote(self, quoted: re.Match[str], offset: int) -> None:
         """A line of the report that kselftest's runner shows behind "# "."""

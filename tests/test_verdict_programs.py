@@ -1,0 +1,125 @@
+"""Reports word for word as programs print them: prove, kselftest's run_vmtests, Catch2."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from verdict_box import judge
+
+GOOD_FILE = """\
+good.t ......
+ok 1 - a
+# Subtest: inner
+    ok 1 - x
+    1..1
+ok 2 - inner
+1..2
+ok
+"""
+BAD_FILE = """\
+bad.t .......
+1..2
+ok 1 - a
+not ok 2 - b
+#   Failed test 'b'
+Dubious, test returned 1 (wstat 256, 0x100)
+Failed 1/2 subtests
+"""
+DEAD_FILE = """\
+dead.t ......
+ok 1 - a
+Dubious, test returned 255 (wstat 65280, 0xff00)
+All 1 subtests passed
+"""
+ENDED = "All tests successful.\nFiles=1, Tests=2,  0 wallclock secs\nResult: PASS\n"
+FAILED = "\nTest Summary Report\n-------------------\nFiles=1, Tests=2\nResult: FAIL\n"
+LATE_DEATH = GOOD_FILE.replace("\nok\n", "\nDubious, test returned 255 (wstat 65280, 0xff00)\n")
+VMTESTS = """\
+TAP version 13
+1..1
+# timeout set to 900
+# selftests: mm: run_vmtests.sh
+# TAP version 13
+# # ----------------
+# # running ./mremap_test
+# # ----------------
+# # TAP version 13
+# # 1..2
+# # ok 1 5MB mremap
+# # {} 2 1GB mremap
+# # [PASS]
+# ok 1 mremap_test
+# 1..1
+ok 1 selftests: mm: run_vmtests.sh
+"""
+
+
+@pytest.mark.parametrize(
+    "report, status",
+    [
+        (GOOD_FILE + ENDED, "pass"),
+        (GOOD_FILE + GOOD_FILE + ENDED, "pass"),
+        (GOOD_FILE + BAD_FILE + FAILED, "fail"),
+        (BAD_FILE + GOOD_FILE, "fail"),
+        (GOOD_FILE + DEAD_FILE + FAILED, "error"),
+        (DEAD_FILE + GOOD_FILE, "error"),
+        (LATE_DEATH + FAILED, "error"),
+        ("no.t .. skipped: not here\nFiles=1, Tests=0\nResult: NOTESTS\n", "skip"),
+        (GOOD_FILE.replace("ok 2 - inner\n", ""), "error"),
+        ("Loading ...\n1..1\nok 1\n", "pass"),
+        ("1..2\nok\nok\n", "pass"),
+    ],
+)
+def test_prove(tmp_path: Path, report: str, status: str) -> None:
+    """Whatever prove's own exit status was: a pipe may have hidden it."""
+    assert judge(tmp_path, "tap", report).status.value == status
+
+
+def test_what_fails_below_a_program_that_runs_programs(tmp_path: Path) -> None:
+    assert judge(tmp_path, "ktap", VMTESTS.format("ok")).status.value == "pass"
+    found = judge(tmp_path, "ktap", VMTESTS.format("not ok"))
+    assert (found.status.value, found.reason) == (
+        "fail",
+        "selftests: mm: run_vmtests.sh/1GB mremap",
+    )
+
+
+CATCH2 = """\
+<?xml version="1.0" encoding="UTF-8"?>
+<testsuites>
+  <testsuite name="t" errors="0" failures="{}" tests="7" hostname="tbd" time="0.000">
+    <properties><property name="filters" value="x"/></properties>
+    {}
+    <system-out/>
+  </testsuite>
+</testsuites>
+"""
+MAY_FAIL = '<skipped message="TEST_CASE tagged with !mayfail"/>'
+FAILURE = '<failure message="1==2" type="CHECK">\nFAILED:\n  CHECK( 1==2 )\n</failure>'
+
+
+@pytest.mark.parametrize(
+    "failures, inside, status",
+    [
+        (0, "", "pass"),
+        (1, FAILURE, "fail"),
+        (0, MAY_FAIL + FAILURE, "xfail"),
+        (1, MAY_FAIL + '<error message="threw"/>', "error"),
+        (1, "", "error"),  # of a case that should fail, and passes
+    ],
+)
+def test_catch2_counts_assertions(tmp_path: Path, failures: int, inside: str, status: str) -> None:
+    case = f'<testcase classname="t.global" name="a" time="0.000" status="run">{inside}</testcase>'
+    assert judge(tmp_path, "junit", CATCH2.format(failures, case)).status.value == status
+
+
+def test_catch2_without_a_case_proves_nothing(tmp_path: Path) -> None:
+    assert judge(tmp_path, "junit", CATCH2.format(0, "")).status.value == "error"
+
+
+@pytest.mark.parametrize("words", ['outcome="failed"', 'success="False"', 'passed="false"'])
+def test_other_words_for_a_failure(tmp_path: Path, words: str) -> None:
+    report = f'<testsuite name="s" tests="1"><testcase name="a" {words}/></testsuite>'
+    assert judge(tmp_path, "junit", report).status.value == "fail"
