@@ -75,7 +75,7 @@ def test_test_that_the_machine_died_under_is_a_crash(box: Box) -> None:
 
 
 def test_strays_of_a_killed_runner_are_ended(box: Box) -> None:
-    box.write(A={"run_command": f"{box.note_pid}; sleep 1000; true"})
+    box.write(A={"run_command": f"{box.note_pid}; sleep 1000; test 1"})
     first = box.start()
     wait_for(box.base / "pid")
     first.kill()
@@ -88,7 +88,7 @@ def test_strays_of_a_killed_runner_are_ended(box: Box) -> None:
 
 def test_strays_of_a_run_before_are_ended_too(box: Box) -> None:
     """Its runner was killed, and then another run made the shared folder anew."""
-    box.write(A={"run_command": f"{box.note_pid}; sleep 1000; true"})
+    box.write(A={"run_command": f"{box.note_pid}; sleep 1000; test 1"})
     first = box.start()
     wait_for(box.base / "pid")
     first.kill()

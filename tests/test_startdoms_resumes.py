@@ -153,7 +153,7 @@ def test_the_end_of_a_run_is_told_on_a_full_disk(world: World) -> None:
     """Not `testing` for ever: what was kept free is enough for the verdict and its reason."""
     with small_disk(world.folder / "results", "400k"):
         filler = world.folder / "results/filler"
-        world.control({"one": f"cat /dev/zero > {filler}; true"}, {"dom0": ["one"]})
+        world.control({"one": f"cat /dev/zero > {filler}; test -s {filler}"}, {"dom0": ["one"]})
         assert world.start() == 3
         facts = world.run().facts
         assert (facts["state"], facts["status"]) == ("broken", "broken") and facts["ended"]

@@ -71,14 +71,21 @@ def _check_times(sections: Sections, preferences: Preferences) -> None:
     if given and preferences.boot_timeout > preferences.run_timeout:
         what = "boot_timeout is longer than the whole run may take (run_timeout)"
         sections.problems.add(line, what, "shorten it, or make run_timeout longer")
+    _check_default_limit(sections, preferences)
+
+
+def _check_default_limit(sections: Sections, preferences: Preferences) -> None:
+    """A test that may take longer than a run that nobody gave more time would be cut off."""
+    if "run_timeout" in sections.text.scope(sections.text.sections[keys.PREFERENCES]):
+        return
     listed = {name for domain in sections.domains for name in domain.tests}
     for name, test in sections.tests.items():
-        line = sections.line(name, "timeout")
-        given = line != sections.text.sections[name].line
-        if given and name in listed and test.timeout > preferences.run_timeout:
-            what = f"timeout is longer than the whole run may take: {preferences.run_timeout:g} s"
-            advice = "shorten it, or make run_timeout in [Preferences] longer"
-            sections.problems.add(line, what, advice)
+        if name in listed and test.timeout > preferences.run_timeout:
+            what = (
+                f"timeout is longer than the {preferences.run_timeout / 3600:g} h of the whole run"
+            )
+            advice = f"shorten it, or give run_timeout in [{keys.PREFERENCES}]"
+            sections.problems.add(sections.line(name, "timeout"), what, advice)
 
 
 def _check_verdict(sections: Sections, test: Test) -> None:

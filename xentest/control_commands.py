@@ -33,8 +33,8 @@ _BASH = (
     ),
 )
 _AND_ALSO = re.compile(
-    r"(?P<or>\|\|)\s*(?:true|:|exit\s+0|(?:echo|printf)\b[^;&|\n]*)"
-    r"|(?P<then>[;\n])\s*(?:true|:|exit\s+0|(?:echo|printf)\b[^;&|\n]*)"
+    r"(?P<or>\|\|)\s*(?:true|:|exit\s+0|(?:echo|printf)\b[^;&|\n<>]*(?:>&2)?)"
+    r"|(?P<then>[;\n])\s*(?:true|:|exit\s+0|(?:echo|printf)\b[^;&|\n<>]*(?:>&2)?)"
     r"|(?<!\|)(?P<pipe>\|)\s*(?:tee\b[^;&|\n]*|cat)"
     r"|(?P<wait>[;\n]|(?<!&)&)\s*wait"
 )
