@@ -76,3 +76,23 @@ def test_a_guest_cannot_tell_its_crash_as_a_pass(world: World) -> None:
     assert world.start() == 1
     assert world.statuses()["guest1 1-one"] == "pass"
     assert world.statuses()["guest1 3-console-check"] == "fail"
+
+
+MARKED = "[   {}.0] xentest: {} dom0 {}\n"
+OTHER = "[   70.1] BUG: unable to handle page fault for address: ffff888000000000\n"
+LATER = "[   71.1] Kernel panic - not syncing: Fatal exception\n"
+
+
+def test_a_crash_that_a_result_tells_hides_none_in_another_test(world: World) -> None:
+    said = OOPS.format(60).partition("] ")[2].strip()
+    world.control(
+        {"one": f"echo 'Linux BUG: {said}'; false", "two": "true"}, {"dom0": ["one", "two"]}
+    )
+    first = MARKED.format(59, "START", "1-one") + OOPS.format(60) + LATER.replace("71", "61")
+    first += MARKED.format(62, "END", "1-one")
+    second = MARKED.format(69, "START", "2-two") + OTHER + LATER + MARKED.format(72, "END", "2-two")
+    assert logs_of(world, "", first) == 1
+    assert "dom0 4-console-check" not in world.statuses(), "told once is enough"
+    assert logs_of(world, "", first + second) == 1
+    reason = world.results()["dom0 4-console-check"].reason
+    assert "unable to handle page fault" in reason and "(while dom0 2-two ran)" in reason

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Optional
+from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence
 
 from xentest import collect, durable, leaks, runs
 from xentest.domains import Toolstack
@@ -110,11 +110,9 @@ class Aftermath:
         return text, missing
 
     def _check_console(self, domain: str, text: str) -> Optional[Result]:
-        finding = console.cause(text)
-        if finding is None or finding.kind == console.OOM:
-            return None
         told = [item for item in self.results() if item.domain == domain and not item.status.good]
-        if any(finding.title[:100] in result.reason for result in told):
+        finding = _untold(console.scan(text), [result.reason for result in told])
+        if finding is None:
             return None
         during = f" (while {finding.test} ran)" if finding.test else ""
         result = self._extra("console-check", Status.FAIL, f"{finding.title}{during}", domain)
@@ -147,6 +145,20 @@ class Aftermath:
                 if result is not None:
                     found.append(result)
         return found
+
+
+def _untold(
+    findings: Sequence[console.Finding], reasons: Sequence[str]
+) -> Optional[console.Finding]:
+    """The first crash that no reason tells of; what follows one that is told, in the same test,
+    is taken for its consequence."""
+    told: set[str] = set()
+    for finding in findings:
+        if any(finding.title[:100] in reason for reason in reasons):
+            told.add(finding.test)
+        elif finding.kind != console.OOM and finding.test not in told:
+            return finding
+    return None
 
 
 def _since(said: str, before: str) -> str:
