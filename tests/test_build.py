@@ -249,7 +249,7 @@ def test_check_changes_nothing(stand: Stand, capsys: pytest.CaptureFixture[str])
     assert content_of(stand.root) != before
 
 
-def test_a_machine_that_is_not_ready_fetches_nothing(
+def test_a_machine_that_is_not_ready_gets_nothing_installed(
     stand: Stand, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from xentest.commands import build as command
@@ -261,7 +261,7 @@ def test_a_machine_that_is_not_ready_fetches_nothing(
         Finding("no NFS", "Is it so?", certain=False),
     ]
     before = content_of(stand.root)
-    assert command.main([str(stand.file), "--check"]) == 3
+    assert command.main([str(stand.file), "--check"]) == 0, "the control file is well formed"
     told = "This machine is not ready for it:\n  no GRUB\n    Get it.\n  no init\n    Make it.\n"
     assert told in (said := capsys.readouterr().out) and "\n  no NFS\n    Is it so?\n" in said
     assert content_of(stand.root) == before
@@ -271,7 +271,8 @@ def test_a_machine_that_is_not_ready_fetches_nothing(
     assert (facts["state"], facts["status"], facts["reason"]) == ("broken", "broken", reason)
     assert f"xenbuild: {reason}\n  Get it.\n  Make it.\n" in capsys.readouterr().err
     assert "to be looked at: no NFS" in stand.said.getvalue()
-    assert stand.asked == [] and stand.is_over()
+    assert "not ready for the run: no GRUB\n  Get it." in stand.said.getvalue()
+    assert stand.asked == ["prepare", "build"] and stand.is_over()
 
 
 def test_what_is_only_suspect_is_told_and_the_run_goes_on(stand: Stand) -> None:

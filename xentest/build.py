@@ -7,7 +7,7 @@ import shutil
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator
+from typing import Iterator, Sequence
 
 from xentest import VERSION, boot, durable, interrupted, readiness, runs, strays
 from xentest.control import Control, Location
@@ -66,10 +66,11 @@ def start(control: Control, paths: boot.Paths, progress: Progress, *, reboot: bo
         try:
             _copy_control(control, paths)
             run.update(**_facts())
-            _check_machine(control, paths, progress, reboot)
+            findings = _look_at_machine(control, paths, progress, reboot)
             if state.hypervisor == "xen":
                 with strays.marked(strays.BUILD, str(paths.lock)):
-                    _make_hypervisor(control, paths, run, state, progress)
+                    _make_hypervisor(control, paths, run, state, findings, progress)
+            readiness.demand(findings)
             _arm(control, paths, run, state)
         except BaseException as error:
             _end(control, run, paths, error, progress)
@@ -86,13 +87,15 @@ def start(control: Control, paths: boot.Paths, progress: Progress, *, reboot: bo
     return EXIT_OK
 
 
-def _check_machine(control: Control, paths: boot.Paths, progress: Progress, reboot: bool) -> None:
-    """Before hours go into what this machine cannot boot, or would not go on with."""
+def _look_at_machine(
+    control: Control, paths: boot.Paths, progress: Progress, reboot: bool
+) -> list[readiness.Finding]:
+    """Told before hours go into a tree; what the tree itself has to tell comes all the same."""
     findings = readiness.look(readiness.Ask(control, paths, reboot))
     for finding in findings:
-        if not finding.certain:
-            progress.say(f"to be looked at: {finding.what}\n  {finding.advice}")
-    readiness.demand(findings)
+        head = "not ready for the run" if finding.certain else "to be looked at"
+        progress.say(f"{head}: {finding.what}\n  {finding.advice}")
+    return findings
 
 
 def _begin(control: Control, paths: boot.Paths, results_dir: Path) -> tuple[runs.Run, boot.State]:
@@ -133,8 +136,9 @@ def _facts() -> dict[str, str]:
 
 
 def _make_hypervisor(
-    control: Control, paths: boot.Paths, run: runs.Run, state: boot.State, progress: Progress
-) -> None:
+    control: Control, paths: boot.Paths, run: runs.Run, state: boot.State,
+    findings: Sequence[readiness.Finding], progress: Progress,
+) -> None:  # fmt: skip
     """Fetch, build, install; what was built is kept in the run's facts."""
     from xentest import tree
 
@@ -146,6 +150,7 @@ def _make_hypervisor(
         folder = tree.prepare(location, paths.work / "tree", progress=progress)
     with _phase(run, progress, "build"):
         built = tree.build(location, folder, log, jobs=os.cpu_count() or 1)
+    readiness.demand(findings)
     with _phase(run, progress, "install"):
         hypervisor = tree.install(built, paths.boot)
         if location.tools:

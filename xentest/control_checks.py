@@ -7,12 +7,10 @@ from collections import Counter
 from dataclasses import replace
 from typing import Optional
 
-from xentest import control_commands as commands
 from xentest import control_keys as keys
 from xentest.control_keys import Domain, Preferences, Test
 from xentest.control_sections import Sections, nearest
 from xentest.control_text import DEFAULT, shown
-from xentest.control_values import Wrong
 
 _MEETING = re.compile(
     r"xenruntests --barrier[ =](?P<name>[A-Za-z0-9_.-]+)(?: --timeout[ =]\S+)?(?=\s*($|[;&|)}\n]))"
@@ -35,7 +33,6 @@ def check(sections: Sections) -> None:
     _check_meetings(sections)
     for name, test in sections.tests.items():
         sections.tests[name] = _settle_places(sections, test)
-        _check_verdict(sections, test)
 
 
 def _check_fixed_sections(sections: Sections) -> None:
@@ -86,16 +83,6 @@ def _check_default_limit(sections: Sections, preferences: Preferences) -> None:
             )
             advice = f"shorten it, or give run_timeout in [{keys.PREFERENCES}]"
             sections.problems.add(sections.line(name, "timeout"), what, advice)
-
-
-def _check_verdict(sections: Sections, test: Test) -> None:
-    """A test that can only pass would be believed every night."""
-    if test.result_format == "exit" and not test.figures:
-        try:
-            commands.check_can_fail(test.run_command)
-        except Wrong as error:
-            line = sections.line(test.name, "run_command")
-            sections.problems.add(line, f"run_command {error.what}", error.instead)
 
 
 def _check_folders(sections: Sections, preferences: Preferences) -> None:

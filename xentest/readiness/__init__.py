@@ -1,4 +1,4 @@
-"""Whether this machine can do the run of a control file: told before anything is fetched.
+"""Whether this machine can do the run of a control file: told before it is begun.
 
 What would surely make the run fail is `certain`; what only may is worth a look. Nothing is
 changed here, and nothing that cannot be known is guessed.

@@ -1,4 +1,4 @@
-"""Will the run go on after the restart: the init script, the toolstack, the guests, the reports?"""
+"""Will the run go on after the restart, and tell something: init, toolstack, guests, reports?"""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Iterator, Optional
 
+from xentest import control_commands
 from xentest.control import Domain
 from xentest.readiness import Ask, Finding
 from xentest.report import mail
@@ -26,6 +27,7 @@ def look(ask: Ask) -> Iterator[Finding]:
         yield from _toolstack(ask)
     yield from _own_name(ask)
     yield from _guests(ask)
+    yield from _verdicts(ask)
     yield from _reports(ask)
 
 
@@ -148,6 +150,16 @@ def _shared_with_guests(ask: Ask) -> Iterator[Finding]:
 
 def _holds(folder: str, path: str) -> bool:
     return f"{path}/".startswith(f"{folder.rstrip('/')}/")
+
+
+def _verdicts(ask: Ask) -> Iterator[Finding]:
+    """A test that can only pass would be believed every night; but it may be there to collect."""
+    for test in ask.control.tests.values():
+        wrong = control_commands.never_fails(test.run_command)
+        if wrong and test.result_format == "exit" and not test.figures:
+            what = f"[{test.name}] passes always: its run_command {wrong.what}"
+            advice = f"Its exit status is the verdict. If it is to fail: {wrong.instead}."
+            yield Finding(what, advice, certain=False)
 
 
 def _reports(ask: Ask) -> Iterator[Finding]:
