@@ -275,6 +275,14 @@ def test_a_machine_that_is_not_ready_gets_nothing_installed(
     assert stand.asked == ["prepare", "build"] and stand.is_over()
 
 
+@pytest.mark.parametrize("hypervisor", ["kvm", "none"])
+def test_a_machine_that_is_not_ready_is_not_restarted(stand: Stand, hypervisor: str) -> None:
+    stand.write(hypervisor)
+    stand.findings = [Finding("no init", "Make it.")]
+    assert guarded_main("xenbuild", lambda argv: stand.start(), []) == 3
+    assert stand.asked == [] and stand.is_over()
+
+
 def test_what_is_only_suspect_is_told_and_the_run_goes_on(stand: Stand) -> None:
     from xentest.commands import build as command
 

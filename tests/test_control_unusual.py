@@ -84,6 +84,7 @@ CHANGED = {
         "run_command=bash -c 'if [[ a == b ]]; then ./t &> log; fi'\n",
         "run_command=./a 'b c' \"d e\"\n",
         "run_command=awk '$1 == 2' x && ./a 2>&1 >x && ./b &&>x ./c\n",
+        "run_command=./test --filter a == b\n",
         "run_command=echo ok\n",
         "run_command=mkdir x; echo ok > x/y\n",
         RUN + "env=A=root=/dev/xvda CONSOLE=hvc0\n  B=a, b\n  C='a' 'b'\n",

@@ -85,14 +85,14 @@ def test_what_failed_is_shrunk_with_the_hypervisor_of_the_night(
     "hypervisor, accelerated, processors",
     [("xen", False, "2"), ("kvm", False, "1"), ("none", False, "1"), ("kvm", True, "2")],
 )
-def test_an_emulated_host_of_kvm_has_one_processor(
+def test_an_emulated_host_of_kvm_has_one_processor_and_is_nudged(
     whole: Lab, hypervisor: str, accelerated: bool, processors: str
 ) -> None:
     seen = []
 
     def watch(self: night.Night) -> dict[str, Any]:
         words = machine.command_line(self.made)
-        seen.append(words[words.index("-smp") + 1])
+        seen.append((words[words.index("-smp") + 1], self.made.oversleeps))
         whole.begins()
         whole.becomes(**FINISHED)()
         assert whole.run is not None
@@ -103,7 +103,7 @@ def test_an_emulated_host_of_kvm_has_one_processor(
     whole.patch.setattr(night, "choose_accelerator", lambda wanted, progress: chosen)
     more = "" if hypervisor == "xen" else f"hypervisor={hypervisor}"
     night.run(whole.order(more), Progress(whole.said))
-    assert seen == [processors]
+    assert seen == [(processors, processors == "1")]
 
 
 @pytest.mark.parametrize("facts", [{}, {"status": None}, {"status": "wonderful"}])

@@ -16,6 +16,7 @@ _BACKGROUND = re.compile(r"(?<![&>\\])&[\s)}]*$")
 _QUOTED = re.compile(r"'[^']*'|\"(?:\\.|[^\"\\])*\"|\\.|(?:(?<=\s)|^)#.*$", re.MULTILINE)
 _GOES_ON = re.compile(r"(&&|\||\\)\s*\n\s*")
 _WHOLLY_QUOTED = re.compile(r"'[^']*\s[^']*'|\"[^\"]*\s[^\"]*\"")
+_FIRST = r"(?:^|[;&|({!]|\b(?:if|elif|while|until|then|else|do))\s*"  # where a program is named
 _BASH = (
     (
         re.compile(r"(?<!&)&>"),
@@ -23,12 +24,12 @@ _BASH = (
         "write > FILE 2>&1",
     ),
     (
-        re.compile(r"(?:^|[;&|({!]|\b(?:if|elif|while|until|then|else|do))\s*\[\[\s", re.MULTILINE),
+        re.compile(_FIRST + r"\[\[\s", re.MULTILINE),
         "[[, which sh does not have: as a condition it is never true",
         "write [ ... ] or a case",
     ),
     (
-        re.compile(r"(?:\[|\btest)\s[^];&|\n]*\s==\s"),
+        re.compile(_FIRST + r"(?:\[|test)\s[^];&|\n]*\s==\s", re.MULTILINE),
         "== in a test, which sh does not have: it is never true",
         "write =",
     ),
