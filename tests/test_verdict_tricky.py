@@ -33,6 +33,9 @@ KTAP = [
     (KSELFTEST.format("ok 2 b", "# Totals: fail:0", "ok 1 selftests: kvm: x"), 0, "pass"),
     (KSELFTEST.format("not ok 2 b", "", "ok 1 selftests: kvm: x"), 0, "fail"),
     (KSELFTEST.format("not ok 2 b # SKIP", "", "ok 1 selftests: kvm: x"), 0, "pass"),
+    (KSELFTEST.format("not ok 2 b # SKIP", "", "ok 1 selftests: kvm: x # SKIP"), 0, "skip"),
+    (KSELFTEST.format("not ok 2 b", "", "ok 1 selftests: kvm: x # SKIP"), 0, "fail"),
+    (KSELFTEST.format("not ok 2 b # TIMEOUT 5", "", "ok 1 selftests: kvm: x"), 0, "timeout"),
     (KSELFTEST.format("not ok 2 b", "", "not ok 1 selftests: kvm: x # exit=1"), 1, "fail"),
     ("1..1\n# not ok 7 days without rain\nok 1 a\n", 0, "pass"),
     # kunit, also through the kernel's log.

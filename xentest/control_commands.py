@@ -1,39 +1,17 @@
-"""The commands of a control file: shell text, and slips in it that would hide a failure.
-
-A command runs by /bin/sh, which need not be bash.
-"""
+"""The commands of a control file: shell text, and slips in it that would hide a failure."""
 
 from __future__ import annotations
 
 import re
 from typing import Optional
 
+from xentest.control_bash import refuse_bash, without_quoted
 from xentest.control_text import shown
 from xentest.control_values import Wrong, lines
 
 _BACKGROUND = re.compile(r"(?<![&>\\])&[\s)}]*$")
-# What is no part of a command's own grammar: text in quotes, escaped characters, comments.
-_QUOTED = re.compile(r"'[^']*'|\"(?:\\.|[^\"\\])*\"|\\.|(?:(?<=\s)|^)#.*$", re.MULTILINE)
 _GOES_ON = re.compile(r"(&&|\||\\)\s*\n\s*")
 _WHOLLY_QUOTED = re.compile(r"'[^']*\s[^']*'|\"[^\"]*\s[^\"]*\"")
-_FIRST = r"(?:^|[;&|({!]|\b(?:if|elif|while|until|then|else|do))\s*"  # where a program is named
-_BASH = (
-    (
-        re.compile(r"(?<!&)&>"),
-        "&>, where sh sees a & (so that nothing waits for the command) and a >",
-        "write > FILE 2>&1",
-    ),
-    (
-        re.compile(_FIRST + r"\[\[\s", re.MULTILINE),
-        "[[, which sh does not have: as a condition it is never true",
-        "write [ ... ] or a case",
-    ),
-    (
-        re.compile(_FIRST + r"(?:\[|test)\s[^];&|\n]*\s==\s", re.MULTILINE),
-        "== in a test, which sh does not have: it is never true",
-        "write =",
-    ),
-)
 _AND_ALSO = re.compile(
     r"(?P<or>\|\|)\s*(?:true|:|exit\s+0|(?:echo|printf)\b[^;&|\n<>]*(?:>&2)?)"
     r"|(?P<then>[;\n])\s*(?:true|:|exit\s+0|(?:echo|printf)\b[^;&|\n<>]*(?:>&2)?)"
@@ -60,10 +38,7 @@ def command(value: str) -> str:
     if _WHOLLY_QUOTED.fullmatch(value):
         what = "is in quotes as a whole, so that the shell looks for a program of that name"
         raise Wrong(what, "write it without the quotes")
-    bare = _bare(value)
-    for pattern, what, advice in _BASH:
-        if "<<" not in bare and pattern.search(bare):
-            raise Wrong(f"holds {what}", advice)
+    refuse_bash(value)
     if _BACKGROUND.search(value):
         what = "ends with a &, so that its end is not waited for and its failure not seen"
         raise Wrong(what, "remove the &, or end with wait and an exit status")
@@ -82,5 +57,4 @@ def never_fails(value: str) -> Optional[Wrong]:
 
 def _bare(value: str) -> str:
     """The command with what is quoted in it left out, and its lists of commands on one line."""
-    bare = _QUOTED.sub(lambda found: "_" * len(found[0]), value)
-    return _GOES_ON.sub(r"\1 ", bare)
+    return _GOES_ON.sub(r"\1 ", without_quoted(value))

@@ -5,8 +5,8 @@ of these are allowed anywhere (kernel messages).  What makes a report no proof i
 problem: no plan, a plan that does not match, numbers out of order, a bail-out, a torn line,
 subtests without the result line of their parent, totals that count failures nobody sees.
 kselftest's runner prints the report of each program behind "# " (and a program that runs others
-theirs behind one more): what failed there has failed,
-also when the program's exit status says otherwise.
+theirs behind one more): what failed there has failed, also when the program's exit status,
+by which the runner says `ok` or `# SKIP`, says otherwise.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ class _Report:
             result = RESULT.match(quoted["failed"])
             assert result is not None
             outcome = _outcome(result, _number(result[2] or "0"), offset)
-            if outcome.status is Status.FAIL and len(self._quoted) < MAX_LISTED:
+            if outcome.status not in FAILED.values() and len(self._quoted) < MAX_LISTED:
                 self._quoted.append(outcome)
 
     def _in_yaml(self, body: str, indent: int) -> bool:
@@ -211,7 +211,7 @@ class _Report:
             if outcome.status is Status.XFAIL:
                 _excuse(children)
             self._hand_over(children, outcome.name, level)
-        if self._quoted and outcome.status is Status.PASS:
+        if self._quoted and outcome.status in (Status.PASS, Status.SKIP):
             denied = _Level(indent, offset, outcomes=self._quoted)
             self._hand_over(denied, outcome.name, level)
         self._quoted = None
