@@ -11,6 +11,10 @@ from xentest import control_commands as commands
 from xentest.control_values import Wrong
 
 OF_SH = [
+    "echo don\u2019t; echo '\u201call\u201d' \u2013",
+    "cat > x <<E\n\u201call\u201d \u2013\u2013\nE\n./t",
+    '[ "$x" = y ] && ./t',
+    "echo " + "x" * 131_000,
     "bash -c 'set -o pipefail; a | b'",
     "./source x",
     "make source",

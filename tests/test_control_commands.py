@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from xentest import control_commands as commands
+from xentest.control_values import Wrong
 
 
 @pytest.mark.parametrize(
@@ -22,6 +23,12 @@ from xentest import control_commands as commands
 def test_what_never_fails(command: str, end: str) -> None:
     found = commands.never_fails(command)
     assert found is not None and found.what == f"ends with `{end}`" and found.instead
+
+
+def test_what_no_program_could_be_handed() -> None:
+    with pytest.raises(Wrong) as caught:
+        commands.command("echo " + "ä" * (64 << 10))
+    assert "longer than 131071 bytes" in caught.value.what
 
 
 @pytest.mark.parametrize(

@@ -16,11 +16,25 @@ _HOST = re.compile(
 )
 _GIT_REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+-]*")
 _NO_GIT_REF = re.compile(r"\.\.|//|/\.|[/.]$|\.lock(/|$)")
-_OTHER_ARCHIVE = re.compile(r"\.(zip|7z|rar|deb|rpm|iso|dsc|lz|lz4|lzma|Z)(?=$|[?#])")
+_OTHER_ARCHIVE = re.compile(
+    r"\.(zip|7z|rar|deb|rpm|iso|dsc|lz|lz4|lzma|Z|asc|sig|sign|sha256|sha512|md5)(?=$|[?#])"
+)
 _GIT_SERVER_PAGE = re.compile(
     r"(github|gitlab)\.com/[\w.-]+/[\w.-]+(?<!\.git)/?(tree/(?P<ref>[\w./-]+))?"
 )
 KINDS = "http, https, ftp, file, git+https, git+http, git+file, git+ssh, deb-src:NAME or /a/path"
+
+
+_MEANT = (
+    (r"([\w.-]+@[\w.-]+):([\w./~-]+)", r"git+ssh://\1/\2"),
+    (r"git://(.+)", r"git+https://\1"),
+    (r"ssh://(.+)", r"git+ssh://\1"),
+    (r"(https?|ftp)(?::/|//)([^/].*)", r"\1://\2"),
+    (r"file:(/[^/].*)", r"file://\1"),
+    (r"<(.+)>", r"\1"),
+    (r"((?:www|ftp)\.[\w.-]+/.+)", r"https://\1"),
+    (r"(?:\.\.?|~|\$\{?HOME\}?)/(.+)", r"the whole path, /.../\1"),
+)
 
 
 def address(value: str) -> str:
@@ -29,8 +43,7 @@ def address(value: str) -> str:
     if text.startswith("deb-src:"):
         return _deb_source(text)
     if re.search(r"\s", text):
-        advice = "write %%20 for a blank" + " and file:// before the path" * text.startswith("/")
-        raise Wrong(f"is '{shown(text)}', which holds a blank", advice)
+        raise Wrong(f"is '{shown(text)}', which holds a blank", _instead_of_blank(text))
     _check_slips(text)
     if text.startswith("/"):
         path = file_path(text)
@@ -39,7 +52,7 @@ def address(value: str) -> str:
     scheme = scheme.lower()
     if not separator or scheme not in ARCHIVE_SCHEMES + GIT_SCHEMES:
         what = f"is '{shown(text)}', which is no kind of address known here"
-        raise Wrong(what, f"write {KINDS}")
+        raise Wrong(what, _instead_of_unknown(text))
     text = f"{scheme}://{rest}"
     rest, _, ref = rest.partition("#")
     if "#" in text:
@@ -54,6 +67,22 @@ def address(value: str) -> str:
         what = f"is '{shown(text)}', which looks like a git repository, not like a file"
         raise Wrong(what, f"write git+{scheme}://... (and #BRANCH, #TAG or #COMMIT)")
     return text
+
+
+def _instead_of_blank(text: str) -> str:
+    if re.search(r"\s(\S+://|/)", text):
+        return "write one address"
+    if text.startswith("git+") and "#" in text.split()[0]:
+        return "write one branch, tag or commit behind the #"
+    return "write %%20 for a blank" + " and file:// before the path" * text.startswith("/")
+
+
+def _instead_of_unknown(text: str) -> str:
+    """What other tools take for an address, as it is written here."""
+    for pattern, instead in _MEANT:
+        if found := re.fullmatch(pattern, text):
+            return "write " + shown(found.expand(instead))
+    return f"write {KINDS}"
 
 
 def _check_slips(text: str) -> None:
@@ -113,8 +142,13 @@ def is_archive(text: str) -> bool:
 
 def archives(value: str) -> tuple[str, ...]:
     """Addresses of single files (patches)."""
-    found = []
+    found: list[str] = []
     for item in words(value):
+        if re.search(r",(/|\w+://)", item):
+            what = f"holds '{shown(item)}', which looks like several"
+            raise Wrong(what, "write them with a blank between them", item)
+        if item in words(value)[: len(found)]:
+            raise Wrong(f"names '{shown(item)}' twice", "name each once", item)
         try:
             found.append(address(item))
         except Wrong as error:

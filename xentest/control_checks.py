@@ -15,6 +15,7 @@ from xentest.control_text import DEFAULT, shown
 _MEETING = re.compile(
     r"xenruntests --barrier[ =](?P<name>[A-Za-z0-9_.-]+)(?: --timeout[ =]\S+)?(?=\s*($|[;&|)}\n]))"
 )
+_CHOOSES = re.compile(r"\b(?:if|case)\b|\|\||XENTEST_")  # not all who run it need come to it
 MAX_RESULTS = 10_000  # of one domain in one run, repeats counted
 
 
@@ -97,6 +98,7 @@ def _check_folders(sections: Sections, preferences: Preferences) -> None:
         line = sections.line(keys.PREFERENCES, "console")
         sections.problems.add(line, what, "keep the console's log in a folder of its own")
     for domain in sections.domains:
+        _check_config(sections, shared, domain)
         if domain.tempdir == keys.UNKNOWN:
             continue
         for key, folder in (("shared_dir", shared), ("results_dir", trusted)):
@@ -108,6 +110,13 @@ def _check_folders(sections: Sections, preferences: Preferences) -> None:
                 what = f"{key} {shown(folder)} lies where [{shown(domain.section)}] runs its tests"
                 line = sections.line(keys.PREFERENCES, key)
                 sections.problems.add(line, what, "name a folder outside of tempdir")
+
+
+def _check_config(sections: Sections, shared: str, domain: Domain) -> None:
+    if domain.config and _inside(domain.config, shared):
+        what = f"config {shown(domain.config)} lies in shared_dir, where guests can change it"
+        line = sections.line(domain.section, "config")
+        sections.problems.add(line, what, "keep it in a folder of its own, such as /etc/xen")
 
 
 def _inside(path: str, folder: str) -> bool:
@@ -186,6 +195,10 @@ def _check_barriers(sections: Sections) -> None:
                 line = sections.line(domain.section, "barriers")
                 what = f"only [{shown(domain.section)}] lists the barrier {shown(name)}"
                 sections.problems.add(line, what, "list it in every domain that meets there")
+            elif not _lists_tests(sections, domain):
+                line = sections.line(domain.section, "barriers")
+                what = f"[{shown(domain.section)}] lists barriers, and has no test that comes there"
+                sections.problems.add(line, what, "remove barriers=, or add test1=NAME")
 
 
 def _check_meetings(sections: Sections) -> None:
@@ -199,6 +212,19 @@ def _check_meetings(sections: Sections) -> None:
                 what = f"run_command waits at the barrier {shown(name)}, which no domain lists"
                 advice = f"add barriers={shown(name)} to the domains that meet there, or COUNT"
                 sections.problems.add(option.line, what, advice)
+            elif not _CHOOSES.search(test.run_command):
+                _check_own_meeting(sections, test, name)
+
+
+def _check_own_meeting(sections: Sections, test: Test, name: str) -> None:
+    """Who waits at a barrier counts as one that has come, also in place of one that is listed."""
+    for domain in sections.domains:
+        if test.name in domain.tests and name not in domain.barriers:
+            where = shown(domain.section)
+            what = f"[{where}] runs {shown(test.name)}, which waits at the barrier {shown(name)}"
+            advice = f"add barriers={shown(name)} to [{where}]"
+            line = sections.text.sections[domain.section].line
+            sections.problems.add(line, what, advice)
 
 
 def _settle_places(sections: Sections, test: Test) -> Test:
@@ -221,4 +247,8 @@ def _settle(sections: Sections, test: Test, key: str) -> str:
             sections.problems.add(line, what, f"write it relative to {shown(domain.tempdir)}")
             return path
         inner = path[len(domain.tempdir) :].strip("/")
+        if key == "log_dir" and not inner:
+            what = f"{key} {shown(path)} is everything the test is made of"
+            line = sections.line(test.name, key)
+            sections.problems.add(line, what, "name a folder for the logs")
     return inner

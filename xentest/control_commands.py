@@ -9,9 +9,16 @@ from xentest.control_bash import refuse_bash, without_quoted
 from xentest.control_text import shown
 from xentest.control_values import Wrong, lines
 
+MAX_COMMAND = (128 << 10) - 1  # Linux's MAX_ARG_STRLEN, with its NUL
 _BACKGROUND = re.compile(r"(?<![&>\\])&[\s)}]*$")
 _GOES_ON = re.compile(r"(&&|\||\\)\s*\n\s*")
 _WHOLLY_QUOTED = re.compile(r"'[^']*\s[^']*'|\"[^\"]*\s[^\"]*\"")
+# What a word processor makes of quotes, and of the - before an option.
+_PASTED = re.compile(
+    "[\u201c\u201d\u201e]|(?<!\\w)[\u2018\u2019\u201a]|[\u2018\u2019\u201a](?!\\w)"
+    "|(?<=\\s)[\u2013\u2014\u2212](?=[\u2013\u2014\u2212\\w])"
+)
+_PLAIN = {**dict.fromkeys("\u201c\u201d\u201e", '"'), **dict.fromkeys("\u2018\u2019\u201a", "'")}
 _AND_ALSO = re.compile(
     r"(?P<or>\|\|)\s*(?:true|:|exit\s+0|(?:echo|printf)\b[^;&|\n<>]*(?:>&2)?)"
     r"|(?P<then>[;\n])\s*(?:true|:|exit\s+0|(?:echo|printf)\b[^;&|\n<>]*(?:>&2)?)"
@@ -35,9 +42,19 @@ def command(value: str) -> str:
     if value.lower() == "none":
         what = f"is '{value}', and a program of that name would be run"
         raise Wrong(what, "leave nothing behind the = where there is nothing to run")
+    if len(value.encode()) > MAX_COMMAND:
+        what = f"is longer than {MAX_COMMAND} bytes, and no program could be handed it"
+        raise Wrong(what, "put it into a script, and let the archive bring that")
+    if re.match(r"\[[\"']", value):
+        what = "begins with [ and a quote, so that the shell looks for a program of that name"
+        raise Wrong(what, "write the words with blanks between them, as in a shell")
     if _WHOLLY_QUOTED.fullmatch(value):
         what = "is in quotes as a whole, so that the shell looks for a program of that name"
         raise Wrong(what, "write it without the quotes")
+    bare = without_quoted(value)
+    if "<<" not in bare and (pasted := _PASTED.search(bare)):
+        what = f"holds {pasted[0]}, which no shell takes for the plain one"
+        raise Wrong(what, f"write {_PLAIN.get(pasted[0], '-')} as on the keyboard")
     refuse_bash(value)
     if _BACKGROUND.search(value):
         what = "ends with a &, so that its end is not waited for and its failure not seen"

@@ -135,7 +135,7 @@ TEST_KEYS: Mapping[str, Reader] = {
     "build_command": commands.command,
     "install_command": commands.command,
     "test_dir": values.place,
-    "log_dir": values.place,
+    "log_dir": values.log_place,
     "run_command": commands.command,
     "timeout": values.duration,
     "result_format": values.result_format,

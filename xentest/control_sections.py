@@ -58,8 +58,9 @@ def nearest(word: str, known: list[str], cutoff: float = 0.6) -> str:
     import difflib
 
     inside = [name for name in known if re.search(rf"(^|[_-]){re.escape(word)}([_-]|$)", name)]
-    if len(inside) == 1:
-        return inside[0]
+    same = [name for name in known if name.casefold() == word.casefold()]
+    if len(same or inside) == 1:
+        return (same or inside)[0]
     # A bound on both sides: difflib is slow, and nobody slips among more names than these.
     return next(iter(difflib.get_close_matches(word[:60], known[:200], 1, cutoff)), "")
 
@@ -294,6 +295,8 @@ class _SectionReader:
         if not option.raw:
             what = f"the location {shown(name)} has no address"
             self.problems.add(option.line, what, f"write {addresses.KINDS}")
+        if self._is_no_location(option):
+            return
         address = self._value(option, scope, addresses.address, section.options)
         found: dict[str, Any] = {}
         for suffix, reader in keys.LOCATION_KEYS.items():
@@ -308,6 +311,17 @@ class _SectionReader:
             found["address"] = address
             self._check_digest(section.name, f"{name}.sha256", found)
             self.sections.locations[name] = Location(name, **found)
+
+    def _is_no_location(self, option: Option) -> bool:
+        """Whether a key of another section stands among the locations."""
+        homes = [home for home, known in keys.HOMES.items() if option.name in known]
+        may_be = option.name not in keys.PREFERENCE_KEYS and (
+            "://" in option.raw or option.raw.startswith(("/", "deb-src:"))
+        )
+        if homes and not may_be:
+            what = f"{option.name} stands in [{keys.LOCATIONS}], where it would name a location"
+            self.problems.add(option.line, what, f"move it to {homes[0]}")
+        return bool(homes) and not may_be
 
     def check_defaults(self) -> None:
         """A key of [DEFAULT] that nothing uses and that looks like a known one is a slip."""

@@ -153,8 +153,23 @@ def _check_characters(lines: list[str], problems: Problems) -> None:
         harmless = _harmless_in_comment if line.lstrip()[:1] in ("#", ";") else str.isprintable
         for character in line.rstrip("\r"):
             if character != "\t" and not harmless(character):
-                what = f"the character U+{ord(character):04X} has no place in a text file"
-                problems.fatal(number, what, "write plain text (UTF-8, no control characters)")
+                what = f"the character {_named(character)} has no place in a text file"
+                problems.fatal(number, what, _in_place_of(character))
+
+
+def _named(character: str) -> str:
+    import unicodedata
+
+    name = unicodedata.name(character, "")
+    return f"U+{ord(character):04X}" + f" ({name})" * bool(name)
+
+
+def _in_place_of(character: str) -> str:
+    import unicodedata
+
+    if unicodedata.category(character) == "Zs":
+        return "write a plain blank"
+    return "write plain text (UTF-8, no control characters)"
 
 
 def _harmless_in_comment(character: str) -> bool:

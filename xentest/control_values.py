@@ -23,7 +23,7 @@ SYSTEM_FOLDERS = frozenset(
 )
 SYSTEM_TREES = ("/bin/", "/boot/", "/etc/", "/proc/", "/sbin/", "/sys/", "/usr/bin/", "/usr/lib/")
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
-_SHELL_VARIABLE = re.compile(r"\$[A-Za-z_{(]|`")
+_SHELL_VARIABLE = re.compile(r"\$[A-Za-z_{(]|`|^~")
 _PROGRAM = re.compile(r"[A-Za-z0-9/_.][A-Za-z0-9/_.+:@-]*")
 _MAIL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*(@[A-Za-z0-9][A-Za-z0-9.-]*)?")
 _KCONFIG = re.compile(r'CONFIG_[A-Za-z0-9_]+=(y|n|-?[0-9]+|0x[0-9A-Fa-f]+|"[^"]*")')
@@ -148,11 +148,11 @@ def duration(value: str) -> float:
 
 def sha256(value: str) -> str:
     """64 hexadecimal digits."""
-    value = value.lower()
-    if not re.fullmatch("[0-9a-f]{64}", value):
+    if not re.fullmatch("[0-9A-Fa-f]{64}", value):
         what = f"is '{shown(value, 70)}' ({len(value)} characters), not a SHA-256"
-        raise Wrong(what, "write the 64 hexadecimal digits that sha256sum prints")
-    return value
+        alone = ", alone" * bool(re.search(r"\b[0-9A-Fa-f]{64}\b", value))
+        raise Wrong(what, f"write the 64 hexadecimal digits that sha256sum prints{alone}")
+    return value.lower()
 
 
 def absolute_path(value: str) -> str:
@@ -228,6 +228,14 @@ def place(value: str) -> str:
     return "" if path == "." else path
 
 
+def log_place(value: str) -> str:
+    """A place that is a folder of its own: all that a test was made of is no log."""
+    path = place(value)
+    if not path:
+        raise Wrong(f"is '{value}', everything the test is made of", "name a folder for the logs")
+    return path
+
+
 def inner_path(path: str) -> str:
     """A file (or pattern) below test_dir."""
     if not path or path.startswith("/") or ".." in path.split("/"):
@@ -242,12 +250,20 @@ def kconfig(value: str) -> tuple[str, ...]:
     for line in lines(value):
         if not _KCONFIG.fullmatch(line):
             what = f"holds '{shown(line)}', not a Kconfig line"
-            raise Wrong(what, 'write CONFIG_NAME=y, =n, a number or a "text", one a line', line)
+            raise Wrong(what, _instead_of_kconfig(line), line)
         name, _, choice_made = line.partition("=")
         if chosen.setdefault(name, choice_made) != choice_made:
             what = f"holds '{shown(line)}' and '{shown(f'{name}={chosen[name]}')}'"
             raise Wrong(what, "keep one of the two", line)
     return lines(value)
+
+
+def _instead_of_kconfig(line: str) -> str:
+    if off := re.fullmatch("# (CONFIG_[A-Za-z0-9_]+) is not set", line):
+        return f"write {shown(off[1])}=n"
+    if _KCONFIG.fullmatch(f"CONFIG_{line}"):
+        return f"write CONFIG_{shown(line)}"
+    return 'write CONFIG_NAME=y, =n, a number or a "text", one a line'
 
 
 def variables(value: str) -> tuple[tuple[str, str], ...]:
@@ -262,13 +278,16 @@ def variables(value: str) -> tuple[tuple[str, str], ...]:
         if match["name"].startswith("XENTEST_"):
             what = f"sets {shown(match['name'])}, which xentest sets itself"
             raise Wrong(what, "use another name", line)
-        _check_variable(match["value"], line)
+        _check_variable(match["name"], match["value"], line)
         pairs[match["name"]] = match["value"]
     return tuple(pairs.items())
 
 
-def _check_variable(value: str, line: str) -> None:
+def _check_variable(name: str, value: str, line: str) -> None:
     """No shell reads these lines, though they look as if."""
+    if re.search(rf"\$(?:(?:{name}|HOME|PWD)\b|{{(?:{name}|HOME|PWD)\b)", value):
+        what = f"holds '{shown(line)}', where no shell puts in a value"
+        raise Wrong(what, "write the value itself, or export it in the commands", line)
     if re.fullmatch(r"\"[^\"]*\"|'[^']*'", value):
         what = f"holds '{shown(line)}', whose quotes would be part of the value"
         raise Wrong(what, "write it without the quotes", line)
