@@ -90,7 +90,7 @@ CHANGED = {
         RUN + "env=A=root=/dev/xvda CONSOLE=hvc0\n  B=a, b\n  C='a' 'b'\n",
         RUN + "timeout=\nexpect=\n",
         RUN + "env=LDFLAGS=-Wl,-rpath,$ORIGIN\n  PATTERN=^a$\n  HOME_PAGE=$HOMEPAGE\n",
-        RUN + "expect=memory/*\n  clock?\n  [abc]*\n",
+        RUN + "result_format=ktap\nexpect=memory/*\n  clock?\n  [abc]*\n",
         RUN + "env=A=1\n  B=x=y # z\n  C=\n",
         RUN + "requires=gcc /dev/kvm x86_64-linux-gnu-gcc-12\n",
         RUN + "result_format=junit:out dir/**/*.xml\n",

@@ -18,6 +18,11 @@ from xentest import process
 from xentest.results import Status
 
 
+def test_a_test_that_is_known_to_fail(box: Box) -> None:
+    found = box.one(0, run_command="echo as ever; false", expect="T")
+    assert (found.status, found.reason) == (Status.XFAIL, "exit status 1: as ever")
+
+
 def test_whole_way_of_a_test(box: Box) -> None:
     address = box.archive({"Makefile": "all:\n\techo built > made\ninstall:\n\tcp made ../made\n"})
     digest = hashlib.sha256((box.base / "t.tar.gz").read_bytes()).hexdigest()

@@ -36,6 +36,29 @@ def test_exit(tmp_path: Path, code: int, output: str, status: str, reason: str) 
     assert reason in found.reason
 
 
+KNOWN = [
+    (1, ("t",), "xfail", "exit status 1: bad"),
+    (1, ("other",), "fail", "exit status 1: bad"),
+    (0, ("t*",), "pass", "was expected to fail, but passes"),
+    (0, ("other",), "pass", ""),
+    (-9, ("t",), "fail", "killed by SIGKILL"),
+    (139, ("t",), "fail", "killed by SIGSEGV"),
+    (99, ("t",), "error", "bad"),
+    (127, ("t",), "error", "bad"),
+    (77, ("t",), "skip", "bad"),
+]
+
+
+@pytest.mark.parametrize("code, expect, status, reason", KNOWN)
+def test_what_is_known_to_fail_as_a_whole(
+    tmp_path: Path, code: int, expect: tuple[str, ...], status: str, reason: str
+) -> None:
+    output = tmp_path / "output"
+    output.write_text("bad\n")
+    found = verdict.read("exit", output, code, tmp_path, expect, test="t")
+    assert found.status.value == status and reason in found.reason
+
+
 def test_exit_offset_points_at_the_quoted_line(tmp_path: Path) -> None:
     assert judge(tmp_path, "exit", "fine\nERROR: here\nbye\n", 1).log_offset == 5
 

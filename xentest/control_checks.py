@@ -33,6 +33,7 @@ def check(sections: Sections) -> None:
     _check_barriers(sections)
     _check_meetings(sections)
     for name, test in sections.tests.items():
+        _check_expectation(sections, test)
         sections.tests[name] = _settle_places(sections, test)
 
 
@@ -225,6 +226,17 @@ def _check_own_meeting(sections: Sections, test: Test, name: str) -> None:
             advice = f"add barriers={shown(name)} to [{where}]"
             line = sections.text.sections[domain.section].line
             sections.problems.add(line, what, advice)
+
+
+def _check_expectation(sections: Sections, test: Test) -> None:
+    """An exit status tells of no subtests: only the test itself can be known to fail."""
+    from fnmatch import fnmatchcase
+
+    names_it = any(fnmatchcase(test.name, pattern) for pattern in test.expect)
+    if test.expect and test.result_format == "exit" and not names_it:
+        what = f"expect names no subtest: with result_format=exit there is only {shown(test.name)}"
+        line = sections.line(test.name, "expect")
+        sections.problems.add(line, what, f"write {shown(test.name)}, or name a result_format")
 
 
 def _settle_places(sections: Sections, test: Test) -> Test:

@@ -156,7 +156,13 @@ def _run(trial: Trial) -> Result:
     with _phase(trial, "run"):
         outcome = _command(trial, test.run_command, trial.output)
     found = verdict.read(
-        test.result_format, trial.output, outcome.exit_status, trial.test_dir, test.expect, stale
+        test.result_format,
+        trial.output,
+        outcome.exit_status,
+        trial.test_dir,
+        test.expect,
+        stale,
+        test.name,
     )
     result = trial.result(found.status, found.reason)
     result.subtests, result.log_offset = list(found.subtests), found.log_offset

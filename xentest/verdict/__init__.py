@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, Callable, Iterable, Optional, Sequence
 
 from xentest.verdict import text
-from xentest.verdict.findings import MAX_RESULTS, SKIP_EXIT, Findings, TooMany, Verdict
+from xentest.verdict.findings import MAX_RESULTS, SKIP_EXIT, Findings, TooMany, Verdict, matches
 
 FORMATS = ("exit", "ktap", "tap", "ltp", "kirk", "junit", "xtf")
 MAX_FILES = 1000
@@ -26,11 +26,13 @@ def read(
     work: Path,
     expect: Sequence[str] = (),
     stale: Optional[dict[Path, object]] = None,
+    test: str = "",
 ) -> Verdict:
     """The verdict of a command that ended with `exit_status` (negative: a signal).
 
     `form` is a format, or "format:path" where the path, or glob, below `work` names
-    the report; else `output` is the report.  `expect` holds globs of known failures.
+    the report; else `output` is the report.  `expect` holds globs of known failures: of
+    subtests, or where there is nothing but the exit status of the `test` itself.
     `stale` is what report_files() said before the run: such files prove nothing.
     """
     name, _, place = form.partition(":")
@@ -40,7 +42,7 @@ def read(
     if name == "exit":
         from xentest.verdict import exit as exit_format
 
-        return exit_format.verdict(exit_status, last, offset)
+        return exit_format.verdict(exit_status, last, offset, matches(test, expect))
     findings = Findings(expect)
     if place:
         findings.in_output = False

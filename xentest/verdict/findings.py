@@ -82,7 +82,7 @@ class Findings:
         """Apply what the control file expects."""
         failed = subtest.status is Status.FAIL
         self.explains_failure |= not subtest.status.good
-        if not self.expect or not _matches(subtest.name, self.expect):
+        if not self.expect or not matches(subtest.name, self.expect):
             return subtest
         if failed:
             return replace(subtest, status=Status.XFAIL)
@@ -160,13 +160,17 @@ def of_failed_exit(exit_status: int, last_words: str) -> tuple[Status, str]:
     """What an exit status that is neither 0 nor 77 means."""
     if exit_status < 0:
         return Status.FAIL, f"killed by {signal_name(-exit_status)}" + _quoted(last_words)
-    if exit_status > 128 and exit_status - 128 in (4, 6, 7, 8, 9, 11):
-        # A shell's way to say that its last command was killed.
+    if was_killed(exit_status):
         killed = signal_name(exit_status - 128)
         return Status.FAIL, f"killed by {killed} (exit status {exit_status})" + _quoted(last_words)
     if exit_status in ERROR_EXITS:
         return Status.ERROR, ERROR_EXITS[exit_status] + _quoted(last_words)
     return Status.FAIL, f"exit status {exit_status}" + _quoted(last_words)
+
+
+def was_killed(exit_status: int) -> bool:
+    """By a signal, or, in a shell's way to say so, its last command."""
+    return exit_status < 0 or exit_status - 128 in (4, 6, 7, 8, 9, 11)
 
 
 def _quoted(last_words: str) -> str:
@@ -180,7 +184,7 @@ def signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def _matches(name: str, globs: Sequence[str]) -> bool:
+def matches(name: str, globs: Sequence[str]) -> bool:
     from fnmatch import fnmatchcase
 
     return any(fnmatchcase(name, glob) for glob in globs)
