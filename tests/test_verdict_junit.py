@@ -58,6 +58,10 @@ def test_the_word_of_a_case(tmp_path: Path, key: str, word: str, status: str) ->
         ('<skipped message="SKIP_RETURN_CODE=77"/>', "skip"),
         ('<skipped message="Unable to find executable"/>', "error"),
         ('<skipped message="Fixture dependency failed"/>', "error"),
+        # Of no known tool, but plain.
+        ("<failed/>", "fail"),
+        ("<fail>x</fail>", "fail"),
+        ("<timeout/>", "timeout"),
         # pytest, and words that are no elements.
         ('<skipped type="pytest.xfail" message="x"/>', "xfail"),
         ("<skipped/><failure/>", "fail"),
@@ -68,6 +72,26 @@ def test_the_word_of_a_case(tmp_path: Path, key: str, word: str, status: str) ->
 def test_the_elements_of_a_case(tmp_path: Path, inner: str, status: str) -> None:
     found = judge(tmp_path, SUITE.format(0, f'<testcase name="a">{inner}</testcase>'))
     assert found.status.value == status
+
+
+@pytest.mark.parametrize(
+    "words, status",
+    [
+        ('status="failed"', "error"),
+        ('result="FAILURE"', "error"),
+        ('success="false"', "error"),
+        ('status="passed"', "pass"),
+        ('status="finished at noon"', "pass"),
+    ],
+)
+@pytest.mark.parametrize("suite", ["testsuite", "testsuites"])
+def test_a_suite_that_failed_shows_what(
+    tmp_path: Path, suite: str, words: str, status: str
+) -> None:
+    report = f'<{suite} name="s" {words}>{{}}</{suite}>'
+    assert judge(tmp_path, report.format('<testcase name="a"/>')).status.value == status
+    bad = report.format('<testcase name="a"><failure/></testcase>')
+    assert judge(tmp_path, bad).status.value == "fail"
 
 
 def test_the_first_failure_is_the_reason(tmp_path: Path) -> None:

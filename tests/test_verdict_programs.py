@@ -123,3 +123,73 @@ def test_catch2_without_a_case_proves_nothing(tmp_path: Path) -> None:
 def test_other_words_for_a_failure(tmp_path: Path, words: str) -> None:
     report = f'<testsuite name="s" tests="1"><testcase name="a" {words}/></testsuite>'
     assert judge(tmp_path, "junit", report).status.value == "fail"
+
+
+QUOTED = "TAP version 13\n1..1\n# selftests: net: a.sh\n# {}\nok 1 selftests: net: a.sh\n"
+MOCHA = "1..1\nok 1 a\n# tests {0}\n# pass 1\n# fail {1}\n"
+
+
+@pytest.mark.parametrize(
+    "report, status",
+    [
+        (QUOTED.format("all is well"), "pass"),
+        (QUOTED.format("not ok 1 b"), "fail"),  # without a version or a plan of its own
+        (QUOTED.format("TAP version 13\n# Bail out! no memory"), "error"),
+        (QUOTED.format("TAP version 13\n# 1..1\n# ok 1 # Bail out! is its name"), "pass"),
+        (MOCHA.format(1, 0), "pass"),
+        (MOCHA.format(2, 1), "error"),
+    ],
+)
+def test_what_is_said_round_results(tmp_path: Path, report: str, status: str) -> None:
+    assert judge(tmp_path, "ktap", report).status.value == status
+
+
+XTF_GUEST = """\
+Executing 'xl create -p /xtf/tests/{0}/test-pv64-{0}.cfg'
+Executing 'xl console test-pv64-{0}'
+Executing 'xl unpause test-pv64-{0}'
+--- Xen Test Framework ---
+Environment: PV 64bit
+The title
+Test result: {1}
+
+"""
+XTF_TABLE = "Combined test results:\ntest-pv64-a     SUCCESS\ntest-pv64-b     FAILURE\n"
+XTF = XTF_GUEST.format("a", "SUCCESS") + XTF_GUEST.format("b", "FAILURE") + XTF_TABLE
+
+
+def test_no_part_of_xtf_runners_output_is_a_pass(tmp_path: Path) -> None:
+    assert judge(tmp_path, "xtf", XTF).status.value == "fail"
+    first = XTF_GUEST.format("a", "SUCCESS")
+    assert judge(tmp_path, "xtf", first + XTF_TABLE.rpartition("test")[0]).status.value == "pass"
+    for end in range(len(XTF)):
+        assert not judge(tmp_path, "xtf", XTF[:end]).status.good, XTF[:end]
+
+
+KIRK_VERBOSE = """\
+Starting suite: s
+
+===== a =====
+command: a
+a.c:1: TINFO: what follows are no results:
+buffer:
+a.c:1: TPASS: so far
+{}
+Summary:
+passed    1
+failed    0
+broken    0
+skipped   0
+warnings  0
+
+Duration: 1.000s
+
+Execution time: 1s
+
+Suite Name: s
+"""
+
+
+@pytest.mark.parametrize("words, status", [("", "pass"), ("Test timed out\n", "timeout")])
+def test_kirk_says_at_length_that_a_test_is_late(tmp_path: Path, words: str, status: str) -> None:
+    assert judge(tmp_path, "kirk", KIRK_VERBOSE.format(words)).status.value == status

@@ -21,6 +21,10 @@ OUTCOMES = {
     "failure": Status.FAIL,
     "error": Status.ERROR,
     "skipped": Status.SKIP,
+    # No tool is known to write these, but whoever does means it.
+    "fail": Status.FAIL,
+    "failed": Status.FAIL,
+    "timeout": Status.TIMEOUT,
     # A case that failed again whenever it was tried (what passed at last has flakyFailure).
     "rerunfailure": Status.FAIL,
     "rerunerror": Status.ERROR,
@@ -136,16 +140,14 @@ class _Report:
                 self._findings.problem(f"a {tag} says {key}={text[:40]}, which is no count")
         if attributes.get("hostname") == CATCH2:
             counts["tests"] = min(counts["tests"], 1)
-        bad = counts["failures"] + counts["errors"]
+        bad = counts["failures"] + counts["errors"] + _says_failed(attributes)
         return _Suite(attributes.get("name", ""), counts["tests"], bad)
 
     def _begin_case(self, attributes: Mapping[str, str]) -> _Case:
         owner = attributes.get("classname") or (self._suites[-1].name if self._suites else "")
         name = ".".join(part for part in (owner, attributes.get("name", "")) if part)
-        told = [attributes.get(key, "") for key in ("status", "result", "outcome")]
-        if any(attributes.get(key, "").lower() == "false" for key in ("success", "passed")):
-            told.append("failed")
-        status = worst(_told(word) for word in told if word) or Status.PASS
+        told = _told_words(attributes)
+        status = worst(_told(word) for word in told) or Status.PASS
         reason = f"its report says {' '.join(told)}" if status is Status.ERROR else ""
         duration = _number(attributes.get("time", ""))
         return _Case(name, status, reason, duration, self._parser.CurrentByteIndex)
@@ -201,6 +203,20 @@ class _Report:
         if self._suites:
             self._suites[-1].cases += suite.cases
             self._suites[-1].bad += suite.bad
+
+
+def _told_words(attributes: Mapping[str, str]) -> list[str]:
+    """What is said of a case or suite in so many words."""
+    told = [attributes.get(key, "") for key in ("status", "result", "outcome")]
+    if any(attributes.get(key, "").lower() == "false" for key in ("success", "passed")):
+        told.append("failed")
+    return [word for word in told if word]
+
+
+def _says_failed(attributes: Mapping[str, str]) -> bool:
+    """Whether a suite says that it failed; other words, of which there are many, prove nothing."""
+    told = [TOLD.get(word.lower(), Status.PASS) for word in _told_words(attributes)]
+    return any(not status.good for status in told)
 
 
 def _told(word: str) -> Status:

@@ -6,7 +6,7 @@ import json
 from typing import Any, BinaryIO
 
 from xentest.errors import first_line
-from xentest.results import Status
+from xentest.results import Status, worst
 from xentest.verdict.findings import Findings
 
 MAX_SIZE = 64 << 20
@@ -48,8 +48,9 @@ def _test(entry: Any, findings: Findings) -> None:
         findings.problem("an entry of kirk's report is not a test")
         return
     details = entry["test"]
-    word = entry.get("status", details.get("result"))
-    status = STATUSES.get(word) if isinstance(word, str) else None
+    told = [of[key] for of, key in ((entry, "status"), (details, "result")) if key in of]
+    known = [STATUSES[word] for word in told if isinstance(word, str) and word in STATUSES]
+    status = worst(known) if len(known) == len(told) else None
     name = str(entry.get("test_fqn", "?"))[:300]
     if status is None:
         findings.problem(f"kirk's report gives {name} an unknown result")

@@ -25,9 +25,10 @@ VERSION = re.compile(r"K?TAP version \d+\s*$", re.IGNORECASE)
 PLAN = re.compile(r"1\.\.([0-9]+)\s*(?:#\s*(.*))?$")
 RESULT = re.compile(r"(not )?ok\b(?:\s+([0-9]+)\b)?\s*(-\s|-$)?\s*(.*)$")
 TORN = re.compile(r"not(?:\s+o)?\s*(?:(?:<\d+>)?\[ *\d+\.\d+\].*)?$")
-TOTALS = re.compile(r"#\s*Totals:.*\b(?:fail|error):0*[1-9]")
+TOTALS = re.compile(r"#\s*(?:Totals:.*\b(?:fail|error):|fail\s+(?=[0-9]+\s*$))0*[1-9]")
 QUOTED = re.compile(
-    r"(?:#\s+)+(?:(?P<begin>K?TAP version \d+\s*$|1\.\.[0-9]+\b)|(?P<failed>not ok\s+[0-9]+\b.*))"
+    r"(?:#\s+)+(?:(?P<begin>K?TAP version \d+\s*$|1\.\.[0-9]+\b|selftests: \S+: \S)"
+    r"|(?P<failed>not ok\s+[0-9]+\b.*)|(?P<bail>Bail out!.*))"
 )
 DIRECTIVE = re.compile(
     r"(?:^|\s|(?<=\d))#\s*(SKIP|(?:TODO|XFAIL|XPASS|TIMEOUT|ERROR)\b)\S*\s*:?\s*(.*)$",
@@ -137,6 +138,8 @@ class _Report:
         """A line of the report that kselftest's runner shows behind "# "."""
         if quoted["begin"] and self._quoted is None:
             self._quoted = []
+        elif quoted["bail"] and self._quoted is not None:
+            self._quoted.append(_Outcome("its report", Status.ERROR, quoted["bail"], offset))
         elif quoted["failed"] and self._quoted is not None:
             result = RESULT.match(quoted["failed"])
             assert result is not None

@@ -49,6 +49,8 @@ ENDING = re.compile(r".*\btermination_type=(\w+) termination_id=(\d{1,9})\b")
 KIRK_BEGIN = re.compile(r"(?:Starting suite|Suite): \S")  # before kirk 4, and since
 KIRK_END = "Execution time: "
 KIRK_LATE = re.compile(r"Suite '(.*)' timed out after")
+KIRK_VERBOSE = re.compile(r"=====( \S+)+ =====$")
+KIRK_TEST_LATE = "Test timed out"  # as kirk --verbose says it
 KIRK_COUNT = re.compile(r"(Failed|Broken|Warnings)( Tests)?:\s+0*[1-9]")
 KIRK_SILENT = re.compile(r"([^\s:]+)(?: \(\d+/\d+\))?:(?:[ |A-Za-z]*  \([0-9hms. ]+\))?$")
 KIRK = re.compile(
@@ -91,6 +93,7 @@ class _Report:
         self._seen: set[Status] = set()
         self._suites = 0  # of kirk: begun and not ended
         self._kirk_counts: Optional[tuple[str, int]] = None  # a count of failures, and where
+        self._verbose = False  # kirk shows what its tests print
         self._lines = 0
         self._lines_before = 0  # up to the last summary
 
@@ -99,8 +102,8 @@ class _Report:
             self._verdict_line,
             self._screen,
             self._log,
-            self._kirk,
             self._count,
+            self._kirk,
         )
         any(handler(text, offset) for handler in handlers)
 
@@ -229,13 +232,17 @@ class _Report:
             self._suites -= 1
         elif late := KIRK_LATE.match(text):
             self._findings.add(late[1], Status.TIMEOUT, text, offset=offset)
+        elif KIRK_VERBOSE.match(text):
+            self._verbose = True
+        elif self._suites > 0 and text == KIRK_TEST_LATE:
+            self._findings.add("a test", Status.TIMEOUT, text, offset=offset)
         elif self._suites <= 0 and KIRK_COUNT.match(text):
             self._kirk_counts = text, offset
         elif self._suites > 0 and (shown := KIRK.match(text)):
             reason = "the kernel became tainted" if shown[3] else ""
             duration = float(shown[4]) if shown[4] and shown[4].count(".") < 2 else None
             self._findings.add(shown[1], SHOWN[shown[2]], reason or shown[2], duration, offset)
-        elif self._suites > 0 and (silent := KIRK_SILENT.match(text)):
+        elif self._suites > 0 and not self._verbose and (silent := KIRK_SILENT.match(text)):
             self._findings.problem(f"kirk gives no result for {silent[1]}", offset)
         else:
             return False

@@ -32,7 +32,7 @@ def read(stream: BinaryIO, findings: Findings) -> None:
     for offset, line in lines(stream):
         text = words(line).strip()
         if TABLE.match(text):
-            in_table = True
+            in_table, guests.untold = True, None
         elif in_table and text.startswith("test-"):
             _row(text, offset, guests, findings)
         elif executing := EXECUTING.match(text):
@@ -44,6 +44,9 @@ def read(stream: BinaryIO, findings: Findings) -> None:
         elif result := RESULT.match(text):
             guests.end(STATUSES[result[1]], text, offset)
     guests.finish()
+    if guests.untold is not None:
+        what = "xtf-runner gave no table of its results: some may be missing"
+        findings.problem(what, guests.untold)
 
 
 def _row(text: str, offset: int, guests: _Guests, findings: Findings) -> None:
@@ -58,6 +61,7 @@ class _Guests:
 
     def __init__(self, findings: Findings) -> None:
         self.next_name = ""
+        self.untold: int | None = None  # where xtf-runner began, whose table has not come
         self._findings = findings
         self._running: int | None = None  # where a guest without a result began
         self._silent = False  # it was created and has not said its first words
@@ -68,6 +72,7 @@ class _Guests:
         """The runner creates a guest."""
         self.finish()
         self._running, self._silent = offset, True
+        self.untold = offset
 
     def begin(self, offset: int) -> None:
         """A guest says its first words."""
