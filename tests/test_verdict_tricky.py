@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from xentest import verdict
-from xentest.verdict import findings, ktap
+from xentest.verdict import findings, ktap, text
 
 CASE = '<testcase name="a"/>'
 KSELFTEST = "TAP version 13\n1..1\n# TAP version 13\n# 1..2\n# ok 1 a\n# {}\n# {}\n{}\n"
@@ -247,6 +247,20 @@ def test_a_flood_of_results_is_left(
     found = judge(tmp_path, form, head + line * 200, 0)
     assert found.status.value == "error" and "the rest was not read" in found.reason
     assert len(found.subtests) == 100
+
+
+@pytest.mark.parametrize("form", ["ktap", "ltp", "kirk", "junit", "xtf"])
+def test_a_report_without_end_is_left(
+    tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(text, "MAX_REPORT", 1 << 20)  # of lines; the others are read at once
+    (tmp_path / "output").touch()
+    with (tmp_path / "report").open("wb") as stream:
+        stream.write(b"1..1\nok 1 a\n")
+        stream.truncate(1 << 40)
+    found = verdict.read(f"{form}:report", tmp_path / "output", 0, tmp_path)
+    assert found.status.value == "error"
+    assert form == "junit" or "larger than" in found.reason, found
 
 
 def test_a_flood_of_problems_is_bounded(tmp_path: Path) -> None:

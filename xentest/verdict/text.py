@@ -12,6 +12,7 @@ from xentest.process import CUT_MARK, OUTPUT_LIMIT
 from xentest.process import TAIL as RECORDED_TAIL
 
 MAX_LINE = 16 << 10
+MAX_REPORT = OUTPUT_LIMIT + 2 * RECORDED_TAIL  # a whole recorded output fits
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 TELLING = (b"error", b"fail", b"fatal", b"cannot", b"can't", b"not found", b"no such", b"denied")
 TAIL = 32 << 10
@@ -22,7 +23,7 @@ ENDING = 20  # so many last lines are searched for one that tells
 
 
 class NotReadable(Exception):
-    """The report is no regular file; the message says what it is."""
+    """The report is no regular file, or has no end; the message says what it is."""
 
 
 def open_regular(path: Path) -> BinaryIO:
@@ -41,10 +42,16 @@ def lines(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
     """Each line with its offset, without its end; of a longer one the first MAX_LINE bytes.
 
     A carriage return ends a line too: what a program prints over its own words (a verdict
-    over the progress so far) is a line of its own.
+    over the progress so far) is a line of its own. A line with nothing in it is none.
+    Raises NotReadable where a report is too long: it may be made of holes, or still grow.
     """
     offset, inside = 0, False  # inside: of a line that was long enough
     while chunk := stream.readline(MAX_LINE):
+        if offset > MAX_REPORT:
+            raise NotReadable(f"the report is larger than {MAX_REPORT >> 20} MiB")
+        if chunk == b"\n":
+            offset, inside = offset + 1, False
+            continue
         pieces = chunk.splitlines(keepends=True)
         for piece in pieces:
             line = piece.rstrip(b"\r\n")
