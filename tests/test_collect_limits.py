@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tracemalloc
 from pathlib import Path
 from typing import Iterator
 
@@ -12,7 +13,8 @@ import pytest
 from collect_box import Place
 from stub_world import wait_for
 from xentest import collect, shared
-from xentest.results import Status
+from xentest.results import Status, Subtest
+from xentest.verdict.findings import MAX_LISTED
 
 
 def test_sizes_and_counts_are_capped(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,3 +92,26 @@ def test_a_deep_tree_is_cut_and_can_be_removed(place: Place, deep: Path) -> None
     assert "folders deep" in (place.stored / "refused").read_text()
     shared.make_fresh(place.shared, place.run.id, ["guest1"], None)
     assert list((place.shared / "guest1").iterdir()) == []
+
+
+def test_few_bytes_do_not_become_much_memory(place: Place) -> None:
+    """30 MiB of empty lists would take 800."""
+    bomb = b'{"schema": 1, "subtests": [' + b"[]," * 10_000_000 + b"0]}"
+    (place.test() / "result.json").write_bytes(bomb)
+    tracemalloc.start()
+    try:
+        (found,) = place.collect()
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found.status is Status.ERROR and "values" in found.reason
+    assert most < 4 * len(bomb)
+
+
+def test_the_largest_result_of_ours_is_taken(place: Place) -> None:
+    words = "assert [1, 2, 3, 4, 5] == [1, 2, 3, 4]"
+    bad = [Subtest(f"t[{n}-a,b]", Status.FAIL, words, 0.5, n) for n in range(MAX_LISTED)]
+    good = [Subtest(f"u[{n}-a,b]", Status.PASS, "", 0.5, n) for n in range(MAX_LISTED)]
+    place.finish(status=Status.FAIL, subtests=bad + good)
+    (found,) = place.collect()
+    assert found.status is Status.FAIL and len(found.subtests) == 2 * MAX_LISTED

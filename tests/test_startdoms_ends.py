@@ -43,3 +43,41 @@ def test_a_run_that_is_left_in_the_middle_says_how_to_go_on(
     assert f"run {world.run().id} was left in the middle" in said
     assert "xenstartdoms --resume" in said
     assert world.start(resume=True) == 0 and world.statuses()["dom0 1-one"] == "pass"
+
+
+def after(world: World, *words: str) -> str:
+    """A command that waits until the first test's result was taken, and does this to it."""
+    kept = f"{world.folder}/results/latest/domains/dom0/1-one"
+    waits = f"until ls {kept}/result.json; do sleep 0.05; done"
+    return "; ".join([waits, *(word.format(kept=kept) for word in words)])
+
+
+@pytest.mark.parametrize(
+    "done_to_it, reason",
+    [
+        ("rm -r {kept}", "there is no result of it in the run's folder"),
+        ("echo {{ > {kept}/result.json", "its result cannot be read: "),
+        ("printf '\\377' > {kept}/result.json", "its result cannot be read: "),
+    ],
+)
+def test_a_result_that_is_gone_is_no_pass_and_hides_no_other(
+    world: World, done_to_it: str, reason: str
+) -> None:
+    world.control(
+        {"one": "true", "two": after(world, done_to_it), "bad": "echo worse; false"},
+        {"dom0": ["one", "two", "bad"]},
+    )
+    assert world.start() == 3
+    facts = world.run().facts
+    assert (facts["state"], facts["status"]) == ("finished", "broken")
+    summary = (world.run().folder / "summary.txt").read_text()
+    assert f"dom0 1-one: broken\n  {reason}" in summary and "exit status 1: worse" in summary
+    assert "4 results: 2 pass, 1 fail, 1 broken" in summary
+
+
+def test_what_was_there_before_must_be_known(world: World) -> None:
+    forget = f"rm {world.folder}/results/latest/basis.json"
+    world.control({"one": "true", "two": after(world, forget)}, {"dom0": ["one", "two"]})
+    assert world.start() == 3
+    leaks = world.results()["dom0 5-leak-check"]
+    assert (leaks.status.value, leaks.reason) == ("broken", "what was there before is not known")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence
 
 from xentest import collect, durable, leaks, runs
 from xentest.domains import Toolstack
-from xentest.errors import XentestError, printable
+from xentest.errors import BrokenError, XentestError, printable, printable_line
 from xentest.fleet import EXTRAS, extra_number
 from xentest.results import MAX_REASON, Result, Status
 from xentest.verdict import console
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from xentest.control import Control
 
 LOG_END = 4096  # so much of a log is found again in it, and nowhere else
+NOT_KEPT = "there is no result of it in the run's folder"
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -69,8 +70,10 @@ class Aftermath:
     def check_leaks(self) -> Result:
         """The result named leak-check."""
         basis = self._basis()
-        if self.toolstack is None or basis is None:
+        if self.toolstack is None:
             return self._extra("leak-check", Status.SKIP, "no toolstack here: nothing to compare")
+        if basis is None:
+            return self._extra("leak-check", Status.BROKEN, "what was there before is not known")
         try:
             left = leaks.check(basis, self.toolstack, self.settle)
         except XentestError as error:
@@ -129,7 +132,7 @@ class Aftermath:
         return len(plans[0]) if plans else 0
 
     def results(self) -> list[Result]:
-        """All results of the run, in the order of the control file."""
+        """A result of every test of the control file, in its order, and those of our own."""
         names = [domain.name for domain in self.control.domains]
         found = []
         for name in names if self.own in names else [*names, self.own]:
@@ -141,10 +144,20 @@ class Aftermath:
             ]
             extras = [(extra_number(len(plan), extra), extra) for extra in EXTRAS]
             for number, test in plan + extras:
-                result = collect.load(self.run, name, number, test)
+                result = self._kept(name, number, test)
+                if result is None and (number, test) in plan:
+                    result = Result(name, test, number, Status.BROKEN, NOT_KEPT)
                 if result is not None:
                     found.append(result)
         return found
+
+    def _kept(self, domain: str, number: int, test: str) -> Optional[Result]:
+        """One that cannot be read hides none of the others."""
+        try:
+            return collect.load(self.run, domain, number, test)
+        except (BrokenError, OSError, UnicodeDecodeError) as error:
+            reason = printable_line(f"its result cannot be read: {error}")[:MAX_REASON]
+            return Result(domain, test, number, Status.BROKEN, reason)
 
 
 def _untold(
