@@ -7,8 +7,8 @@
 #define DOMCTL_FIELD(member, flow) FIELD(struct xen_domctl, u.member, flow)
 #define DOMCTL(name) XEN_DOMCTL_##name
 
-extern const struct operation domctl_rights[];
-extern const size_t domctl_rights_count;
+extern const struct operation domctl_rights[], domctl_pages[], domctl_parameters[];
+extern const size_t domctl_rights_count, domctl_pages_count, domctl_parameters_count;
 extern const struct operation domctl_life[], domctl_vcpu[], domctl_limits[], domctl_hvm[],
 	domctl_devices[], domctl_state[], domctl_vnuma[],
 	domctl_registers[], domctl_affinity[], domctl_running[];
@@ -48,6 +48,10 @@ void expect_unless_self(struct call *call);
 #define MOST_PAUSES 255u
 #define LIMIT_PERCENT 1
 void reach_most_pauses(struct call *call, uint32_t up, uint32_t down, uint32_t counted);
+
+/* What a machine that runs will execute. */
+struct guest_code;
+void running_code_draw(struct call *call, struct guest_code *code);
 
 /* One in three: most, but not all, effects are read back at once. */
 bool read_back_now(struct call *call);

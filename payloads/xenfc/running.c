@@ -231,6 +231,14 @@ static void save_and_load(struct call *call, bool certain)
 		must(call, "saving and loading", result, 0);
 }
 
+/* Without HAP Xen emulates what writes to page tables: nothing at random then. */
+void running_code_draw(struct call *call, struct guest_code *code)
+{
+	guest_code_draw(call, code);
+	if (!(domctl_of(call)->u.createdomain.flags & XEN_DOMCTL_CDF_hap) && !may_break_xen(call))
+		code->checked = true;
+}
+
 static void live(struct call *call)
 {
 	struct surroundings around = {
@@ -242,10 +250,7 @@ static void live(struct call *call)
 	bool held;
 	int end;
 
-	guest_code_draw(call, &code);
-	/* Without HAP Xen emulates what writes to page tables: nothing at random then. */
-	if (!(domctl_of(call)->u.createdomain.flags & XEN_DOMCTL_CDF_hap) && !may_break_xen(call))
-		code.checked = true;
+	running_code_draw(call, &code);
 	if (!must(call, "limiting", set_limits(call), 0) ||
 	    !must(call, "giving memory to", give_memory(call), GUEST_PAGES) ||
 	    !write_memory(call, &code))

@@ -7,8 +7,8 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "domctl.h"
 #include "guest_code.h"
-#include "run.h"
 
 #define ALWAYS_SET 2u
 #define TRIES 3000u
@@ -121,6 +121,35 @@ static void test_nothing_looks_like_what_kills_the_emulator(void **state)
 	}
 }
 
+/* How many of the tries would execute anything. */
+static unsigned int wild_ones(uint32_t flags, unsigned int allowed)
+{
+	static struct xen_domctl d;
+	static struct area structure = { .at = (uint8_t *)&d, .size = sizeof(d) };
+	unsigned int found = 0;
+
+	d.u.createdomain.flags = flags;
+	run.plan.allow = allowed;
+	for (unsigned int i = 0; i < TRIES; i++) {
+		call_begin(&run.call, &run, i);
+		run.call.structure = &structure;
+		running_code_draw(&run.call, &code);
+		found += !code.checked;
+	}
+	return found;
+}
+
+static void test_without_hap_nothing_at_random_is_executed(void **state)
+{
+	const uint32_t shadow = XEN_DOMCTL_CDF_hvm, hap = shadow | XEN_DOMCTL_CDF_hap;
+	const unsigned int usual = DANGER_SAFE | DANGER_OWN | DANGER_HOST;
+
+	(void)state;
+	assert_int_equal(wild_ones(shadow, usual), 0);
+	assert_in_range(wild_ones(hap, usual), TRIES / 4, TRIES - 1);
+	assert_in_range(wild_ones(shadow, usual | DANGER_FATAL), TRIES / 4, TRIES - 1);
+}
+
 /* How many of the tries found something wrong. */
 static unsigned int wrong_ones(void)
 {
@@ -155,6 +184,7 @@ int main(void)
 				       begin),
 		cmocka_unit_test_setup(test_a_first_result_alone_is_not_complete, begin),
 		cmocka_unit_test_setup(test_nothing_looks_like_what_kills_the_emulator, begin),
+		cmocka_unit_test_setup(test_without_hap_nothing_at_random_is_executed, begin),
 		cmocka_unit_test_setup(test_no_outcome_is_right_for_all_instructions, begin),
 	};
 
