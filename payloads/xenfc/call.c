@@ -40,7 +40,9 @@ uint64_t draw_interesting(struct call *call, unsigned int bits)
 
 uint32_t draw_mostly(struct call *call, unsigned int percent, uint64_t bound)
 {
-	return (uint32_t)(chance(call, percent) ? draw(call, bound) : draw_interesting(call, 32));
+	if (chance(call, percent))
+		return (uint32_t)draw(call, bound);
+	return (uint32_t)(chance(call, 50) ? bound - 1 + draw(call, 3) : draw_interesting(call, 32));
 }
 
 uint64_t draw_around(struct call *call, uint64_t most, uint64_t enough)

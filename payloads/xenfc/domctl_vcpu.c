@@ -252,6 +252,15 @@ static void expect_get_msrs(struct call *call)
 		expect_also(call, ERR(EFAULT));
 }
 
+static void after_get_msrs(struct call *call)
+{
+	const struct xen_domctl_vcpu_msrs *m = &domctl_of(call)->u.vcpu_msrs;
+
+	if (!call->result)
+		check_rest(call, &call->areas[1], handle_value(&m->msrs),
+			   m->msr_count * sizeof(xen_domctl_vcpu_msr_t));
+}
+
 static void generate_trigger(struct call *call)
 {
 	struct xen_domctl_sendtrigger *t = &domctl_of(call)->u.sendtrigger;
@@ -352,7 +361,7 @@ const struct operation domctl_vcpu[] = {
 	OWN(set_ext_vcpucontext, TRAIT_REPLACES, extended_in_fields, generate_set_extended,
 	    expect_set_extended, after_set_extended),
 	OWN(get_vcpu_msrs, TRAIT_READS | TRAIT_WRITES_ON_ERROR, msr_fields, generate_msrs,
-	    expect_get_msrs, NULL),
+	    expect_get_msrs, after_get_msrs),
 	OWN(sendtrigger, 0, trigger_fields, generate_trigger, expect_trigger, NULL),
 };
 const size_t domctl_vcpu_count = COUNT(domctl_vcpu);

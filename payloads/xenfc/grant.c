@@ -124,7 +124,8 @@ static void generate_setup(struct call *call)
 	s->nr_frames = (uint32_t)draw(call, MOST_FRAMES);
 	/* Our own table does not grow: it never shrinks again. */
 	if (who_is(call, s->dom, LOOKUP_ANY) == WHO_SELF)
-		s->nr_frames %= 2;
+		s->nr_frames = chance(call, 20) ? call->run->machine.grant_frames + 1 :
+			s->nr_frames % 2;
 	buffer_take(call, &s->frame_list, MOST_FRAMES * sizeof(xen_pfn_t), true, false);
 }
 
@@ -144,11 +145,15 @@ static void after_setup(struct call *call)
 {
 	const struct gnttab_setup_table *s = (void *)structure(call);
 	const struct domain_model *domain = domain_at(call, s->dom);
+	uint32_t most = domain ? most_frames(domain) : call->run->machine.grant_frames;
 
 	if (!list_reachable(call, s) || !target_allowed(call, s->dom, s->status))
 		return;
-	grant_check_status(call, s->status, domain && s->nr_frames > most_frames(domain) ?
-			   GNTST_general_error : GNTST_okay);
+	grant_check_status(call, s->status, s->nr_frames > most ? GNTST_general_error :
+			   GNTST_okay);
+	if (!call->result && call->arguments[2] == 1)
+		check_rest(call, &call->areas[1], handle_value(&s->frame_list),
+			   s->status ? 0 : s->nr_frames * sizeof(xen_pfn_t));
 }
 
 static void generate_status_frames(struct call *call)

@@ -3,7 +3,8 @@
 #include "who.h"
 
 #define MOST_RANGES 64u
-#define TOO_MANY_RANGES 4096u
+#define LAWFUL_RANGES 1024u	/* that Xen keeps for a domain */
+#define OWN_RANGES 8u
 #define RANGE_BYTES 20u
 
 static void *structure(const struct call *call)
@@ -17,6 +18,15 @@ static void generate_map(struct call *call)
 
 	m->nr_entries = (unsigned int)draw(call, MOST_RANGES);
 	buffer_take(call, &m->buffer, MOST_RANGES * RANGE_BYTES, true, true);
+}
+
+static void after_map(struct call *call)
+{
+	const struct xen_memory_map *m = structure(call);
+
+	if (!call->result)
+		check_rest(call, &call->areas[1], handle_value(&m->buffer),
+			   m->nr_entries * RANGE_BYTES);
 }
 
 /* A domain has a map of its own when its maker gave it one. */
@@ -56,7 +66,8 @@ static void generate_set_map(struct call *call)
 	m->domid = draw_who(call, false);
 	m->map.nr_entries = (unsigned int)draw(call, MOST_RANGES);
 	if (chance(call, 10))
-		m->map.nr_entries = TOO_MANY_RANGES + (unsigned int)draw_interesting(call, 30);
+		m->map.nr_entries = chance(call, 50) ? LAWFUL_RANGES + (unsigned int)draw(call, 2) :
+			LAWFUL_RANGES + (unsigned int)draw_interesting(call, 30);
 	buffer_take(call, &m->map.buffer, MOST_RANGES * RANGE_BYTES, false, false);
 }
 
@@ -65,11 +76,64 @@ static void expect_set_map(struct call *call)
 	const struct xen_foreign_memory_map *m = structure(call);
 	uint64_t size = (uint64_t)m->map.nr_entries * RANGE_BYTES;
 
-	if (m->map.nr_entries >= TOO_MANY_RANGES)
+	if (m->map.nr_entries > LAWFUL_RANGES)
 		expect_only(call, ERR(EINVAL));
 	else if (who_allows(call, m->domid, LOOKUP_ANY, RIGHT_TARGET))
 		expect_only(call, !size || reachable(call, handle_value(&m->map.buffer), size) ?
 			    0 : ERR(EFAULT));
+}
+
+/* A map of our own, told with more room than it needs or with less; then there is none. */
+static void generate_own_map(struct call *call)
+{
+	struct xen_foreign_memory_map *m = structure(call);
+
+	uint64_t ranges = area_sure(area_take(call, OWN_RANGES * RANGE_BYTES, true));
+
+	m->domid = DOMID_SELF;
+	m->map.nr_entries = 1 + (unsigned int)draw(call, OWN_RANGES);
+	memcpy(&m->map.buffer, &ranges, sizeof(ranges));
+}
+
+static long map_aside(struct call *call, unsigned int command, const void *map)
+{
+	return aside(call->run, __HYPERVISOR_memory_op, command, (uintptr_t)map, 0);
+}
+
+static void check_told_map(struct call *call, unsigned int count, unsigned int room)
+{
+	struct xen_memory_map *m = (void *)(call->run->door->arena + ARENA_ASIDE);
+	uint8_t *told = memset(m + 1, 0, (OWN_RANGES + 2) * RANGE_BYTES);
+	unsigned int expected = count < room ? count : room;
+	long result;
+
+	m->nr_entries = room;
+	memcpy(&m->buffer, &told, sizeof(told));
+	result = map_aside(call, XENMEM_memory_map, m);
+	if (result || m->nr_entries != expected ||
+	    memcmp(told, call->areas[1].at, expected * RANGE_BYTES))
+		call_wrong(call, "of a map of %u ranges %u or others were told, with room for %u",
+			   count, m->nr_entries, room);
+	for (unsigned int i = expected * RANGE_BYTES; i < (OWN_RANGES + 2) * RANGE_BYTES; i++)
+		if (told[i])
+			call_wrong(call, "more than %u ranges were told", expected);
+}
+
+static void after_own_map(struct call *call)
+{
+	const struct xen_foreign_memory_map *set = structure(call);
+	struct xen_foreign_memory_map *m;
+	long result;
+
+	if (call->result)
+		return;
+	for (unsigned int more = 0; more < 3; more++)
+		check_told_map(call, set->map.nr_entries, set->map.nr_entries - 1 + more);
+	m = memset(call->run->door->arena + ARENA_ASIDE, 0, sizeof(*m));
+	m->domid = DOMID_SELF;
+	result = map_aside(call, XENMEM_set_memory_map, m);
+	if (result || map_aside(call, XENMEM_memory_map, &m->map) != ERR(ENOSYS))
+		call_wrong(call, "a map of our own is there when it was taken back, or %ld", result);
 }
 
 static void generate_list(struct call *call)
@@ -109,6 +173,15 @@ static void expect_reserved(struct call *call)
 		expect_also(call, ERR(EFAULT));
 	if (call->run->machine.iommu)
 		expect_also(call, ERR(ENOBUFS));
+}
+
+static void after_list(struct call *call)
+{
+	const struct xen_machphys_mfn_list *l = structure(call);
+
+	if (!call->result)
+		check_rest(call, &call->areas[1], handle_value(&l->extent_start),
+			   l->nr_extents * sizeof(xen_pfn_t));
 }
 
 static void expect_machphys(struct call *call)
@@ -159,13 +232,18 @@ static const struct field reserved_fields[] = {
 
 const struct operation memory_maps[] = {
 	MAPS(memory_map, DANGER_SAFE, TRAIT_READS, xen_memory_map, map_fields, generate_map,
-	     expect_own_map, NULL),
+	     expect_own_map, after_map),
 	MAPS(machine_memory_map, DANGER_SAFE, TRAIT_READS, xen_memory_map, map_fields,
-	     generate_map, expect_machine_map, NULL),
+	     generate_map, expect_machine_map, after_map),
 	MAPS(set_memory_map, DANGER_OWN, TRAIT_REPLACES, xen_foreign_memory_map, set_map_fields,
 	     generate_set_map, expect_set_map, NULL),
+	{ .name = "map_of_our_own", .command = XENMEM_set_memory_map, .danger = DANGER_OWN,
+	  .traits = TRAIT_KERNEL | TRAIT_ALONE | TRAIT_REPLACES, .weight = 3,
+	  .structure_size = sizeof(struct xen_foreign_memory_map), .fields = set_map_fields,
+	  .generate = generate_own_map, .expect = expect_success,
+	  .after = after_own_map },
 	MAPS(machphys_mfn_list, DANGER_SAFE, TRAIT_READS, xen_machphys_mfn_list, list_fields,
-	     generate_list, expect_list, NULL),
+	     generate_list, expect_list, after_list),
 	MAPS(machphys_mapping, DANGER_SAFE, TRAIT_READS, xen_machphys_mapping, mapping_fields,
 	     NULL, expect_machphys, NULL),
 	MAPS(reserved_device_memory_map, DANGER_SAFE, TRAIT_WRITES_ON_ERROR,

@@ -31,12 +31,14 @@ struct machine {
 	bool pv;		/* we are a PV domain */
 	bool pv_guests, hvm, hap, shadow, iommu, vpmu, vmtrace, argo, hypfs;
 	bool debug;		/* a debug build of Xen */
+	uint32_t scheduler;	/* of the pool that domains begin in */
 	uint32_t processors;	/* 1 + the highest number */
 	uint32_t online, nodes;
 	uint64_t total_pages, free_pages, claimed_pages;
 	uint16_t domid;		/* our own */
 	uint32_t vcpus;		/* our own processors, as many as there may be */
 	uint32_t pirqs;		/* our own physical interrupts, likewise */
+	uint32_t grant_frames;	/* that our own table of grants may have */
 	bool has_ports;		/* our kernel uses some of our event channels */
 };
 
@@ -63,6 +65,7 @@ struct domain_model {
 	bool unsure;		/* a call left it in a state that is not modelled */
 	uint64_t max_pages;
 	uint64_t pages;
+	uint64_t frame;		/* one of them, which a PV domain keeps for good; 0: none is known */
 	uint64_t claimed;	/* pages that are still to come */
 	uint8_t handle[16];
 	int32_t grant_frames;	/* the limit; negative: Xen's own */
@@ -72,7 +75,6 @@ struct domain_model {
 	uint32_t vnodes, vranges;	/* as set last; no nodes: never */
 	bool shut;
 	uint32_t shut_code;
-	uint64_t time_offset;
 	uint64_t set_once[ONCE_PARAMETERS];	/* those that are never changed again; 0: not set */
 	uint32_t watched;	/* events that are reported: a bit each */
 };

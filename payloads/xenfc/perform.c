@@ -282,6 +282,19 @@ static void check_area_twice(struct call *call, const uint8_t *first, const stru
 	}
 }
 
+void check_rest(struct call *call, const struct area *area, uint64_t address, uint64_t bytes)
+{
+	uint8_t before = call->twice ? SECOND_PATTERN : 0;
+
+	if (address != area_sure(area))
+		return;
+	for (uint64_t i = bytes; i < area->out_size; i++)
+		if (area->at[i] != before) {
+			call_wrong(call, "byte %lu of a list was written, %lu were told", i, bytes);
+			return;
+		}
+}
+
 static void check_twice(struct run *run, struct call *call, long first_result)
 {
 	const uint8_t *first = run->first_output;

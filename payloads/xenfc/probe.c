@@ -41,6 +41,16 @@ static uint32_t features(struct run *run)
 	return info->submap;
 }
 
+static uint32_t read_scheduler(struct run *run)
+{
+	struct xen_sysctl *s = (void *)(run->door->arena + ARENA_ASIDE);
+
+	memset(s, 0, sizeof(*s));
+	s->cmd = XEN_SYSCTL_sched_id;
+	s->interface_version = run->machine.sysctl_version;
+	return aside(run, __HYPERVISOR_sysctl, (uintptr_t)s, 0, 0) ? 0 : s->u.sched_id.sched_id;
+}
+
 static bool read_physinfo(struct run *run)
 {
 	struct machine *m = &run->machine;
@@ -59,6 +69,7 @@ static bool read_physinfo(struct run *run)
 	m->online = info->nr_cpus;
 	m->nodes = info->nr_nodes;
 	m->total_pages = info->total_pages;
+	m->scheduler = read_scheduler(run);
 	return true;
 }
 
@@ -86,8 +97,9 @@ static void assume(struct run *run)
 		.control = run->plan.role != ROLE_GUEST,
 		.hardware = run->plan.role != ROLE_GUEST,
 		.pv = true, .pv_guests = true, .hvm = true, .hap = true, .shadow = true,
-		.processors = 2, .online = 2, .nodes = 1,
+		.scheduler = XEN_SCHEDULER_CREDIT2, .processors = 2, .online = 2, .nodes = 1,
 		.domid = run->plan.role == ROLE_GUEST, .vcpus = 2, .pirqs = 256,
+		.grant_frames = 64,
 	};
 }
 
@@ -169,6 +181,15 @@ static uint32_t count_interrupts(struct run *run)
 	return low;
 }
 
+static uint32_t read_grant_frames(struct run *run)
+{
+	struct gnttab_query_size *q = (void *)(run->door->arena + ARENA_ASIDE);
+
+	*q = (struct gnttab_query_size){ .dom = DOMID_SELF };
+	aside(run, __HYPERVISOR_grant_table_op, GNTTABOP_query_size, (uintptr_t)q, 1);
+	return q->max_nr_frames;
+}
+
 /* A number where none belongs is refused only where there is such a thing at all. */
 static bool has_argo(struct run *run)
 {
@@ -190,6 +211,7 @@ static int find_role(struct run *run)
 	m->control = run->plan.role == ROLE_ASK ? m->hardware : run->plan.role == ROLE_CONTROL;
 	m->vcpus = count_processors(run);
 	m->pirqs = count_interrupts(run);
+	m->grant_frames = read_grant_frames(run);
 	m->argo = has_argo(run);
 	if (!find_number(run))
 		return refuse(run, EXIT_ERROR, "an event channel of our own cannot be made, or not "

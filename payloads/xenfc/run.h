@@ -58,6 +58,9 @@ void add_sequence(struct text *t, const struct run *run);	/* "seed 7", "seed 7 t
 /* perform.c: make the call, check what came back. */
 void perform(struct run *run, struct call *call);
 
+/* A list at `address` that Xen filled, if it is `area`: behind `bytes` all is as it was. */
+void check_rest(struct call *call, const struct area *area, uint64_t address, uint64_t bytes);
+
 /* Between calls: whether nothing was written far from any buffer; if it was, it is undone. */
 bool arena_is_clean(struct run *run);
 

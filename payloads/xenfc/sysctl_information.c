@@ -53,6 +53,8 @@ static void after_list(struct call *call)
 		call_wrong(call, "%u domains were told, there are %u", l->num_domains, count);
 		return;
 	}
+	check_rest(call, &call->areas[1], handle_value(&l->buffer),
+		   count * sizeof(struct xen_domctl_getdomaininfo));
 	if (handle_value(&l->buffer) != area_sure(&call->areas[1]))
 		return;
 	for (uint32_t i = 0; i < count; i++) {
@@ -130,6 +132,8 @@ static void after_features(struct call *call)
 
 	if (call->result)
 		return;
+	check_rest(call, &call->areas[1], handle_value(&told->features),
+		   (uint64_t)told->nr_features * sizeof(uint32_t));
 	memset(s, 0, sizeof(*s));
 	s->cmd = SYSCTL(get_cpu_featureset);
 	s->interface_version = call->run->machine.sysctl_version;
@@ -169,6 +173,30 @@ static void expect_policy(struct call *call)
 	if ((leaves && !reachable(call, leaves, MOST_LEAVES * sizeof(xen_cpuid_leaf_t))) ||
 	    (msrs && !reachable(call, msrs, 8 * sizeof(xen_msr_entry_t))))
 		expect_also(call, ERR(EFAULT));
+}
+
+/* How many there may be is told to who asks for none. */
+static void after_policy(struct call *call)
+{
+	const struct xen_sysctl_cpu_policy *p = &sysctl_of(call)->u.cpu_policy, *most;
+	struct xen_sysctl *s = (void *)(call->run->door->arena + ARENA_ASIDE);
+
+	if (call->result)
+		return;
+	check_rest(call, &call->areas[1], handle_value(&p->leaves),
+		   (uint64_t)p->nr_leaves * sizeof(xen_cpuid_leaf_t));
+	check_rest(call, &call->areas[2], handle_value(&p->msrs),
+		   (uint64_t)p->nr_msrs * sizeof(xen_msr_entry_t));
+	memset(s, 0, sizeof(*s));
+	s->cmd = SYSCTL(get_cpu_policy);
+	s->interface_version = call->run->machine.sysctl_version;
+	s->u.cpu_policy.index = p->index;
+	aside(call->run, __HYPERVISOR_sysctl, (uintptr_t)s, 0, 0);
+	most = &s->u.cpu_policy;
+	if (!most->nr_leaves || !most->nr_msrs || p->nr_leaves > most->nr_leaves ||
+	    p->nr_msrs > most->nr_msrs)
+		call_wrong(call, "%u leaves and %u registers are told, of %u and %u", p->nr_leaves,
+			   p->nr_msrs, most->nr_leaves, most->nr_msrs);
 }
 
 static void after_physinfo(struct call *call)
@@ -257,7 +285,7 @@ const struct operation sysctl_information[] = {
 	      after_features),
 	{ .name = "get_cpu_policy", .command = SYSCTL(get_cpu_policy), .danger = DANGER_SAFE,
 	  .traits = TRAIT_READS | TRAIT_WRITES_ON_ERROR, .fields = policy_fields,
-	  .generate = generate_policy, .expect = expect_policy },
+	  .generate = generate_policy, .expect = expect_policy, .after = after_policy },
 	SYSCTL_READS(sched_id, sched_id_fields, NULL, expect_success, NULL),
 	SYSCTL_READS(get_cpu_levelling_caps, levelling_fields, NULL, expect_success, NULL),
 	SYSCTL_READS(availheap, heap_fields, NULL, expect_success, NULL),

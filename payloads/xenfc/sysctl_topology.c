@@ -51,11 +51,20 @@ static void check_count(struct call *call, bool asked, uint32_t told, uint32_t m
 		call_wrong(call, "%u were told, expected %u", told, right);
 }
 
+static void check_list(struct call *call, const struct area *area, const void *handle,
+		       uint64_t bytes)
+{
+	if (!call->result)
+		check_rest(call, area, handle_value(handle), bytes);
+}
+
 static void after_topology(struct call *call)
 {
 	const struct xen_sysctl_cputopoinfo *t = &sysctl_of(call)->u.cputopoinfo;
 
 	check_count(call, handle_value(&t->cputopo), t->num_cpus, call->run->machine.processors);
+	check_list(call, &call->areas[1], &t->cputopo,
+		   t->num_cpus * sizeof(struct xen_sysctl_cputopo));
 }
 
 static void after_cpuinfo(struct call *call)
@@ -64,6 +73,7 @@ static void after_cpuinfo(struct call *call)
 
 	call->note = (long)c->max_cpus;
 	check_count(call, true, c->nr_cpus, call->run->machine.processors);
+	check_list(call, &call->areas[1], &c->info, c->nr_cpus * sizeof(xen_sysctl_cpuinfo_t));
 }
 
 static void generate_numa(struct call *call)
@@ -96,6 +106,10 @@ static void after_numa(struct call *call)
 	if (call->run->machine.nodes == 1)
 		check_count(call, handle_value(&n->meminfo) || handle_value(&n->distance),
 			    n->num_nodes, 1);
+	check_list(call, &call->areas[1], &n->meminfo,
+		   n->num_nodes * sizeof(struct xen_sysctl_meminfo));
+	check_list(call, &call->areas[2], &n->distance,
+		   n->num_nodes * n->num_nodes * sizeof(uint32_t));
 }
 
 static void generate_pci(struct call *call)
@@ -130,6 +144,13 @@ static void expect_pci(struct call *call)
 		expect_only(call, 0);
 }
 
+static void after_pci(struct call *call)
+{
+	const struct xen_sysctl_pcitopoinfo *t = &sysctl_of(call)->u.pcitopoinfo;
+
+	check_list(call, &call->areas[2], &t->nodes, t->num_devs * sizeof(uint32_t));
+}
+
 static const struct field cpuinfo_fields[] = {
 	SYSCTL_FIELD(getcpuinfo.max_cpus, FLOW_IN),
 	SYSCTL_FIELD(getcpuinfo.nr_cpus, FLOW_OUT),
@@ -156,6 +177,6 @@ const struct operation sysctl_topology[] = {
 	SYSCTL_READS(cputopoinfo, topology_fields, generate_topology, expect_topology,
 	      after_topology),
 	SYSCTL_READS(numainfo, numa_fields, generate_numa, expect_numa, after_numa),
-	SYSCTL_READS(pcitopoinfo, pci_fields, generate_pci, expect_pci, NULL),
+	SYSCTL_READS(pcitopoinfo, pci_fields, generate_pci, expect_pci, after_pci),
 };
 const size_t sysctl_topology_count = COUNT(sysctl_topology);

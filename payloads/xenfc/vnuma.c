@@ -261,6 +261,14 @@ static void after_get(struct call *call)
 		call_wrong(call, "%u nodes, %u processors, %u ranges are told, not %u, %u, %u",
 			   t->nr_vnodes, t->nr_vcpus, t->nr_vmemranges, domain->vnodes,
 			   domain->max_vcpus, domain->vranges);
+	if (call->result)
+		return;
+	check_rest(call, &call->areas[1], handle_value(&t->vdistance),
+		   (uint64_t)t->nr_vnodes * t->nr_vnodes * sizeof(uint32_t));
+	check_rest(call, &call->areas[2], handle_value(&t->vcpu_to_vnode),
+		   t->nr_vcpus * sizeof(uint32_t));
+	check_rest(call, &call->areas[3], handle_value(&t->vmemrange),
+		   t->nr_vmemranges * sizeof(xen_vmemrange_t));
 }
 
 static const struct field set_fields[] = {
