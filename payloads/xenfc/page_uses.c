@@ -198,6 +198,48 @@ static void be_refused(const struct use *use)
 	must(use, "telling them in another", tell_ends_in(use, use->frame), ERR(EBUSY));
 }
 
+static long be_information(const struct use *use)
+{
+	struct vcpu_register_vcpu_info *info = structure(use, sizeof(*info));
+
+	info->mfn = use->frame;
+	return aside(use->call->run, __HYPERVISOR_vcpu_op, VCPUOP_register_vcpu_info, 0,
+		     (uintptr_t)info);
+}
+
+/* As a table of pages it is nothing else, and whoever was refused holds it no longer. */
+static void refuse_table(const struct use *use)
+{
+	struct run *run = use->call->run;
+	uint64_t other = own_frame(use->call, DEST), *list;
+
+	must(use, "clearing, as a table,", mmuext(use, MMUEXT_CLEAR_PAGE, use->frame, 0),
+	     ERR(EINVAL));
+	must(use, "copying to, as a table,", mmuext(use, MMUEXT_COPY_PAGE, use->frame, other),
+	     ERR(EINVAL));
+	must(use, "a base in, as a table,", mmuext(use, MMUEXT_NEW_USER_BASEPTR, use->frame, 0),
+	     ERR(EINVAL));
+	must(use, "writing a descriptor to, as a table,",
+	     aside(run, __HYPERVISOR_update_descriptor, use->frame << PAGE_BITS, 0, 0), ERR(EINVAL));
+	list = structure(use, sizeof(*list));
+	*list = use->frame;
+	must(use, "descriptors in, as a table,",
+	     aside(run, __HYPERVISOR_set_gdt, (uintptr_t)list, DESCRIPTORS_OF_A_PAGE, 0),
+	     ERR(EINVAL));
+	must(use, "information in, as a table,", be_information(use), ERR(EINVAL));
+	must(use, "telling the ends of interrupts in, as a table,", tell_ends_in(use, use->frame),
+	     ERR(EINVAL));
+}
+
+static void be_pinned(const struct use *use)
+{
+	must(use, "pinning", mmuext(use, MMUEXT_PIN_L1_TABLE, use->frame, 0), 0);
+	must(use, "pinning twice", mmuext(use, MMUEXT_PIN_L1_TABLE, use->frame, 0), ERR(EINVAL));
+	refuse_table(use);
+	must(use, "unpinning", mmuext(use, MMUEXT_UNPIN_TABLE, use->frame, 0), 0);
+	must(use, "unpinning twice", mmuext(use, MMUEXT_UNPIN_TABLE, use->frame, 0), ERR(EINVAL));
+}
+
 void page_use(struct call *call, uint64_t frame)
 {
 	const struct use use = { call, frame };
@@ -219,5 +261,7 @@ void page_use(struct call *call, uint64_t frame)
 	hold_events(&use);
 	must_be_free(&use);
 	be_refused(&use);
+	must_be_free(&use);
+	be_pinned(&use);
 	must_be_free(&use);
 }
