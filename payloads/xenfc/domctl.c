@@ -54,6 +54,17 @@ bool read_back_now(struct call *call)
 	return !call->run->plan.dry_run && chance(call, 33);
 }
 
+/* HVM ones Xen itself crashes when there is no memory for their paging. */
+static const char *pv_info_wrong(const struct xen_domctl_getdomaininfo *info,
+				 const struct domain_model *domain)
+{
+	if (!(info->flags & XEN_DOMINF_shutdown) != !domain->shut)
+		return "the wrong shutdown state";
+	if (info->tot_pages != domain->pages)
+		return "another number of pages";
+	return NULL;
+}
+
 const char *domain_info_wrong(const struct xen_domctl_getdomaininfo *info,
 			      const struct domain_model *domain)
 {
@@ -65,6 +76,12 @@ const char *domain_info_wrong(const struct xen_domctl_getdomaininfo *info,
 		return "the wrong pause state";
 	if (!(info->flags & XEN_DOMINF_debugged) != !domain->debugged)
 		return "the wrong debugger state";
+	if (domain->shut && !(info->flags & XEN_DOMINF_shutdown))
+		return "that it is not shut down";
+	if (info->flags & (XEN_DOMINF_dying | XEN_DOMINF_running) || info->nr_online_vcpus)
+		return "that it runs or is dying";
+	if (domain->has_vcpus && info->max_vcpu_id != domain->max_vcpus - 1)
+		return "another last processor";
 	if (memcmp(info->handle, domain->handle, sizeof(domain->handle)))
 		return "another handle";
 	if (info->pad1)
@@ -76,7 +93,7 @@ const char *domain_info_wrong(const struct xen_domctl_getdomaininfo *info,
 		return "another limit of memory";
 	if (info->outstanding_pages != domain->claimed)
 		return "another claim";
-	return NULL;
+	return domain->hvm ? NULL : pv_info_wrong(info, domain);
 }
 
 /* The caller's own number only where it is refused, or nothing is allowed. */
@@ -160,6 +177,8 @@ static const struct part domctl_parts[] = {
 	{ domctl_rights, &domctl_rights_count },
 	{ domctl_vcpu, &domctl_vcpu_count },
 	{ domctl_state, &domctl_state_count },
+	{ domctl_parameters, &domctl_parameters_count },
+	{ domctl_pages, &domctl_pages_count },
 	{ domctl_vnuma, &domctl_vnuma_count },
 	{ domctl_registers, &domctl_registers_count },
 	{ domctl_affinity, &domctl_affinity_count },

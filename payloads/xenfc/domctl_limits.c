@@ -309,11 +309,6 @@ static const struct field target_fields[] = {
 	FIELDS_END,
 };
 
-static const struct field time_fields[] = {
-	DOMCTL_FIELD(settimeoffset.time_offset_seconds, FLOW_IN),
-	FIELDS_END,
-};
-
 static const struct field subscribe_fields[] = {
 	DOMCTL_FIELD(subscribe.port, FLOW_IN),
 	FIELDS_END,
@@ -357,7 +352,6 @@ const struct operation domctl_limits[] = {
 	OWN(ioport_permission, 0, ioport_fields, generate_ioport, expect_ioport, NULL),
 	OWN(irq_permission, 0, irq_fields, generate_irq, expect_irq, NULL),
 	OWN(set_target, 0, target_fields, generate_target, expect_target, NULL),
-	OWN(settimeoffset, TRAIT_REPLACES, time_fields, NULL, expect_success, NULL),
 	OWN(subscribe, 0, subscribe_fields, NULL, expect_success, NULL),
 	OWN(set_virq_handler, TRAIT_REPLACES, virq_fields, generate_virq_handler,
 	    expect_virq_handler, NULL),

@@ -116,6 +116,21 @@ static void use_claim(struct domain_model *domain, uint64_t pages)
 	domain->claimed -= pages < domain->claimed ? pages : domain->claimed;
 }
 
+/* Those below PLACES may be given back again. */
+static void note_frame(const struct call *call, uint64_t start)
+{
+	const struct xen_memory_reservation *r = (const void *)structure(call);
+	struct domain_model *domain = call->domain;
+	xen_pfn_t frame;
+
+	if (domain->hvm || domain->frame || call->result <= (long)start ||
+	    handle_value(&r->extent_start) != area_sure(&call->areas[1]))
+		return;
+	memcpy(&frame, call->areas[1].at + start * sizeof(frame), sizeof(frame));
+	if (frame >= PLACES)
+		domain->frame = frame;
+}
+
 static void after_increase(struct call *call)
 {
 	const struct xen_memory_reservation *r = (void *)structure(call);
@@ -134,6 +149,7 @@ static void after_increase(struct call *call)
 		added += extent;
 	else if (domain->hvm && told == (long)(domain->pages + added + extent))
 		added += extent;
+	note_frame(call, start);
 	domain->pages += added;
 	use_claim(domain, added);
 	if (told != (long)domain->pages)

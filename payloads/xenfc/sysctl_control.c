@@ -12,6 +12,7 @@ static bool may_end_it(const struct call *call)
 }
 
 #define MOST_TRACE_PAGES 4u
+#define USUAL_RATE_LIMIT 1000u
 
 /* Reading is 0, setting is 1 to 5. */
 static void generate_trace(struct call *call)
@@ -173,6 +174,15 @@ static void expect_pool(struct call *call)
 		expect_also(call, ERR(ENOENT));
 }
 
+static uint32_t draw_rate_limit(struct call *call)
+{
+	static const uint32_t edges[] = {
+		0, XEN_SYSCTL_SCHED_RATELIMIT_MIN, XEN_SYSCTL_SCHED_RATELIMIT_MAX,
+	};
+
+	return edges[draw(call, COUNT(edges))] - 1 + (uint32_t)draw(call, 3);
+}
+
 static void generate_scheduler(struct call *call)
 {
 	struct xen_sysctl_scheduler_op *s = &sysctl_of(call)->u.scheduler_op;
@@ -180,8 +190,20 @@ static void generate_scheduler(struct call *call)
 	draw_fields(call);
 	s->cpupool_id = chance(call, 80) ? 0 : s->cpupool_id;
 	s->sched_id = chance(call, 80) ? (uint32_t)draw(call, 12) : s->sched_id;
+	if (chance(call, 50))
+		s->sched_id = call->run->machine.scheduler;
+	if (chance(call, 60))
+		s->cmd = (uint32_t)draw(call, XEN_SYSCTL_SCHEDOP_getinfo + 1);
+	if (s->sched_id == XEN_SCHEDULER_CREDIT2)
+		s->u.sched_credit2.ratelimit_us = draw_rate_limit(call);
 	if (s->cmd != XEN_SYSCTL_SCHEDOP_getinfo && !may_change_host(call))
 		s->cmd = chance(call, 80) ? XEN_SYSCTL_SCHEDOP_getinfo : s->cmd | 2;
+}
+
+static bool rate_limit_sane(uint32_t limit)
+{
+	return !limit || (limit >= XEN_SYSCTL_SCHED_RATELIMIT_MIN &&
+			  limit <= XEN_SYSCTL_SCHED_RATELIMIT_MAX);
 }
 
 static void expect_scheduler(struct call *call)
@@ -192,11 +214,45 @@ static void expect_scheduler(struct call *call)
 		expect_only(call, ERR(EINVAL));
 		return;
 	}
-	expect_only(call, ERR(EINVAL));
-	if (s->cpupool_id)
-		expect_only(call, ERR(ESRCH));
-	else if (s->sched_id == XEN_SCHEDULER_CREDIT || s->sched_id == XEN_SCHEDULER_CREDIT2)
+	expect_only(call, s->cpupool_id ? ERR(ESRCH) : ERR(EINVAL));
+	if (s->cpupool_id || s->sched_id != call->run->machine.scheduler)
+		return;
+	if (s->cmd == XEN_SYSCTL_SCHEDOP_getinfo)
+		expect_only(call, 0);
+	else if (s->sched_id == XEN_SCHEDULER_CREDIT2)
+		expect_only(call, rate_limit_sane(s->u.sched_credit2.ratelimit_us) ? 0 :
+			    ERR(EINVAL));
+	else
 		expect_also(call, 0);
+}
+
+static uint32_t rate_limit_aside(struct call *call, uint32_t command, uint32_t limit)
+{
+	struct xen_sysctl *s = memset(call->run->door->arena + ARENA_ASIDE, 0, sizeof(*s));
+
+	s->cmd = SYSCTL(scheduler_op);
+	s->interface_version = call->run->machine.sysctl_version;
+	s->u.scheduler_op.sched_id = XEN_SCHEDULER_CREDIT2;
+	s->u.scheduler_op.cmd = command;
+	s->u.scheduler_op.u.sched_credit2.ratelimit_us = limit;
+	if (aside(call->run, __HYPERVISOR_sysctl, (uintptr_t)s, 0, 0))
+		call_wrong(call, "asking for the scheduler's limit, or setting it, failed");
+	return s->u.scheduler_op.u.sched_credit2.ratelimit_us;
+}
+
+/* The limit is told as it was set, and is as it was before afterwards. */
+static void after_scheduler(struct call *call)
+{
+	const struct xen_sysctl_scheduler_op *s = &sysctl_of(call)->u.scheduler_op;
+	uint32_t set = s->u.sched_credit2.ratelimit_us, now;
+
+	if (call->result || s->cmd != XEN_SYSCTL_SCHEDOP_putinfo ||
+	    s->sched_id != XEN_SCHEDULER_CREDIT2)
+		return;
+	now = rate_limit_aside(call, XEN_SYSCTL_SCHEDOP_getinfo, 0);
+	if (now != set)
+		call_wrong(call, "the scheduler's limit is %u afterwards, not %u", now, set);
+	rate_limit_aside(call, XEN_SYSCTL_SCHEDOP_putinfo, USUAL_RATE_LIMIT);
 }
 
 /* Power management that the machine may or may not have. */
@@ -309,23 +365,25 @@ static const struct field allocation_fields[] = {
 	FIELDS_END,
 };
 
-#define CONTROL(command_name, field_list, generator, expectation) \
+#define CONTROL(command_name, field_list, generator, expectation, follow) \
 	{ .name = #command_name, .command = SYSCTL(command_name), .danger = DANGER_SAFE, \
-	  .weight = 4, .fields = field_list, .generate = generator, .expect = expectation }
+	  .weight = 4, .fields = field_list, .generate = generator, .expect = expectation, \
+	  .after = follow }
 
 const struct operation sysctl_control[] = {
-	CONTROL(tbuf_op, trace_fields, generate_trace, expect_trace),
-	CONTROL(debug_keys, keys_fields, generate_keys, expect_keys),
-	CONTROL(page_offline_op, offline_fields, generate_offline, expect_offline),
+	CONTROL(tbuf_op, trace_fields, generate_trace, expect_trace, NULL),
+	CONTROL(debug_keys, keys_fields, generate_keys, expect_keys, NULL),
+	CONTROL(page_offline_op, offline_fields, generate_offline, expect_offline, NULL),
 	{ .name = "cpu_hotplug", .command = SYSCTL(cpu_hotplug), .danger = DANGER_SAFE,
 	  .traits = TRAIT_ALONE, .weight = 1, .fields = hotplug_fields,
 	  .generate = generate_hotplug, .expect = expect_hotplug },
-	CONTROL(cpupool_op, pool_fields, generate_pool, expect_pool),
-	CONTROL(scheduler_op, scheduler_fields, generate_scheduler, expect_scheduler),
-	CONTROL(get_pmstat, power_fields, generate_power, expect_power),
-	CONTROL(perfc_op, NULL, NULL, expect_absent),
-	CONTROL(lockprof_op, NULL, NULL, expect_absent),
-	CONTROL(psr_cmt_op, cache_fields, NULL, expect_cache),
-	CONTROL(psr_alloc, allocation_fields, NULL, expect_cache_allocation),
+	CONTROL(cpupool_op, pool_fields, generate_pool, expect_pool, NULL),
+	CONTROL(scheduler_op, scheduler_fields, generate_scheduler, expect_scheduler,
+		after_scheduler),
+	CONTROL(get_pmstat, power_fields, generate_power, expect_power, NULL),
+	CONTROL(perfc_op, NULL, NULL, expect_absent, NULL),
+	CONTROL(lockprof_op, NULL, NULL, expect_absent, NULL),
+	CONTROL(psr_cmt_op, cache_fields, NULL, expect_cache, NULL),
+	CONTROL(psr_alloc, allocation_fields, NULL, expect_cache_allocation, NULL),
 };
 const size_t sysctl_control_count = COUNT(sysctl_control);

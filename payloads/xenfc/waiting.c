@@ -79,14 +79,26 @@ static void resume(const struct surroundings *s)
 	must(s, "resuming", order(s, XEN_DOMCTL_resumedomain));
 }
 
+static void shut_and_resume(const struct surroundings *s)
+{
+	struct sched_remote_shutdown *r = (void *)(s->call->run->door->arena + ARENA_ASIDE);
+
+	*r = (struct sched_remote_shutdown){ .domain_id = s->id, .reason = SHUTDOWN_suspend };
+	must(s, "shutting down", aside(s->call->run, __HYPERVISOR_sched_op,
+				       SCHEDOP_remote_shutdown, (uintptr_t)r, 0));
+	resume(s);
+}
+
+/* Each not at all, once or twice: what is undone is not undone once more. */
 void orders_before(const struct surroundings *s)
 {
 	static void (*const orders[])(const struct surroundings *s) = {
-		have_server, debug_and_not, set_clock_again, make_processors_again, resume,
+		have_server, debug_and_not, set_clock_again, make_processors_again,
+		shut_and_resume, resume,
 	};
 
 	for (unsigned int i = 0; i < COUNT(orders); i++)
-		if (chance(s->call, 50))
+		for (uint64_t times = draw(s->call, 3); times--; )
 			orders[i](s);
 }
 
