@@ -96,6 +96,18 @@ const char *domain_info_wrong(const struct xen_domctl_getdomaininfo *info,
 	return domain->hvm ? NULL : pv_info_wrong(info, domain);
 }
 
+void check_policy(struct call *call, const struct policy *told, uint32_t most_leaves,
+		  uint32_t most_msrs)
+{
+	check_rest(call, &call->areas[1], told->leaves_at,
+		   (uint64_t)told->leaves * sizeof(xen_cpuid_leaf_t));
+	check_rest(call, &call->areas[2], told->msrs_at,
+		   (uint64_t)told->msrs * sizeof(xen_msr_entry_t));
+	if (!most_leaves || !most_msrs || told->leaves > most_leaves || told->msrs > most_msrs)
+		call_wrong(call, "%u leaves and %u registers are told, of %u and %u",
+			   told->leaves, told->msrs, most_leaves, most_msrs);
+}
+
 /* The caller's own number only where it is refused, or nothing is allowed. */
 static uint16_t draw_domain(struct call *call)
 {

@@ -29,6 +29,18 @@ const struct xen_domctl_getdomaininfo *domain_read(struct run *run, uint16_t id)
 const char *domain_info_wrong(const struct xen_domctl_getdomaininfo *info,
 			      const struct domain_model *domain);
 
+/*
+ * What a processor can: the lists that were asked for are the call's first two areas behind its
+ * structure, and no longer than is told; nor is more told than there may be.
+ */
+struct policy {
+	uint64_t leaves_at, msrs_at;
+	uint32_t leaves, msrs;
+};
+
+void check_policy(struct call *call, const struct policy *told, uint32_t most_leaves,
+		  uint32_t most_msrs);
+
 /* How many processors most domains with this number may have. */
 uint32_t vcpus_of_slot(uint16_t id);
 

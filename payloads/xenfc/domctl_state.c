@@ -83,17 +83,12 @@ static void after_policy(struct call *call)
 
 	if (call->result)
 		return;
-	check_rest(call, &call->areas[1], handle_value(&p->leaves),
-		   (uint64_t)p->nr_leaves * sizeof(xen_cpuid_leaf_t));
-	check_rest(call, &call->areas[2], handle_value(&p->msrs),
-		   (uint64_t)p->nr_msrs * sizeof(xen_msr_entry_t));
 	memset(d, 0, sizeof(*d));
 	domctl_aside(call->run, DOMCTL(get_cpu_policy), domctl_of(call)->domain);
 	most = &d->u.cpu_policy;
-	if (!most->nr_leaves || !most->nr_msrs || p->nr_leaves > most->nr_leaves ||
-	    p->nr_msrs > most->nr_msrs)
-		call_wrong(call, "%u leaves and %u registers are told, of %u and %u", p->nr_leaves,
-			   p->nr_msrs, most->nr_leaves, most->nr_msrs);
+	check_policy(call, &(struct policy){ handle_value(&p->leaves), handle_value(&p->msrs),
+					     p->nr_leaves, p->nr_msrs },
+		     most->nr_leaves, most->nr_msrs);
 }
 
 static void generate_mapping(struct call *call)

@@ -1,9 +1,9 @@
 /* hvm_op: what everybody may call, and what only HVM guests may call for themselves: we are PV. */
 #include "hvm.h"
+#include "memory.h"
 
 #include "who.h"
 
-#define PLACES 4096u	/* in the memory maps of HVM domains */
 #define TRACE_CLASS 0xfffu	/* of an event's number, what is left to the caller */
 #define MOST_EXTRA ((uint16_t)sizeof(((struct xen_hvm_xentrace *)0)->extra))
 
@@ -28,7 +28,7 @@ static struct xen_hvm_get_mem_type *type_of(const struct call *call)
 static void generate_type(struct call *call)
 {
 	type_of(call)->domid = draw_who(call, true);
-	type_of(call)->pfn = chance(call, 80) ? draw(call, PLACES) : draw_interesting(call, 64);
+	type_of(call)->pfn = chance(call, 80) ? draw(call, MAP_PLACES) : draw_interesting(call, 64);
 }
 
 static void expect_type(struct call *call)

@@ -4,7 +4,6 @@
 #include "who.h"
 
 #define MOST_EXTENTS 16u
-#define PLACES 4096u	/* in the memory maps of HVM domains */
 #define LARGEST_ORDER 3u
 #define MOST_COUNTED (UINT32_MAX >> EXTENT_SHIFT)	/* that a continuation can tell */
 #define EXTENT_SHIFT 6	/* the command's upper bits say where a continuation goes on */
@@ -29,7 +28,7 @@ static void generate_reservation(struct call *call)
 			20 + (unsigned int)draw_interesting(call, 31);
 	list = buffer_take(call, &r->extent_start, MOST_EXTENTS * sizeof(xen_pfn_t), true, false);
 	for (unsigned int i = 0; i < MOST_EXTENTS; i++) {
-		xen_pfn_t frame = (xen_pfn_t)draw(call, PLACES);
+		xen_pfn_t frame = (xen_pfn_t)draw(call, MAP_PLACES);
 
 		memcpy(list->at + i * sizeof(frame), &frame, sizeof(frame));
 	}
@@ -116,7 +115,7 @@ static void use_claim(struct domain_model *domain, uint64_t pages)
 	domain->claimed -= pages < domain->claimed ? pages : domain->claimed;
 }
 
-/* Those below PLACES may be given back again. */
+/* Those below MAP_PLACES may be given back again. */
 static void note_frame(const struct call *call, uint64_t start)
 {
 	const struct xen_memory_reservation *r = (const void *)structure(call);
@@ -127,7 +126,7 @@ static void note_frame(const struct call *call, uint64_t start)
 	    handle_value(&r->extent_start) != area_sure(&call->areas[1]))
 		return;
 	memcpy(&frame, call->areas[1].at + start * sizeof(frame), sizeof(frame));
-	if (frame >= PLACES)
+	if (frame >= MAP_PLACES)
 		domain->frame = frame;
 }
 
@@ -294,49 +293,6 @@ static void expect_frames(struct call *call)
 	expect_range(call, 1, INT64_MAX);
 }
 
-/* Mostly where HVM domains were given memory; PV ones have no such map. */
-static void generate_remove(struct call *call)
-{
-	struct xen_remove_from_physmap *r = (void *)structure(call);
-
-	r->domid = draw_who(call, true);
-	r->gpfn = chance(call, 80) ? draw(call, PLACES) : draw_interesting(call, 64);
-}
-
-/* Where a page was taken away there is none. */
-static void after_remove(struct call *call)
-{
-	const struct xen_remove_from_physmap *removed = (void *)structure(call);
-	struct xen_remove_from_physmap *r = (void *)(call->run->door->arena + ARENA_ASIDE);
-	long result;
-
-	if (call->result)
-		return;
-	*r = *removed;
-	result = aside(call->run, __HYPERVISOR_memory_op, XENMEM_remove_from_physmap, (uintptr_t)r,
-		       0);
-	if (result != ERR(ENOENT))
-		call_wrong(call, "removing a page twice gave %ld, expected %ld", result,
-			   ERR(ENOENT));
-}
-
-static void expect_remove(struct call *call)
-{
-	const struct xen_remove_from_physmap *r = (void *)structure(call);
-
-	/* That there is no such map comes first, and is true of domain 0 mostly. */
-	if (!who_allows(call, r->domid, LOOKUP_ANY, RIGHT_TARGET)) {
-		if (expect_names(&call->expect, ERR(EPERM)))
-			expect_also(call, ERR(EACCES));
-	} else if (!call->domain || !call->domain->hvm) {
-		expect_only(call, ERR(EACCES));
-	} else {
-		expect_only(call, 0);
-		expect_also(call, ERR(ENOENT));
-		expect_also(call, ERR(EINVAL));
-	}
-}
-
 static const struct field reservation_fields[] = {
 	FIELD(struct xen_memory_reservation, extent_start, FLOW_IN),
 	FIELD(struct xen_memory_reservation, nr_extents, FLOW_IN),
@@ -348,12 +304,6 @@ static const struct field reservation_fields[] = {
 
 static const struct field domain_fields[] = {
 	FIELD(struct xen_memory_domain, domid, FLOW_IN),
-	FIELDS_END,
-};
-
-static const struct field remove_fields[] = {
-	FIELD(struct xen_remove_from_physmap, domid, FLOW_IN),
-	FIELD(struct xen_remove_from_physmap, gpfn, FLOW_IN),
 	FIELDS_END,
 };
 
@@ -377,8 +327,6 @@ static const struct operation operations[] = {
 	       expect_told, NULL),
 	MEMORY(maximum_gpfn, DANGER_SAFE, xen_memory_domain, domain_fields, generate_told,
 	       expect_told, NULL),
-	MEMORY(remove_from_physmap, DANGER_OWN, xen_remove_from_physmap, remove_fields,
-	       generate_remove, expect_remove, after_remove),
 	{ .name = "maximum_ram_page", .command = XENMEM_maximum_ram_page, .danger = DANGER_SAFE,
 	  .weight = 3, .expect = expect_frames },
 };

@@ -4,6 +4,8 @@
 
 #include "run.h"
 
+#define MAP_PLACES 4096u	/* in the memory maps of HVM domains */
+
 extern const struct operation memory_maps[], memory_places[], memory_own[], memory_vnuma[],
 	memory_list[];
 extern const size_t memory_maps_count, memory_places_count, memory_own_count,

@@ -184,6 +184,49 @@ static void after_list(struct call *call)
 			   l->nr_extents * sizeof(xen_pfn_t));
 }
 
+/* Mostly where HVM domains were given memory; PV ones have no such map. */
+static void generate_remove(struct call *call)
+{
+	struct xen_remove_from_physmap *r = structure(call);
+
+	r->domid = draw_who(call, true);
+	r->gpfn = chance(call, 80) ? draw(call, MAP_PLACES) : draw_interesting(call, 64);
+}
+
+/* Where a page was taken away there is none. */
+static void after_remove(struct call *call)
+{
+	const struct xen_remove_from_physmap *removed = structure(call);
+	struct xen_remove_from_physmap *r = (void *)(call->run->door->arena + ARENA_ASIDE);
+	long result;
+
+	if (call->result)
+		return;
+	*r = *removed;
+	result = aside(call->run, __HYPERVISOR_memory_op, XENMEM_remove_from_physmap, (uintptr_t)r,
+		       0);
+	if (result != ERR(ENOENT))
+		call_wrong(call, "removing a page twice gave %ld, expected %ld", result,
+			   ERR(ENOENT));
+}
+
+static void expect_remove(struct call *call)
+{
+	const struct xen_remove_from_physmap *r = structure(call);
+
+	/* That there is no such map comes first, and is true of domain 0 mostly. */
+	if (!who_allows(call, r->domid, LOOKUP_ANY, RIGHT_TARGET)) {
+		if (expect_names(&call->expect, ERR(EPERM)))
+			expect_also(call, ERR(EACCES));
+	} else if (!call->domain || !call->domain->hvm) {
+		expect_only(call, ERR(EACCES));
+	} else {
+		expect_only(call, 0);
+		expect_also(call, ERR(ENOENT));
+		expect_also(call, ERR(EINVAL));
+	}
+}
+
 static void expect_machphys(struct call *call)
 {
 	expect_only(call, 0);
@@ -225,6 +268,12 @@ static const struct field reserved_fields[] = {
 	FIELDS_END,
 };
 
+static const struct field remove_fields[] = {
+	FIELD(struct xen_remove_from_physmap, domid, FLOW_IN),
+	FIELD(struct xen_remove_from_physmap, gpfn, FLOW_IN),
+	FIELDS_END,
+};
+
 #define MAPS(command_name, class, traits_of, type, field_list, generator, expectation, follow) \
 	{ .name = #command_name, .command = XENMEM_##command_name, .danger = class, \
 	  .traits = traits_of, .weight = 6, .structure_size = sizeof(struct type), \
@@ -242,6 +291,10 @@ const struct operation memory_maps[] = {
 	  .structure_size = sizeof(struct xen_foreign_memory_map), .fields = set_map_fields,
 	  .generate = generate_own_map, .expect = expect_success,
 	  .after = after_own_map },
+	{ .name = "remove_from_physmap", .command = XENMEM_remove_from_physmap,
+	  .danger = DANGER_OWN, .structure_size = sizeof(struct xen_remove_from_physmap),
+	  .fields = remove_fields, .generate = generate_remove, .expect = expect_remove,
+	  .after = after_remove },
 	MAPS(machphys_mfn_list, DANGER_SAFE, TRAIT_READS, xen_machphys_mfn_list, list_fields,
 	     generate_list, expect_list, after_list),
 	MAPS(machphys_mapping, DANGER_SAFE, TRAIT_READS, xen_machphys_mapping, mapping_fields,
