@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from pathlib import Path
+from typing import Callable, Mapping
 
 import pytest
 
@@ -41,6 +42,70 @@ def test_alone_it_gives_up_in_time_and_takes_its_arrival_back(tmp_path: Path) ->
     assert meet(tmp_path, "a", 2, 0.3) == barrier.Meeting(False, ("a",))
     assert 0.3 <= time.monotonic() - begun < 100
     assert meet(tmp_path, "b", 2, 0.1) == barrier.Meeting(False, ("b",))
+
+
+class Clock:
+    """Time that passes only while somebody sleeps; `happens` says what is done then, and when."""
+
+    def __init__(self, happens: dict[float, Callable[[], None]]) -> None:
+        self.now = 0.0
+        self._happens = happens
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        for moment in [moment for moment in self._happens if moment <= self.now]:
+            self._happens.pop(moment)()
+
+
+def wait_for_b(
+    shared: Path, monkeypatch: pytest.MonkeyPatch, comes: float, told: bool
+) -> tuple[float, int]:
+    """When a, which waits from 0 on, sees that b came, and how often a read the markers."""
+    point = shared / "barriers/point"
+
+    def come() -> None:
+        before = point.stat()
+        durable.write_text(point / "b", '{"times": 1, "waiting": true}')
+        if not told:
+            os.utime(point, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    reads = 0
+    read = barrier._arrivals
+
+    def count(folder: Path) -> Mapping[str, barrier.Arrival]:
+        nonlocal reads
+        reads += 1
+        return read(folder)
+
+    def state(folder: Path) -> tuple[int, ...]:
+        return (folder.stat().st_mtime_ns,)  # os.utime cannot put the other time back
+
+    clock = Clock({comes: come})
+    monkeypatch.setattr(barrier, "time", clock)
+    monkeypatch.setattr(barrier, "_arrivals", count)
+    if not told:
+        monkeypatch.setattr(barrier, "_state", state)
+    assert meet(shared, "a", 2).passed
+    return clock.now, reads
+
+
+def test_who_waits_long_reads_little_and_sees_who_comes_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, reads = wait_for_b(tmp_path, monkeypatch, 100, told=True)
+    assert seen <= 100 + barrier.LONGEST_PAUSE
+    assert reads < 30  # four a second would be 400
+
+
+@pytest.mark.parametrize("comes, within", [(1, 0), (50, 10)])
+def test_who_comes_is_seen_though_the_folder_bears_the_old_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, comes: float, within: float
+) -> None:
+    seen, _ = wait_for_b(tmp_path, monkeypatch, comes, told=False)
+    assert seen <= comes + within + barrier.LONGEST_PAUSE
 
 
 def test_reused_barrier_never_lets_a_fast_domain_through(tmp_path: Path) -> None:

@@ -11,9 +11,10 @@ import json
 import os
 import re
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Mapping
+from typing import Iterator, Mapping, Optional
 
 from xentest import durable, untrusted
 from xentest.errors import BrokenError, UsageError
@@ -22,6 +23,10 @@ NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 MARKER_LIMIT = 200
 MAX_DOMAINS = 1000
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.25
+# Markers are read only when the folder has changed: over NFS they cost a request or three each, and
+# who waits must not hold up who comes.  Two changes may bear one time, for a file system's clock
+# is coarse; and no file system is trusted to tell every change.
+UNSETTLED, LOOK_ANYWAY = 2.0, 10.0
 
 
 @dataclass(frozen=True)
@@ -110,18 +115,27 @@ def _make_open(folder: Path) -> None:
 def _wait(folder: Path, mine: int, count: int, timeout: float) -> list[str]:
     deadline = time.monotonic() + timeout
     pause = FIRST_PAUSE
+    state: Optional[tuple[int, ...]] = None
+    settled = look_anyway = 0.0
+    here: list[str] = []
     while True:
-        last_look = time.monotonic() >= deadline
-        here = [name for name, arrival in _arrivals(folder).items() if arrival.times >= mine]
+        now = time.monotonic()
+        last_look = now >= deadline
+        found = _state(folder)
+        if found != state:
+            state, settled = found, now + UNSETTLED
+        if last_look or now < settled or now >= look_anyway:
+            here = [name for name, arrival in _arrivals(folder).items() if arrival.times >= mine]
+            look_anyway = now + LOOK_ANYWAY
         if len(here) >= count or last_look:
             return here
         time.sleep(max(0.0, min(pause, deadline - time.monotonic())))
         pause = min(pause * 2, LONGEST_PAUSE)
 
 
-def _arrivals(folder: Path) -> Mapping[str, Arrival]:
-    """What every domain's marker says now; read afresh, as NFS needs it."""
-    found = {}
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    """A descriptor of the folder; opened afresh, it is as the server has it."""
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError as error:
@@ -130,12 +144,23 @@ def _arrivals(folder: Path) -> Mapping[str, Arrival]:
             "Look whether the shared folder is mounted.",
         ) from None
     try:
-        for name in sorted(os.listdir(descriptor))[:MAX_DOMAINS]:
-            if NAME.fullmatch(name):
-                found[name] = _arrival(descriptor, name)
+        yield descriptor
     finally:
         os.close(descriptor)
-    return found
+
+
+def _state(folder: Path) -> tuple[int, ...]:
+    """Another value whenever a marker came or was replaced (but see UNSETTLED)."""
+    with _opened(folder) as descriptor:
+        status = os.fstat(descriptor)
+    return status.st_ino, status.st_mtime_ns, status.st_ctime_ns
+
+
+def _arrivals(folder: Path) -> Mapping[str, Arrival]:
+    """What every domain's marker says now; read afresh, as NFS needs it."""
+    with _opened(folder) as descriptor:
+        names = [name for name in sorted(os.listdir(descriptor)) if NAME.fullmatch(name)]
+        return {name: _arrival(descriptor, name) for name in names[:MAX_DOMAINS]}
 
 
 def _arrival(folder: int, name: str) -> Arrival:
