@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
+
+import pytest
 
 from stub_world import World
+from xentest import machinelogs
 from xentest.errors import BrokenError
 
 OOPS = "[    {}.1] BUG: kernel NULL pointer dereference, address: 0000000000000010\n"
@@ -49,17 +53,65 @@ def test_a_boot_that_was_for_the_run_is_a_part_of_it(world: World) -> None:
 
 def test_a_log_that_is_not_to_be_had_is_no_clean_one(world: World) -> None:
     world.control({"one": "true"}, {"dom0": ["one"]})
-    looks = ["", None]
+    looks = [""]
 
     def log() -> str:
-        if (said := looks.pop(0)) is None:
+        if not looks:
             raise BrokenError("`dmesg` did not end within 60 s")
-        return said
+        return looks.pop()
 
     assert world.start(kernel_log=log) == 3
     result = world.results()["dom0 3-console-check"]
     assert result.status.value == "broken"
     assert result.reason == "not to be had: kernel.log: `dmesg` did not end within 60 s"
+
+
+def test_a_crash_that_the_log_forgets_before_the_end_is_told(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the hypervisor's does, which holds little more than its boot."""
+    monkeypatch.setattr(machinelogs, "EVERY", 0.0)
+    ring, kept = world.folder / "ring", f"{world.folder}/results/latest/domains/dom0/kernel.log"
+    ring.write_text("[    1.0] Linux version\n")
+    (world.folder / "oops").write_text(OOPS.format(60))
+    says = f"cp {world.folder}/oops {ring}; until grep BUG {kept}; do sleep 0.05; done"
+    world.control({"one": f"{says}; echo later > {ring}"}, {"dom0": ["one"]})
+    assert world.start(kernel_log=ring.read_text) == 1
+    assert world.statuses()["dom0 3-console-check"] == "fail"
+    said = open(kept, encoding="utf-8").read()
+    assert said.startswith("[    1.0] Linux") and said.endswith("later\n")
+    assert said.count(machinelogs.MISSING) == 2
+
+
+@pytest.mark.parametrize(
+    "before, said, whole",
+    [
+        ("", "a\nb\n", "a\nb\n"),
+        ("a\nb\n", "a\nb\n", "a\nb\n"),
+        ("a\nb\n", "a\nb\nc\n", "a\nb\nc\n"),
+        ("x" * 5000 + "\nb\n", "x" * 4500 + "\nb\nc\n", "x" * 5000 + "\nb\nc\n"),
+        ("a\nb\n", "c\n", "a\nb" + machinelogs.MISSING + "c\n"),
+        ("a\n", "", "a" + machinelogs.MISSING),
+        ("a" + machinelogs.MISSING, "b\n", "a" + machinelogs.MISSING + "b\n"),
+        ("a" + machinelogs.MISSING + "b\n", "b\nc\n", "a" + machinelogs.MISSING + "b\nc\n"),
+    ],
+)
+def test_a_log_is_put_together_from_what_was_seen_of_it(before: str, said: str, whole: str) -> None:
+    assert machinelogs.joined(before, said) == whole
+
+
+def test_what_was_seen_of_a_log_outlives_xenstartdoms(world: World) -> None:
+    world.control({"one": "true"}, {"dom0": ["one"]})
+    run = world.begin()
+    first = world.folder / "results" / run.id / "domains/dom0/kernel.log"
+    (world.folder / "results" / run.id / "prepared").unlink()
+    assert logs_of(world, "", OOPS.format(60), run_id=run.id) == 1
+    run.update(state="testing")
+    for name in ("3-console-check", "4-leak-check"):
+        shutil.rmtree(first.parent / name)
+    assert logs_of(world, "[   99.0] later\n", run_id=run.id, resume=True) == 1
+    assert world.statuses()["dom0 3-console-check"] == "fail"
+    assert "BUG: " in first.read_text() and first.read_text().endswith("later\n")
 
 
 def test_a_guest_cannot_tell_its_crash_as_a_pass(world: World) -> None:

@@ -11,13 +11,13 @@ from xentest import collect, durable, leaks, runs
 from xentest.domains import Toolstack
 from xentest.errors import BrokenError, XentestError, printable, printable_line
 from xentest.fleet import EXTRAS, extra_number
+from xentest.machinelogs import LOG_END, MachineLogs
 from xentest.results import MAX_REASON, Result, Status
 from xentest.verdict import console
 
 if TYPE_CHECKING:
     from xentest.control import Control
 
-LOG_END = 4096  # so much of a log is found again in it, and nowhere else
 NOT_KEPT = "there is no result of it in the run's folder"
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -33,9 +33,16 @@ class Aftermath:
     kernel_log: Callable[[], str]
     settle: float
 
+    def __post_init__(self) -> None:
+        sources = {"kernel.log": self.kernel_log}
+        if self.toolstack is not None:
+            sources["hypervisor.log"] = self.toolstack.log
+        self.logs = MachineLogs(self.run.folder / runs.DOMAINS / self.own, sources)
+
     def take_basis(self) -> None:
         """Note the machine as it is, once a boot: a resumed run keeps its first basis."""
         if self._noted():
+            self.logs.go_on()
             return
         basis = leaks.take(self.toolstack).to_json() if self.toolstack is not None else None
         value = {"boot": _boot_id(), "basis": basis, "said": self._said_before()}
@@ -54,18 +61,11 @@ class Aftermath:
         value = self._noted().get("basis")
         return leaks.from_json(value) if value is not None else None
 
-    def _logs(self) -> dict[str, Callable[[], str]]:
-        """What hypervisor and kernel say here, by the names of the files that keep it."""
-        logs = {"kernel.log": self.kernel_log}
-        if self.toolstack is not None:
-            logs["hypervisor.log"] = self.toolstack.log
-        return logs
-
     def _said_before(self) -> dict[str, str]:
         """The ends of the logs, when what they hold is of others: of a boot that was not for us."""
         if self.run.facts.get("boots"):
             return {}
-        return {name: source().rstrip()[-LOG_END:] for name, source in self._logs().items()}
+        return {name: source().rstrip()[-LOG_END:] for name, source in self.logs.sources.items()}
 
     def check_leaks(self) -> Result:
         """The result named leak-check."""
@@ -99,18 +99,9 @@ class Aftermath:
 
         All that the logs hold is kept beside the control domain's results.
         """
-        folder = self.run.domain_folder(self.own)
-        text, missing = "", ""
         before = self._noted().get("said", {})
-        for name, source in self._logs().items():
-            try:
-                said = source()
-            except XentestError as error:
-                said = f"[not to be had: {error.what}]\n"
-                missing = missing or f"{name}: {error.what}"
-            durable.write_text(folder / name, said)
-            text += _since(said, before.get(name, ""))
-        return text, missing
+        logs, missing = self.logs.look()
+        return "".join(_since(said, before.get(name, "")) for name, said in logs.items()), missing
 
     def _check_console(self, domain: str, text: str) -> Optional[Result]:
         told = [item for item in self.results() if item.domain == domain and not item.status.good]

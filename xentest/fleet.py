@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Callable, Optional
 
 from xentest import collect, shared
 from xentest.collect import Explain
@@ -57,6 +57,7 @@ class Fleet:
     progress: Progress
     explain: Explain
     limits: Limits
+    look_at_logs: Callable[[], None] = lambda: None  # called again and again
     _folder: Optional[Path] = None  # once it is this run's
     _waiting: list[Domain] = field(default_factory=list)
     _watched: dict[str, DomainWatch] = field(default_factory=dict)
@@ -86,6 +87,7 @@ class Fleet:
         while self._waiting or self._watched:
             busy = self._start_next()
             self._look()
+            self.look_at_logs()
             if time.monotonic() >= deadline:
                 why = f"ended by the run's time limit of {limit:.0f} s"
                 self._end_missing(Ending(why, Status.TIMEOUT))

@@ -219,6 +219,7 @@ class _Flow:
             progress=self._progress,
             explain=death.explain,
             limits=self._limits,
+            look_at_logs=self._aftermath.logs.look_now_and_then,
         )
 
     def _runner_command(self) -> list[str]:
