@@ -252,6 +252,12 @@ def remove_control(stand: Stand, run: runs.Run) -> None:
     run.control_file.unlink()
 
 
+def refuse_control(stand: Stand, run: runs.Run) -> None:
+    """As a newer xentest may, that was installed while the run went on."""
+    text = run.control_file.read_text().replace("run_command", "run_comand")
+    run.control_file.write_text(text)
+
+
 @pytest.mark.parametrize(
     "spoil, told",
     [
@@ -260,6 +266,7 @@ def remove_control(stand: Stand, run: runs.Run) -> None:
         (remove_facts, "there is no run"),
         (spoil_facts, "run.json is damaged"),
         (remove_control, "control.cfg"),
+        (refuse_control, "no key named 'run_comand'"),
     ],
 )
 def test_what_is_damaged_is_told_without_a_traceback(
@@ -270,6 +277,11 @@ def test_what_is_damaged_is_told_without_a_traceback(
     said = capsys.readouterr().err
     assert told in said and "Traceback" not in said and "internal error" not in said
     assert stand.asked == []
+    if spoil in (remove_control, refuse_control):
+        assert stand.is_over() and stand.run().facts["status"] == "broken"
+        reason = "the run's own control file cannot be used: "
+        assert stand.run().facts["reason"].startswith(reason)
+        assert reason in (stand.run().folder / "summary.txt").read_text()
     from xentest import build
 
     wanted = control.parse(CONTROL.format(root=stand.root, more="hypervisor=none"), "n.cfg")

@@ -16,6 +16,19 @@ from runner_box import XENRUNTESTS, Box, is_gone, wait_for
 from standing_clock import StandingClock
 from xentest import process
 from xentest.results import Status
+from xentest.verdict import ltp
+
+
+def test_a_fault_of_ours_costs_one_test_only(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stumble(*_: Any) -> None:
+        raise RecursionError("too\ndeep")
+
+    monkeypatch.setattr(ltp, "read", stumble)
+    box.write(A={"run_command": "echo x", "result_format": "ltp"}, B={"run_command": "true"})
+    broken, good = box.run_here()
+    assert (broken.status, good.status) == (Status.BROKEN, Status.PASS)
+    assert broken.reason == "a fault of xentest itself: RecursionError: too"
+    assert not (box.home / "xentests.conf").exists()
 
 
 def test_a_test_that_is_known_to_fail(box: Box) -> None:

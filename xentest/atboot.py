@@ -253,6 +253,23 @@ def _cause_and_excerpt(said: str) -> tuple[str, str]:
     return f"no crash on the console; its last line: {last}", lines
 
 
+def _control_of(run: runs.Run, paths: boot.Paths) -> control.Control:
+    """The run's own control file; one that cannot be used (any more) ends the run, in words."""
+    try:
+        return control.load(run.control_file)
+    except XentestError as error:
+        reason = f"the run's own control file cannot be used: {error.what}"
+        facts = {"status": Status.BROKEN.value, "reason": reason, "ended": runs.now()}
+        run.make_room()
+        try:
+            told = f"run {run.id}: {Status.BROKEN.value}\n{reason}\n"
+            durable.write_text(run.folder / "summary.txt", told)
+        finally:
+            run.update(state="broken", **facts)
+            boot.clear(paths)
+        raise
+
+
 def main(paths: boot.Paths, progress: Progress, machine: Machine) -> int:
     """Go on with the run that is under way, if there is one."""
     state = boot.load(paths)
@@ -269,7 +286,7 @@ def main(paths: boot.Paths, progress: Progress, machine: Machine) -> int:
         progress.say(f"run {run.id} is over ({run.facts.get('status')}): nothing to go on with")
         boot.clear(paths)
         return EXIT_OK
-    wanted = control.load(run.control_file)
+    wanted = _control_of(run, paths)
     at_boot = AtBoot(paths, state, run, wanted, progress, machine)
     try:
         return at_boot.go_on()

@@ -79,6 +79,9 @@ def perform(trial: Trial) -> Result:
         result = trial.result(Status.BROKEN, of_system(error).what)
     except XentestError as error:
         result = trial.result(Status.BROKEN, f"{error.what}; {error.advice}".rstrip("; "))
+    except Exception as error:  # a fault of ours must not cost the tests behind this one
+        what = f"a fault of xentest itself: {type(error).__name__}: {error}"
+        result = trial.result(Status.BROKEN, what)
     try:
         discard(trial.work)
     except (OSError, XentestError) as error:
