@@ -117,18 +117,56 @@ static void fill_up(struct call *call)
 		destroy(call, ids[count], 0);
 }
 
+/* Ports of the domain that belong to Xen: nobody is told about them. */
+static uint32_t ports_of_xen(struct call *call)
+{
+	struct evtchn_status *s = (void *)(call->run->door->arena + ARENA_ASIDE);
+	uint32_t refused = 0;
+
+	for (uint32_t port = 1; port < MODEL_PORTS; port++) {
+		*s = (struct evtchn_status){ .dom = call->domain->id, .port = port };
+		refused += aside(call->run, __HYPERVISOR_event_channel_op, EVTCHNOP_status,
+				 (uintptr_t)s, 0) == ERR(EACCES);
+	}
+	return refused;
+}
+
+static uint32_t free_ports(const struct domain_model *domain)
+{
+	uint32_t count = 0;
+
+	for (uint32_t port = 1; port < MODEL_PORTS; port++)
+		count += domain->ports[port].state == PORT_FREE;
+	return count;
+}
+
+/* One for each processor, and the first has another for what is buffered; some may not be made yet. */
+static void check_ports(struct call *call, bool served)
+{
+	bool buffers = dm_of(call)->u.create_ioreq_server.handle_bufioreq;
+	uint32_t ports = served ? call->domain->max_vcpus + buffers : 0, told;
+
+	if (!call->domain->has_vcpus || ports > free_ports(call->domain))
+		return;
+	told = ports_of_xen(call);
+	if (told != ports)
+		call_wrong(call, "%u ports of a domain are Xen's, expected %u", told, ports);
+}
+
 static void after_create(struct call *call)
 {
 	uint16_t id = dm_of(call)->u.create_ioreq_server.id;
 
 	if (call->result || !call->domain)
 		return;
+	check_ports(call, true);
 	ask(call, id, XEN_DMOP_no_gfns, 0);
 	ask(call, id, (uint16_t)(2u << draw(call, 15)), ERR(EINVAL));
 	live_with_ranges(call, id);
 	set_state(call, id, 1, 0);
 	set_state(call, id, 0, 0);
 	destroy(call, id, 0);
+	check_ports(call, false);
 	destroy(call, id, ERR(ENOENT));
 	set_state(call, id, 1, ERR(ENOENT));
 	if (chance(call, 10))
