@@ -60,6 +60,13 @@ static void check_frames(struct call *call, uint64_t first, uint64_t end, long e
 		check_right(call, frame, 1, expected);
 }
 
+/* A right reaches no further than it was given. */
+static void check_neighbours(struct call *call, uint64_t first, uint64_t end)
+{
+	check_right(call, first - 1, 1, ERR(EPERM));
+	check_right(call, end, 1, ERR(EPERM));
+}
+
 static void after_right(struct call *call)
 {
 	uint64_t first = right_of(call)->first_mfn, count = right_of(call)->nr_mfns;
@@ -69,6 +76,7 @@ static void after_right(struct call *call)
 		return;
 	if (!call->domain->hvm) {
 		check_right(call, first, count, 0);
+		check_neighbours(call, first, first + count);
 		take_away(call, middle, taken);
 		check_frames(call, first, middle, 0);
 		check_frames(call, middle, middle + taken, ERR(EPERM));
@@ -76,7 +84,7 @@ static void after_right(struct call *call)
 	}
 	take_away(call, first, count);
 	if (!call->domain->hvm)
-		check_frames(call, first, first + count, ERR(EPERM));
+		check_frames(call, first - 1, first + count + 1, ERR(EPERM));
 }
 
 static const struct field right_fields[] = {

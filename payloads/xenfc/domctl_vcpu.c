@@ -72,8 +72,6 @@ static void generate_set_context(struct call *call)
 
 	c->vcpu = draw_vcpu(call);
 	area = buffer_take(call, &c->ctxt, sizeof(context), false, false);
-	if (!handle_value(&c->ctxt))
-		memcpy(&c->ctxt, &call->run->door->unmapped, sizeof(uint64_t));
 	memcpy(&context, area->at, sizeof(context));
 	context.gdt_ents = 8193 + (unsigned long)draw(call, 1000);
 	context.flags &= ~(unsigned long)VGCF_online;
@@ -96,6 +94,8 @@ static void expect_set_context(struct call *call)
 
 	if (!call->domain || !vcpu_exists(call, c->vcpu))
 		expect_only(call, ERR(EINVAL));
+	else if (!handle_value(&c->ctxt))
+		expect_only(call, 0);	/* it is as new */
 	else if (!reachable(call, handle_value(&c->ctxt), sizeof(vcpu_guest_context_t)))
 		expect_only(call, ERR(EFAULT));
 	else

@@ -239,6 +239,30 @@ void running_code_draw(struct call *call, struct guest_code *code)
 		code->checked = true;
 }
 
+static long ask_for_context(struct call *call)
+{
+	struct xen_domctl *d = structure(call);
+	uint64_t address = (uintptr_t)call->run->door->arena + SAVED_AT;
+
+	memcpy(&d->u.vcpucontext.ctxt, &address, sizeof(address));
+	return order(call, XEN_DOMCTL_getvcpucontext);
+}
+
+/* A processor without a state is as new: it has none to tell, and is not online. */
+static void reset_processor(struct call *call)
+{
+	const struct xen_domctl *d;
+
+	must(call, "asking for the state of", ask_for_context(call), 0);
+	structure(call);
+	must(call, "taking the state from", order(call, XEN_DOMCTL_setvcpucontext), 0);
+	must(call, "asking for no state of", ask_for_context(call), ERR(ENODATA));
+	d = structure(call);
+	must(call, "asking for the processor of", order(call, XEN_DOMCTL_getvcpuinfo), 0);
+	if (d->u.getvcpuinfo.online)
+		call_wrong(call, "a processor is online whose state was taken away");
+}
+
 static void live(struct call *call)
 {
 	struct surroundings around = {
@@ -273,6 +297,7 @@ static void live(struct call *call)
 		check_results(call, &code, end);
 	save_and_load(call, around.certain);
 	surroundings_after(&around);
+	reset_processor(call);
 }
 
 /* The last that has to do with it may be done a little later. */
