@@ -29,7 +29,7 @@ _GRAMMAR = (
         "write [ ... ] or a case",
     ),
     (
-        _FIRST + r"(?:\[|test)\s[^];&|\n]*\s==\s",
+        _FIRST + r"(?:\[|test)\s[^];&|\n]{0,500}\s==\s",
         f"== in a test, {_LACKING}: it is never true",
         "write =",
     ),
@@ -55,12 +55,12 @@ _GRAMMAR = (
         "write $(seq FIRST LAST), or the words",
     ),
     (
-        _FIRST + r"(?:\w+=\S*\s+)*read\s+(?:-[pr]+\s+)*-(?!-)[pr]*[^pr\s]",
+        _FIRST + r"(?:\w+=[^\s;&|()]*[^\S\n]+)*read\s+(?:-[pr]+\s+)*-(?!-)[pr]*[^pr\s]",
         "an option of read that sh does not have (it knows -r and -p)",
         "write it for sh, or as bash -c '...'",
     ),
     (
-        _FIRST + r"trap\s[^;&|\n]*\s(?:ERR|DEBUG|RETURN)\b",
+        _FIRST + r"trap\s[^;&|\n]{0,500}\s(?:ERR|DEBUG|RETURN)\b",
         f"a trap for ERR, DEBUG or RETURN, {_LACKING}",
         "begin with set -e, or trap EXIT",
     ),
