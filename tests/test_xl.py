@@ -7,7 +7,7 @@ import signal
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import IO, Any, Iterator
+from typing import IO, Any, Iterator, Sequence
 
 import pytest
 
@@ -103,6 +103,38 @@ def test_facts_and_memory(world: World) -> None:
     assert xl.memory().free == 1000 and xl.memory().claimed == 0
     assert xl.facts()["hypervisor"] == "Xen 4.17.5"
     assert xl.store_paths() == ["/local/domain/0"]
+
+
+@pytest.mark.parametrize(
+    "said, failures, found",
+    [
+        ("xs_directory (/vm): No such file or directory", 9, ["/local/domain/0", "/libxl/1"]),
+        ("xs_directory (/vm): Quota exceeded", 1, ["/local/domain/0", "/vm/1", "/libxl/1"]),
+        ("xs_directory (/vm): Quota exceeded", 9, None),
+        ("xs_daemon_open: Connection refused", 9, None),
+    ],
+)
+def test_a_store_that_cannot_be_read_is_not_an_empty_one(
+    monkeypatch: pytest.MonkeyPatch, said: str, failures: int, found: list[str] | None
+) -> None:
+    monkeypatch.setattr("xentest.domains.xl.shutil.which", lambda name, path: name)
+    left = [CommandFailed(f"`xenstore-ls -f /vm` failed: xenstore-ls: {said}")] * failures
+
+    def answer(words: Sequence[str], limit: float) -> str:
+        if words[-1] == "/vm" and left:
+            raise left.pop()
+        return words[-1] + ("/0" if words[-1] == "/local/domain" else "/1") + ' = ""\n'
+
+    if found is None:
+        with pytest.raises(CommandFailed):
+            Xl(answer).store_paths()
+    else:
+        assert Xl(answer).store_paths() == found
+
+
+def test_tools_speak_as_they_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
+    assert command.run(["/bin/sh", "-c", "echo $LC_ALL"], 60) == "C.UTF-8\n"
 
 
 def test_no_xl_is_broken_with_advice(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -52,6 +52,7 @@ def run(
                 stdin=words,
                 stdout=output,
                 stderr=errors,
+                env={**os.environ, "LC_ALL": "C.UTF-8"},  # what tools say is read
                 start_new_session=True,
             )
         except OSError as error:

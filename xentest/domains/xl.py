@@ -15,6 +15,7 @@ QUERY_LIMIT = 60.0
 CREATE_LIMIT = 180.0
 QUERY_ATTEMPTS = 4
 STORE_ROOTS = ("/local/domain", "/vm", "/libxl")
+NOT_THERE = "No such file or directory"  # as xenstore-ls says it
 
 # Name, domid, memory, vcpus, state, cpu seconds, then (verbose) uuid and shutdown reason.
 # A name may hold blanks, so the line is read from its right end.
@@ -137,12 +138,24 @@ class Xl:
     def store_paths(self) -> list[str]:
         paths = []
         for root in STORE_ROOTS:
-            try:
-                text = self._run([_tool("xenstore-ls"), "-f", root], QUERY_LIMIT)
-            except CommandFailed:  # /libxl and /vm come with the first guest
-                continue
+            text = self._store_below(root)
             paths += [line.split(" = ", 1)[0] for line in text.splitlines() if " = " in line]
         return [path.rstrip() for path in paths if path.startswith("/")]
+
+    def _store_below(self, root: str) -> str:
+        """Empty when the root is not there: /libxl and /vm come with the first guest.
+
+        What fails otherwise may not look like an empty store, in which nothing is left behind.
+        """
+        for attempt in range(QUERY_ATTEMPTS):
+            try:
+                return self._run([_tool("xenstore-ls"), "-f", root], QUERY_LIMIT)
+            except CommandFailed as error:
+                if NOT_THERE in error.what:
+                    break
+                if attempt + 1 == QUERY_ATTEMPTS:
+                    raise
+        return ""
 
     def log(self) -> str:
         return self._xl("dmesg")
