@@ -1,0 +1,242 @@
+/* What a domain is given, beside a stand-in for Xen that forgets one thing at a time. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "domctl.h"
+#include "window.h"
+
+#define FRAME 0x12345u
+#define SHARED_FRAME 0x777u
+#define STUB_BYTES 32u
+#define STUB_NUMBER 4u
+#define OFFSET 3600
+
+enum careless {
+	NOTHING, TYPE, STUB, CLEARING, PIN, TABLE, TIME, MODE, INCARNATION, POOL, WEIGHT, CAP,
+	MISTAKES,
+};
+
+static struct run run;
+static struct door door;
+static struct domain_model domain;
+static struct shared_info ours;
+static struct xen_domctl asked;
+static struct area area = { .at = (uint8_t *)&asked, .size = sizeof(asked) };
+static uint8_t page[DOOR_PAGE];
+static bool pinned;
+static enum careless careless;
+
+static void fill(void)
+{
+	for (uint32_t number = 0; number < DOOR_PAGE / STUB_BYTES; number++) {
+		uint32_t told = careless == STUB && number == 9 ? 8 : number;
+
+		memcpy(page + number * STUB_BYTES + STUB_NUMBER, &told, sizeof(told));
+	}
+}
+
+static void tell_type(const struct xen_domctl *d)
+{
+	uint64_t address = handle_value(&d->u.getpageframeinfo3.array);
+	uint64_t *frame = (uint64_t *)(uintptr_t)address;
+
+	if (*frame == SHARED_FRAME)
+		*frame = XEN_DOMCTL_PFINFO_XTAB;
+	else if (pinned && careless != PIN)
+		*frame = XEN_DOMCTL_PFINFO_L1TAB | XEN_DOMCTL_PFINFO_LPINTAB;
+	else
+		*frame = careless == TYPE ? XEN_DOMCTL_PFINFO_XTAB : XEN_DOMCTL_PFINFO_NOTAB;
+}
+
+static long control(struct xen_domctl *d)
+{
+	switch (d->cmd) {
+	case DOMCTL(getdomaininfo):
+		d->u.getdomaininfo.shared_info_frame = SHARED_FRAME;
+		return 0;
+	case DOMCTL(getpageframeinfo3):
+		tell_type(d);
+		return 0;
+	case DOMCTL(hypercall_init):
+		if (pinned)
+			return careless == TABLE ? 0 : ERR(EPERM);
+		fill();
+		return 0;
+	case DOMCTL(gettscinfo):
+		d->u.tsc_info.tsc_mode = asked.u.tsc_info.tsc_mode + (careless == MODE);
+		d->u.tsc_info.incarnation = asked.u.tsc_info.incarnation +
+			(careless != INCARNATION);
+		return 0;
+	case DOMCTL(get_paging_mempool_size):
+		d->u.paging_mempool.size = asked.u.paging_mempool.size -
+			(careless == POOL ? DOOR_PAGE : 0);
+		return 0;
+	default:
+		assert_int_equal(d->cmd, DOMCTL(scheduler_op));
+		d->u.scheduler_op.u.credit2 = asked.u.scheduler_op.u.credit2;
+		d->u.scheduler_op.u.credit2.weight -= careless == WEIGHT;
+		d->u.scheduler_op.u.credit2.cap -= careless == CAP;
+		return 0;
+	}
+}
+
+static long extended(const struct mmuext_op *op)
+{
+	switch (op->cmd) {
+	case MMUEXT_CLEAR_PAGE:
+		if (pinned)
+			return ERR(EINVAL);
+		if (careless != CLEARING)
+			memset(page, 0, sizeof(page));
+		return 0;
+	case MMUEXT_PIN_L1_TABLE:
+	case MMUEXT_UNPIN_TABLE:
+		if (pinned == (op->cmd == MMUEXT_PIN_L1_TABLE))
+			return ERR(EINVAL);
+		pinned = !pinned;
+		return 0;
+	default:
+		return ERR(ENOSYS);
+	}
+}
+
+static long see(uint64_t entry)
+{
+	struct shared_info *shared = window_page(WINDOW_SECOND);
+
+	memcpy(shared, page, sizeof(page));
+	if (entry / DOOR_PAGE == SHARED_FRAME) {
+		memset(shared, 0, sizeof(*shared));
+		shared->wc_sec = ours.wc_sec + (careless == TIME ? 0 : OFFSET);
+	}
+	return 0;
+}
+
+static long hypercall(struct door *from, unsigned int number, const uint64_t arguments[5])
+{
+	(void)from;
+	switch (number) {
+	case __HYPERVISOR_domctl:
+		return control((void *)(uintptr_t)arguments[0]);
+	case __HYPERVISOR_mmuext_op:
+		return extended((const void *)(uintptr_t)arguments[0]);
+	case __HYPERVISOR_update_va_mapping_otherdomain:
+		return see(arguments[1]);
+	default:
+		assert_int_equal(number, __HYPERVISOR_update_va_mapping);
+		return 0;
+	}
+}
+
+static bool is_wrong_after(const struct operation *list, size_t count, uint32_t command)
+{
+	struct call *call = &run.call;
+	size_t row = 0;
+
+	while (row < count && list[row].command != command)
+		row++;
+	assert_true(row < count);
+	call_begin(call, &run, 0);
+	call->operation = &list[row];
+	call->structure = &area;
+	call->domain = &domain;
+	list[row].after(call);
+	return call->wrong[0];
+}
+
+static bool pages_are_wrong(uint32_t command)
+{
+	return is_wrong_after(domctl_pages, domctl_pages_count, command);
+}
+
+static bool parameters_are_wrong(uint32_t command)
+{
+	return is_wrong_after(domctl_parameters, domctl_parameters_count, command);
+}
+
+static bool anything_is_wrong(enum careless mistake)
+{
+	bool wrong = false;
+
+	careless = mistake;
+	pinned = false;
+	memset(page, 0, sizeof(page));
+	wrong |= pages_are_wrong(DOMCTL(getpageframeinfo3));
+	asked.u.settimeoffset.time_offset_seconds = OFFSET;
+	wrong |= pages_are_wrong(DOMCTL(settimeoffset));
+	asked.u.tsc_info = (struct xen_domctl_tsc_info){ .tsc_mode = 1, .incarnation = 7 };
+	wrong |= parameters_are_wrong(DOMCTL(settscinfo));
+	asked.u.paging_mempool.size = 16 * DOOR_PAGE;
+	wrong |= parameters_are_wrong(DOMCTL(set_paging_mempool_size));
+	asked.u.scheduler_op = (struct xen_domctl_scheduler_op){
+		.sched_id = XEN_SCHEDULER_CREDIT2, .cmd = XEN_DOMCTL_SCHEDOP_putinfo,
+		.u.credit2 = { .weight = 256, .cap = 50 },
+	};
+	wrong |= parameters_are_wrong(DOMCTL(scheduler_op));
+	return wrong;
+}
+
+static void what_is_given_is_told_and_seen(void **state)
+{
+	(void)state;
+	assert_false(anything_is_wrong(NOTHING));
+	for (unsigned int mistake = NOTHING + 1; mistake < MISTAKES; mistake++)
+		assert_true(anything_is_wrong(mistake));
+}
+
+static const char *info_wrong(uint32_t flags, bool shut, uint64_t pages)
+{
+	struct xen_domctl_getdomaininfo info = { .flags = flags, .tot_pages = pages };
+	struct domain_model model = { .exists = true, .shut = shut, .pages = 5 };
+
+	return domain_info_wrong(&info, &model);
+}
+
+static void what_became_of_a_domain_is_told(void **state)
+{
+	(void)state;
+	assert_null(info_wrong(0, false, 5));
+	assert_null(info_wrong(XEN_DOMINF_shutdown, true, 5));
+	assert_non_null(info_wrong(0, true, 5));
+	assert_non_null(info_wrong(XEN_DOMINF_shutdown, false, 5));
+	assert_non_null(info_wrong(XEN_DOMINF_running, false, 5));
+	assert_non_null(info_wrong(XEN_DOMINF_dying, false, 5));
+	assert_non_null(info_wrong(0, false, 4));
+}
+
+static int begin(void **state)
+{
+	(void)state;
+	door = (struct door){
+		.hypercall = hypercall, .shared = &ours, .owns_kernel = true,
+		.arena = aligned_alloc(DOOR_PAGE, ARENA_BYTES),
+	};
+	memset(door.arena, 0, ARENA_BYTES);
+	run.door = &door;
+	run.machine.hardware = true;
+	domain = (struct domain_model){ .exists = true, .id = DOMID_OWN_FIRST, .frame = FRAME };
+	ours.wc_sec = 1000000;
+	return 0;
+}
+
+static int end(void **state)
+{
+	(void)state;
+	free(door.arena);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_given_is_told_and_seen),
+		cmocka_unit_test(what_became_of_a_domain_is_told),
+	};
+
+	return cmocka_run_group_tests(tests, begin, end);
+}
