@@ -5,13 +5,10 @@
 
 void call_begin(struct call *call, struct run *run, uint64_t number)
 {
-	struct random random;
-
-	memset(call, 0, offsetof(struct call, random));
+	memset(call, 0, offsetof(struct call, dice));
 	call->run = run;
 	call->number = number;
-	random_seed(&random, run->plan.seed * 0x9e3779b97f4a7c15ull + number);
-	call_draws_from(call, random);
+	call->dice = dice_of(run->plan.seed * 0x9e3779b97f4a7c15ull + number);
 	call->expect.count = 0;
 	call->expect.range = false;
 	call->wrong[0] = '\0';
@@ -34,7 +31,7 @@ uint64_t draw_interesting(struct call *call, unsigned int bits)
 	case 4:
 		return (0 - power) & mask;
 	default:
-		return random_u64(&call->random) & mask;
+		return dice_u64(&call->dice) & mask;
 	}
 }
 
@@ -52,18 +49,19 @@ uint64_t draw_around(struct call *call, uint64_t most, uint64_t enough)
 
 void draw_bytes(struct call *call, void *at, size_t size)
 {
-	uint64_t state = random_u64(&call->random), word;
+	struct dice dice = call->dice;	/* the compiler cannot know that `at` is not there */
+	uint64_t words[2];
 	uint8_t *to = at;
 
-	for (; size; size -= sizeof(word), to += sizeof(word)) {
-		state += 0x9e3779b97f4a7c15ull;
-		word = (state ^ state >> 32) * 0xd6e8feb86659fd93ull;
-		if (size < sizeof(word)) {
-			memcpy(to, &word, size);
-			return;
-		}
-		memcpy(to, &word, sizeof(word));
+	for (;; size -= sizeof(words), to += sizeof(words)) {
+		words[0] = dice_u64(&dice);
+		words[1] = words[0] * 0x9e3779b97f4a7c15ull;
+		if (size < sizeof(words))
+			break;
+		memcpy(to, words, sizeof(words));
 	}
+	memcpy(to, words, size);
+	call->dice = dice;
 }
 
 static void draw_field(struct call *call, uint8_t *at, size_t size)
@@ -96,13 +94,21 @@ void draw_fields(struct call *call)
 			draw_field(call, call->structure->at + field->offset, field->size);
 }
 
-struct area *area_take(struct call *call, uint32_t size, bool random_content)
+/* As it is between two calls: all of it is ARENA_BACKGROUND. */
+static struct area *area_place(struct call *call, uint32_t size)
 {
 	struct area *area = &call->areas[call->n_areas];
 	size_t room = (ARENA_REGION - 2 * ARENA_CANARY - size) / 8;
 	size_t start = call->n_areas++ * ARENA_REGION + ARENA_CANARY + draw(call, room + 1) * 8;
 
 	*area = (struct area){ .at = call->run->door->arena + start, .size = size };
+	return area;
+}
+
+struct area *area_take(struct call *call, uint32_t size, bool random_content)
+{
+	struct area *area = area_place(call, size);
+
 	if (random_content)
 		draw_bytes(call, area->at, size);
 	else
@@ -114,13 +120,11 @@ struct area *area_take(struct call *call, uint32_t size, bool random_content)
 static struct area *take_structure(struct call *call)
 {
 	uint32_t own = call->operation ? call->operation->structure_size : 0;
-	struct area *area = area_take(call, own ? own : call->family->structure_size, false);
+	struct area *area = area_place(call, own ? own : call->family->structure_size);
 
-	if (chance(call, 25)) {
-		memset(area->at, ARENA_BACKGROUND, area->size);
+	if (chance(call, 25))
 		area->at = call->run->door->arena + ARENA_BYTES - area->size;
-		memset(area->at, 0, area->size);
-	}
+	memset(area->at, 0, area->size);
 	return area;
 }
 

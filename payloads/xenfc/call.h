@@ -11,9 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "dice.h"
 #include "freestanding.h"
 #include "plan.h"
-#include "random.h"
 #include "xenabi.h"
 
 struct run;
@@ -95,20 +95,11 @@ struct call {
 	long result;
 
 	/* From here on nothing is cleared for a new call: its beginnings say what counts. */
-	struct random random;
-	uint64_t pieces;	/* of the last number that was taken for chance() */
-	unsigned int n_pieces;
+	struct dice dice;	/* everything is drawn from these */
 	struct expect expect;
 	char wrong[160];	/* empty: all is well */
 	struct area areas[MAX_AREAS];
 };
-
-/* From here on everything is drawn from `random`. */
-static inline void call_draws_from(struct call *call, struct random random)
-{
-	call->random = random;
-	call->n_pieces = 0;
-}
 
 /* All zero, as far as it counts. */
 void call_begin(struct call *call, struct run *run, uint64_t number);
@@ -121,6 +112,7 @@ enum {
 	TRAIT_KERNEL = 16,	/* needs a kernel of our own */
 	TRAIT_ONCE = 32,	/* never repeated when it failed */
 	TRAIT_REPLACES = 64,	/* what succeeded changes nothing more when it is made again */
+	TRAIT_DEAR = 128,	/* takes as long as tens of others: a quarter of its weight */
 };
 
 struct operation {
@@ -173,24 +165,15 @@ void expect_invalid(struct call *call);
 /* Random numbers of this call. */
 static inline uint64_t draw(struct call *call, uint64_t bound)
 {
-	return random_below(&call->random, bound);
+	return dice_below(&call->dice, bound);
 }
 
-/* A call decides ten such things and more: one random number is enough for four of them. */
 static inline bool chance(struct call *call, unsigned int percent)
 {
-	uint64_t piece;
-
-	if (!call->n_pieces--) {
-		call->pieces = random_u64(&call->random);
-		call->n_pieces = 3;
-	}
-	piece = call->pieces & 0xffff;
-	call->pieces >>= 16;
-	return piece < percent * 0x10000u / 100;
+	return dice_chance(&call->dice, percent);
 }
 
-/* Bytes of no interest, in less time than random_fill() takes for good ones. */
+/* Bytes of no interest. */
 void draw_bytes(struct call *call, void *at, size_t size);
 
 uint64_t draw_interesting(struct call *call, unsigned int bits);	/* edges, mostly */

@@ -2,6 +2,7 @@
 #include "run.h"
 
 #define DEFAULT_WEIGHT 10u
+#define SHARES 4u	/* of a unit of weight; what is dear has one of them */
 #define FIRST_FREE_HYPERCALL 56u	/* 48 to 55 belong to the processor's architecture */
 
 static bool in_release(const struct operation *operation, unsigned int release)
@@ -39,6 +40,13 @@ static bool exists_beyond(const struct family *family, uint32_t command)
 	return family->command_exists && family->command_exists(command);
 }
 
+static unsigned int shares_of(const struct operation *operation)
+{
+	unsigned int weight = operation->weight ? operation->weight : DEFAULT_WEIGHT;
+
+	return operation->traits & TRAIT_DEAR ? weight : weight * SHARES;
+}
+
 static void add_choices(struct run *run, unsigned int number)
 {
 	const struct family *family = all_families[number];
@@ -46,13 +54,11 @@ static void add_choices(struct run *run, unsigned int number)
 	for (size_t p = 0; p < family->n_parts; p++)
 		for (size_t o = 0; o < family->parts[p].count[0]; o++) {
 			const struct operation *operation = &family->parts[p].list[o];
-
-			unsigned int weight = operation->weight ? operation->weight :
-								  DEFAULT_WEIGHT;
+			unsigned int shares = shares_of(operation);
 
 			if (!wanted(run, family, operation))
 				continue;
-			while (weight-- && run->weight < MAX_WEIGHT)
+			while (shares-- && run->weight < MAX_WEIGHT)
 				run->drawn[run->weight++] = (uint16_t)run->n_choices;
 			run->choices[run->n_choices++] = (struct choice){
 				family, operation, number,

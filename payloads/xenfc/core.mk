@@ -1,4 +1,4 @@
-# The freestanding core, relative to payloads/xenfc: every door links these and lib/random.c.
+# The freestanding core, relative to payloads/xenfc: every door links these.
 CORE_SOURCES = text.c timed.c timer_life.c torn.c multicall.c page_list.c plan.c model.c call.c choose.c perform.c repeat.c tell.c sequence.c probe.c \
 	housekeeping.c families.c xenfc.c who.c port.c port_event.c window.c \
 	domctl.c domctl_life.c domctl_limits.c domctl_rights.c paging.c domctl_vcpu.c domctl_state.c domctl_parameters.c domctl_pages.c domctl_devices.c domctl_registers.c \

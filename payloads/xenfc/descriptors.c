@@ -51,7 +51,7 @@ FAMILY(table, "processor", __HYPERVISOR_set_gdt, table_list);
 
 static uint64_t draw_descriptor(struct call *call)
 {
-	uint64_t descriptor = random_u64(&call->random), gate;
+	uint64_t descriptor = dice_u64(&call->dice), gate;
 
 	gate = (descriptor & ~(SEGMENT | SYSTEM_TYPE)) | PRESENT | CALL_GATE;
 	switch (draw(call, 4)) {

@@ -339,8 +339,8 @@ static const struct field load_fields[] = {
 	  .expect = expectation, .after = follow }
 
 const struct operation domctl_hvm[] = {
-	HELPED(shadow_op, TRAIT_REFUSES_SELF | TRAIT_WRITES_ON_ERROR, paging_fields,
-		generate_paging, expect_paging, NULL),
+	HELPED(shadow_op, TRAIT_REFUSES_SELF | TRAIT_WRITES_ON_ERROR | TRAIT_DEAR,
+		paging_fields, generate_paging, expect_paging, NULL),
 	HELPED(monitor_op, TRAIT_REFUSES_SELF, monitor_fields, generate_monitor, expect_monitor,
 		after_monitor),
 	HELPED(vm_event_op, TRAIT_REFUSES_SELF, listener_fields, generate_listener,

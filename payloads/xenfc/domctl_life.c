@@ -369,12 +369,12 @@ static const struct field info_fields[] = {
 
 const struct operation domctl_life[] = {
 	{ .name = "createdomain", .command = DOMCTL(createdomain), .danger = DANGER_OWN,
-	  .traits = TRAIT_ONCE, .weight = 15, .fields = create_fields, .generate = generate_create,
+	  .traits = TRAIT_ONCE, .weight = 8, .fields = create_fields, .generate = generate_create,
 	  .expect = expect_create, .after = after_create },
 	/* Rare: most other calls need a domain that lives, with processors. */
 	{ .name = "destroydomain", .command = DOMCTL(destroydomain), .danger = DANGER_OWN,
-	  .traits = TRAIT_REFUSES_SELF, .expect = expect_unless_self, .after = after_destroy,
-	  .weight = 1 },
+	  .traits = TRAIT_REFUSES_SELF | TRAIT_DEAR, .expect = expect_unless_self,
+	  .after = after_destroy, .weight = 2 },
 	{ .name = "pausedomain", .command = DOMCTL(pausedomain), .danger = DANGER_OWN,
 	  .traits = TRAIT_REFUSES_SELF, .expect = expect_pause, .after = after_pause },
 	{ .name = "unpausedomain", .command = DOMCTL(unpausedomain), .danger = DANGER_OWN,

@@ -199,7 +199,7 @@ const struct operation domctl_parameters[] = {
 		   expect_set_tsc, after_set_tsc),
 	PARAMETERS(get_paging_mempool_size, TRAIT_READS, get_pool_fields, NULL, expect_get_pool,
 		   NULL),
-	PARAMETERS(set_paging_mempool_size, 0, set_pool_fields, generate_set_pool,
+	PARAMETERS(set_paging_mempool_size, TRAIT_DEAR, set_pool_fields, generate_set_pool,
 		   expect_set_pool, after_set_pool),
 	PARAMETERS(scheduler_op, TRAIT_WRITES_ON_ERROR, scheduler_fields, generate_scheduler,
 		   expect_scheduler, after_scheduler),

@@ -222,7 +222,8 @@ static const struct field version_fields[] = {
 
 const struct operation grant_own_version[] = {
 	{ .name = "set_version_own", .command = GNTTABOP_set_version, .danger = DANGER_OWN,
-	  .traits = TRAIT_KERNEL | TRAIT_ALONE | TRAIT_WRITES_ON_ERROR, .weight = 1,
+	  .traits = TRAIT_KERNEL | TRAIT_ALONE | TRAIT_WRITES_ON_ERROR | TRAIT_DEAR,
+	  .weight = 1,
 	  .structure_size = sizeof(struct gnttab_set_version), .fields = version_fields,
 	  .generate = generate_version, .expect = expect_version, .after = after_version },
 };

@@ -20,7 +20,7 @@ static void write_any(struct call *call, struct writer *w, bool wide)
 		byte(w, map == 6 ? 0x38 : 0x3a);
 	byte(w, (unsigned int)draw(call, 256));
 	byte(w, chance(call, 90) ? reg << 3 | EDI : (unsigned int)draw(call, 256));
-	random_fill(&call->random, tail, sizeof(tail));
+	draw_bytes(call, tail, sizeof(tail));
 	bytes(w, tail, chance(call, 50) ? sizeof(tail) : 1);
 }
 

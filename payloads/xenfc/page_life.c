@@ -277,7 +277,7 @@ static const struct field life_fields[] = {
 /* As a row of memory_op, which is how the page comes and goes. */
 const struct operation memory_own[] = {
 	{ .name = "page_of_our_own", .command = XENMEM_increase_reservation,
-	  .danger = DANGER_OWN, .traits = TRAIT_KERNEL | TRAIT_ALONE, .weight = 1,
+	  .danger = DANGER_OWN, .traits = TRAIT_KERNEL | TRAIT_ALONE | TRAIT_DEAR, .weight = 1,
 	  .structure_size = sizeof(struct xen_memory_reservation), .fields = life_fields,
 	  .generate = generate_life, .expect = expect_life, .after = after_life },
 };

@@ -119,7 +119,7 @@ static const struct field list_fields[] = {
 
 const struct operation memory_list[] = {
 	{ .name = "pages_of_our_own", .command = XENMEM_increase_reservation,
-	  .danger = DANGER_OWN, .traits = TRAIT_KERNEL | TRAIT_ALONE, .weight = 1,
+	  .danger = DANGER_OWN, .traits = TRAIT_KERNEL | TRAIT_ALONE | TRAIT_DEAR, .weight = 1,
 	  .structure_size = sizeof(struct xen_memory_reservation), .fields = list_fields,
 	  .generate = generate_list, .expect = expect_list, .after = after_list },
 };

@@ -7,6 +7,7 @@
 #define FIRST_STIR 0x36
 #define SECOND_STIR 0x9c
 #define MAX_STRUCTURE 512u
+#define BYTES(byte) ((byte) * 0x0101010101010101ull)	/* a word of them */
 /* Continuations inside of Xen; newer headers list them, as internal. */
 #define INTERNAL_EINTR 4
 #define INTERNAL_ERESTART 85
@@ -129,18 +130,19 @@ static void issue(struct run *run, struct call *call)
 	mend(run, call);
 }
 
-/* `size` is a multiple of eight. */
-static bool all_background(const uint8_t *at, size_t size)
+/* `size` is a multiple of eight.  What all words have in common is what any of them has. */
+static inline bool all_background(const uint8_t *at, size_t size)
 {
-	uint64_t differing = 0;
+	uint64_t all = UINT64_MAX, any = 0;
 
 	for (size_t i = 0; i < size; i += sizeof(uint64_t)) {
 		uint64_t word;
 
 		memcpy(&word, at + i, sizeof(word));
-		differing |= word ^ ARENA_BACKGROUND * 0x0101010101010101ull;
+		all &= word;
+		any |= word;
 	}
-	return !differing;
+	return all == any && any == BYTES(ARENA_BACKGROUND);
 }
 
 bool arena_is_clean(struct run *run)
@@ -269,10 +271,25 @@ static void check_field_twice(struct call *call, const uint8_t *first, const str
 	}
 }
 
+/* How many of the bytes are words that are the same both times, or were left alone both times. */
+static uint32_t agreeing(const uint8_t *first, const uint8_t *second, uint32_t size)
+{
+	uint64_t a, b;
+	uint32_t i;
+
+	for (i = 0; size - i >= sizeof(a); i += sizeof(a)) {
+		memcpy(&a, first + i, sizeof(a));
+		memcpy(&b, second + i, sizeof(b));
+		if (a != b && (a != BYTES(FIRST_PATTERN) || b != BYTES(SECOND_PATTERN)))
+			break;
+	}
+	return i;
+}
+
 /* Each byte is the same both times, or was left alone both times. */
 static void check_area_twice(struct call *call, const uint8_t *first, const struct area *area)
 {
-	for (uint32_t i = 0; i < area->out_size; i++) {
+	for (uint32_t i = agreeing(first, area->at, area->out_size); i < area->out_size; i++) {
 		if (first[i] == area->at[i] ||
 		    (first[i] == FIRST_PATTERN && area->at[i] == SECOND_PATTERN))
 			continue;

@@ -85,6 +85,6 @@ struct outcome {
  */
 int xenfc_main(struct door *door, const struct plan *plan, struct outcome *outcome);
 
-/* The sources that a door is linked with, beside payloads/lib/random.c: CORE_SOURCES in core.mk. */
+/* The sources that a door is linked with: CORE_SOURCES in core.mk. */
 
 #endif

@@ -185,7 +185,7 @@ static const struct field pool_fields[] = {
 /* As a row of sysctl, which is how it comes and goes. */
 const struct operation sysctl_pool[] = {
 	{ .name = "pool_of_our_own", .command = SYSCTL(cpupool_op), .danger = DANGER_OWN,
-	  .traits = TRAIT_ALONE, .weight = 2, .fields = pool_fields, .generate = generate_pool,
-	  .expect = expect_pool, .after = after_pool },
+	  .traits = TRAIT_ALONE | TRAIT_DEAR, .weight = 2, .fields = pool_fields,
+	  .generate = generate_pool, .expect = expect_pool, .after = after_pool },
 };
 const size_t sysctl_pool_count = COUNT(sysctl_pool);

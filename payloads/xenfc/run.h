@@ -8,7 +8,7 @@
 
 #define DEFAULT_BLOCK 4096u
 #define MAX_CHOICES 512u
-#define MAX_WEIGHT 8192u	/* of all choices */
+#define MAX_WEIGHT 32768u	/* of all choices, in shares */
 #define MAX_FAMILIES 48u
 #define SMALL_COMMANDS 256u
 /* What a call may be: a row of the table, an unknown command of a family, an unknown hypercall. */
@@ -35,7 +35,7 @@ struct run {
 	struct model model;
 	struct choice choices[MAX_CHOICES];
 	unsigned int n_choices;
-	uint16_t drawn[MAX_WEIGHT];	/* which choice: as many entries each as its weight */
+	uint16_t drawn[MAX_WEIGHT];	/* which choice: as many entries each as its shares */
 	unsigned int weight;	/* of all */
 	struct known_commands known[MAX_FAMILIES];
 	struct call call;

@@ -12,11 +12,10 @@ static bool may_be_wrapped(const struct call *call)
 /* The same operation, some of the time with other arguments: what was kept for its coverage, varied. */
 static void twist(struct call *call, uint64_t by)
 {
-	struct random other;
+	struct dice other = dice_of(by * 0xd1342543de82ef95ull + call->number);
 
-	random_seed(&other, by * 0xd1342543de82ef95ull + call->number);
-	if (random_chance(&other, 25))
-		call_draws_from(call, other);
+	if (dice_chance(&other, 25))
+		call->dice = other;
 }
 
 /* Everything about the call but its result: a function of seed, number and plan alone. */

@@ -223,9 +223,9 @@ static void generate_no_timer(struct call *call)
 static const struct operation timer_list[] = {
 	{ .name = "set_timer_op", .danger = DANGER_OWN, .traits = TRAIT_KERNEL, .weight = 2,
 	  .expect = expect_success },
-	{ .name = "timer_of_our_own", .danger = DANGER_OWN, .traits = TRAIT_KERNEL | TRAIT_ALONE,
-	  .weight = 1, .generate = generate_no_timer, .expect = expect_success,
-	  .after = timer_live },
+	{ .name = "timer_of_our_own", .danger = DANGER_OWN,
+	  .traits = TRAIT_KERNEL | TRAIT_ALONE | TRAIT_DEAR, .weight = 1,
+	  .generate = generate_no_timer, .expect = expect_success, .after = timer_live },
 };
 
 FAMILY(timer, "timer", __HYPERVISOR_set_timer_op, timer_list, 0, generate_timer,

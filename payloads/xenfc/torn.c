@@ -103,7 +103,7 @@ static void tear_copies(struct call *call)
 {
 	struct gnttab_copy *list = last_bytes(call, LISTED * sizeof(*list));
 
-	random_fill(&call->random, own_page(call, SOURCE), DOOR_PAGE);
+	draw_bytes(call, own_page(call, SOURCE), DOOR_PAGE);
 	for (unsigned int i = 0; i < LISTED; i++) {
 		list[i].source.domid = list[i].dest.domid = DOMID_SELF;
 		list[i].source.u.gmfn = own_frame(call, SOURCE);

@@ -200,3 +200,15 @@ def test_twist_varies_arguments_and_no_operation(program):
     assert calls(program, "-s", "6", "-l", "50", "--twist", "0") == calls(
         program, "-s", "6", "-l", "50"
     )
+
+
+def runs_within(program: str, kib: int, made: int) -> bool:
+    """Whether a dry run of so many calls gets along with that much address space."""
+    words = ["--dry-run", "-q", "-s", "1", "-l", str(made)]
+    limited = ["sh", "-c", 'ulimit -v "$1"; shift; exec "$@"', "sh", str(kib), program, *words]
+    return subprocess.run(limited, capture_output=True, timeout=60).returncode == 0
+
+
+def test_memory_does_not_grow_with_the_number_of_calls(program):
+    enough = next(kib for kib in range(1024, 65536, 256) if runs_within(program, kib, 1))
+    assert runs_within(program, enough, 10**6)

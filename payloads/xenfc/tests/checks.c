@@ -25,6 +25,7 @@ enum error {
 	CHANGES_INPUT,
 	OUTPUT_NOT_WRITTEN,
 	OUTPUT_FROM_THE_STACK,
+	TEXT_FROM_THE_STACK,
 	UNKNOWN_HYPERCALL_SUCCEEDS,
 	VERSION_REFUSED,
 	NEIGHBOUR_SPOILT,
@@ -73,12 +74,28 @@ static long get_features(uint64_t address)
 	return 0;
 }
 
+/* What guests are told. */
+static long get_text(uint64_t address)
+{
+	xen_extraversion_t *text = (void *)(uintptr_t)address;
+
+	if (!reaches(address, sizeof(*text)))
+		return -XEN_EFAULT;
+	memset(*text, 0, sizeof(*text));
+	strcpy(*text, "<denied>");
+	if (error == TEXT_FROM_THE_STACK)
+		(*text)[sizeof(*text) - 1] = (char)stack_left;
+	return 0;
+}
+
 static long version(uint64_t command, uint64_t address)
 {
 	if (command == XENVER_version)
 		return error == VERSION_REFUSED ? -XEN_EPERM : 4 << 16 | 17;
 	if (command == XENVER_get_features)
 		return get_features(address);
+	if (command == XENVER_extraversion)
+		return get_text(address);
 	return -XEN_ENOSYS;
 }
 
@@ -158,7 +175,7 @@ static int run_with(enum error planted, struct outcome *outcome)
 	plan.seed = 1;
 	plan.loops = 3000;
 	plan.telling = TELL_BLOCKS;
-	plan.only = "version.get_features";
+	plan.only = "version.get_features,version.extraversion";
 	return xenfc_main(&door, &plan, outcome);
 }
 
@@ -184,6 +201,7 @@ static void every_error_is_seen(void **state)
 		{ CHANGES_INPUT, "which is no output" },
 		{ OUTPUT_NOT_WRITTEN, "Xen left the output submap undefined" },
 		{ OUTPUT_FROM_THE_STACK, "two calls in a row gave different submap" },
+		{ TEXT_FROM_THE_STACK, "two calls in a row filled byte 15 of a buffer with" },
 		{ UNKNOWN_HYPERCALL_SUCCEEDS, "expected -38: unexpected result" },
 		{ NEIGHBOUR_SPOILT, "its neighbours in the multicall" },
 	};

@@ -181,11 +181,29 @@ static void caches_are_flushed_for_all_or_for_nobody(void **state)
 	assert_string_not_equal(what_of_caches(MMUEXT_FLUSH_CACHE, ERR(EACCES)), "");
 }
 
+static void one_other_byte_is_not_untouched(void **state)
+{
+	uint8_t bytes[40] = { 0 };
+
+	(void)state;
+	assert_true(own_is_untouched(bytes, 0));
+	for (size_t size = 1; size <= sizeof(bytes); size++)
+		for (size_t other = 0; other < size; other++) {
+			memset(bytes, DEST_BYTE, sizeof(bytes));
+			assert_true(own_is_untouched(bytes, size));
+			bytes[other] ^= 1;
+			assert_false(own_is_untouched(bytes, size));
+		}
+	memset(bytes, DEST_BYTE ^ 1, sizeof(bytes));
+	assert_false(own_is_untouched(bytes, sizeof(bytes)));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(every_use_of_a_page_is_looked_at, begin),
 		cmocka_unit_test_setup(caches_are_flushed_for_all_or_for_nobody, begin),
+		cmocka_unit_test(one_other_byte_is_not_untouched),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

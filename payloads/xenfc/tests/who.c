@@ -22,7 +22,7 @@ static struct call *call_of(bool control, uint16_t self)
 	run.machine.domid = self;
 	run.model.own[1].exists = true;
 	call_begin(&call, &run, 0);
-	random_seed(&call.random, 1);
+	call.dice = dice_of(1);
 	return &call;
 }
 
