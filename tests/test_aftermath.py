@@ -100,6 +100,15 @@ def test_a_log_is_put_together_from_what_was_seen_of_it(before: str, said: str, 
     assert machinelogs.joined(before, said) == whole
 
 
+def test_a_ring_that_forgot_a_part_of_what_was_seen_tells_nothing_twice() -> None:
+    lines = [f"(XEN) {number}: {'x' * 60}\n" for number in range(400)]
+    before, whole = "".join(lines[:300]), "".join(lines[:350])
+    for first in (100, 250, 299):
+        assert machinelogs.joined(before, "".join(lines[first:350])[7:]) == whole, first
+    same = "(XEN) the same again and again, as a line that is longer than 64 characters\n"
+    assert machinelogs.MISSING not in machinelogs.joined(lines[0] + same * 100, same * 99)
+
+
 def test_what_was_seen_of_a_log_outlives_xenstartdoms(world: World) -> None:
     world.control({"one": "true"}, {"dom0": ["one"]})
     run = world.begin()

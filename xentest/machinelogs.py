@@ -15,6 +15,7 @@ from xentest import durable
 from xentest.errors import XentestError
 
 LOG_END = 4096  # so much of a log is found again in it, and nowhere else
+LEAST_BEGIN = 64  # less of it is found anywhere
 EVERY = 60.0  # seconds between two looks; each is a call of the toolstack
 KEPT = 32 << 20
 MISSING = "\n[xentest: a part is missing here: it was gone before it was looked at]\n"
@@ -64,8 +65,19 @@ class MachineLogs:
 
 def joined(before: str, said: str) -> str:
     """A log as it was and as it is now, without what both hold twice."""
-    end = before.rpartition(MISSING)[2].rstrip()[-LOG_END:]
-    if not end:
+    seen = before.rpartition(MISSING)[2].rstrip()
+    if not seen:
         return before + said
+    end = seen[-LOG_END:]
     at = said.find(end)
-    return before.rstrip() + (said[at + len(end) :] if at >= 0 else MISSING + said)
+    both = at + len(end) if at >= 0 else _begins_with_end_of(said, seen[-len(said) :])
+    return before.rstrip() + (said[both:] if both else MISSING + said)
+
+
+def _begins_with_end_of(said: str, seen: str) -> int:
+    """With how much of it; a ring that is written to fast has forgotten all that was before."""
+    begin = said[:LEAST_BEGIN]
+    at = seen.find(begin) if len(begin) == LEAST_BEGIN else -1
+    while at >= 0 and not said.startswith(seen[at:]):
+        at = seen.find(begin, at + 1)
+    return len(seen) - at if at >= 0 else 0
