@@ -73,9 +73,12 @@ void guest_check_draw(struct call *call, bool wide, struct guest_check *check)
 void guest_check_write(struct writer *w, const struct guest_check *check, unsigned int number,
 		       bool emulated)
 {
+	static const uint8_t touch[] = { 0x8b, EDI, 0x89, EDI };
 	uint32_t cell = number * 16;
 
 	load(w, EDI, (emulated ? NOTHING_THERE : ONES_PAGE * DOOR_PAGE) + cell);
+	if (!emulated)	/* read and written first: that a page has to come is not compared */
+		bytes(w, touch, sizeof(touch));
 	load(w, EAX, check->value);
 	byte(w, 0x6a);	/* push the flags: the carry is set every other time */
 	byte(w, ALWAYS_SET | (number & 1));
