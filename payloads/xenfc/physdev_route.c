@@ -57,6 +57,8 @@ static void generate_map(struct call *call)
 	m->index = (int)(chance(call, 50) ? draw(call, LEGACY_INTERRUPTS) :
 			 IRQ_BEYOND | draw_interesting(call, 32));
 	m->pirq = chance(call, 50) ? -1 : (int)draw_interesting(call, 32);
+	if (!m->pirq && !may_break_xen(call))
+		m->pirq = -1;
 	m->bus = NO_BUS;
 	m->devfn = (int)draw(call, 256);
 	m->entry_nr = (int)draw(call, 3);
