@@ -37,6 +37,13 @@ def test_another_guest_may_be_dying(program):
     assert others and all("Expecting -1 or -3 or -22\n" in call for call in others), others[0]
 
 
+def test_what_xen_dies_of_is_asked_only_where_that_is_allowed(program):
+    words = "-s", "5", "-l", "3000", "-o", "physdev.map_pirq"
+    first = re.compile(r"^\.pirq = 0$", re.M)
+    assert not any(first.search(call) for call in calls(program, *words))
+    assert any(first.search(call) for call in calls(program, *words, "--allow", "fatal"))
+
+
 def test_seed_is_told_first_and_repeats_the_sequence(program):
     first = run(program, "--dry-run", "-s", "1114727452", "-l", "500").stdout
     assert first.startswith("Seed: 1114727452\n")

@@ -9,8 +9,8 @@
 
 #include "domctl.h"
 #include "guest_code.h"
+#include "guest_places.h"
 
-#define ALWAYS_SET 2u
 #define TRIES 3000u
 
 extern const struct family family_instructions;
@@ -121,6 +121,23 @@ static void test_nothing_looks_like_what_kills_the_emulator(void **state)
 	}
 }
 
+/* Else what a first touch does to the flags would be taken for the instruction's own doing. */
+static void test_the_page_of_the_processor_is_touched_before_the_instruction(void **state)
+{
+	static const uint8_t touch[] = { 0x8b, 0x07, 0x89, 0x07 };	/* to eax from [edi], and back */
+	uint8_t unit[2][64];
+
+	(void)state;
+	for (unsigned int emulated = 0; emulated < 2; emulated++) {
+		struct writer w = { unit[emulated] };
+
+		memset(unit[emulated], 0, sizeof(unit[emulated]));
+		guest_check_write(&w, &code.checks[0], 0, emulated);
+	}
+	assert_non_null(memmem(unit[0], sizeof(unit[0]), touch, sizeof(touch)));
+	assert_null(memmem(unit[1], sizeof(unit[1]), touch, sizeof(touch)));
+}
+
 /* How many of the tries would execute anything. */
 static unsigned int wild_ones(uint32_t flags, unsigned int allowed)
 {
@@ -184,6 +201,8 @@ int main(void)
 				       begin),
 		cmocka_unit_test_setup(test_a_first_result_alone_is_not_complete, begin),
 		cmocka_unit_test_setup(test_nothing_looks_like_what_kills_the_emulator, begin),
+		cmocka_unit_test_setup(
+			test_the_page_of_the_processor_is_touched_before_the_instruction, begin),
 		cmocka_unit_test_setup(test_without_hap_nothing_at_random_is_executed, begin),
 		cmocka_unit_test_setup(test_no_outcome_is_right_for_all_instructions, begin),
 	};
