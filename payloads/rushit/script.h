@@ -13,14 +13,23 @@ struct script_hook {
 	char where[128];		/* "file.lua:12: hook client_close" */
 };
 
+/*
+ * What lies at the bottom of a thread's stack during the test: a hook is maybe called for each
+ * packet, and copying from there is cheaper than asking the registry.
+ */
+enum script_stack {
+	STACK_EXPLAIN = 1,	/* script_explain(), the message handler */
+	STACK_MESSAGE,		/* the cdata for the last message a hook saw */
+	STACK_HOOKS,		/* one a hook, nil: none */
+	STACK_BOTTOM = STACK_HOOKS + HOOKS - 1,
+};
+
 /* One a worker.  L is NULL when the script has no hooks for this side. */
 struct script_thread {
 	lua_State *L;
 	struct values *values;	/* from the main state */
 	struct script_hook hooks[HOOKS];
-	int explain;		/* script_explain() in the registry */
-	const struct msghdr *message;	/* the last one a hook saw, */
-	int message_pointer;		/* and the cdata for it in the registry */
+	const struct msghdr *message;	/* the last one a hook saw; NULL: none yet */
 	char problem[512];
 };
 

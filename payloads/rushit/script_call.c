@@ -20,15 +20,13 @@ const char *script_problem(const struct script_thread *thread)
 static int raised(struct script_thread *thread)
 {
 	snprintf(thread->problem, sizeof(thread->problem), "%s", lua_tostring(thread->L, -1));
-	lua_settop(thread->L, 0);
+	lua_settop(thread->L, STACK_BOTTOM);
 	return HOOK_BROKEN;
 }
 
-/* The bottom of the stack is the message handler, then come the hook and its descriptor. */
 static void push_hook(struct script_thread *thread, enum hook hook, int fd)
 {
-	lua_rawgeti(thread->L, LUA_REGISTRYINDEX, thread->explain);
-	lua_rawgeti(thread->L, LUA_REGISTRYINDEX, thread->hooks[hook].function);
+	lua_pushvalue(thread->L, STACK_HOOKS + (int)hook);
 	lua_pushinteger(thread->L, fd);
 }
 
@@ -46,9 +44,8 @@ int script_call_socket(struct script_thread *thread, enum hook hook, int fd,
 	lua_State *L = thread->L;
 
 	push_hook(thread, hook, fd);
-	if (push_pointer(L, "struct addrinfo *", address) || lua_pcall(L, 2, 0, 1))
+	if (push_pointer(L, "struct addrinfo *", address) || lua_pcall(L, 2, 0, STACK_EXPLAIN))
 		return raised(thread);
-	lua_settop(L, 0);
 	return 0;
 }
 
@@ -57,14 +54,13 @@ static int push_message(struct script_thread *thread, const struct msghdr *messa
 {
 	lua_State *L = thread->L;
 
-	if (message != thread->message || thread->message_pointer == LUA_NOREF) {
+	if (message != thread->message) {
 		if (push_pointer(L, "struct msghdr *", message))
 			return -1;
-		luaL_unref(L, LUA_REGISTRYINDEX, thread->message_pointer);
-		thread->message_pointer = luaL_ref(L, LUA_REGISTRYINDEX);
+		lua_replace(L, STACK_MESSAGE);
 		thread->message = message;
 	}
-	lua_rawgeti(L, LUA_REGISTRYINDEX, thread->message_pointer);
+	lua_pushvalue(L, STACK_MESSAGE);
 	return 0;
 }
 
@@ -82,7 +78,7 @@ static ssize_t odd_result(struct script_thread *thread, enum hook hook, const ch
 	snprintf(thread->problem, sizeof(thread->problem),
 		 "%s returned %s where the number of bytes is expected",
 		 thread->hooks[hook].where, what);
-	lua_settop(thread->L, 0);
+	lua_settop(thread->L, STACK_BOTTOM);
 	return HOOK_BROKEN;
 }
 
@@ -97,7 +93,7 @@ static ssize_t no_number(struct script_thread *thread, enum hook hook)
 		lua_insert(L, -2);
 		if (lua_pcall(L, 1, 1, 0) == 0 && lua_isnumber(L, -1)) {
 			errno = lua_tointeger(L, -1);
-			lua_settop(L, 0);
+			lua_settop(L, STACK_BOTTOM);
 			return -1;
 		}
 	}
@@ -117,13 +113,13 @@ ssize_t script_call_packet(struct script_thread *thread, enum hook hook, int fd,
 		return raised(thread);
 	lua_pushinteger(L, flags);
 	errno = 0;
-	if (lua_pcall(L, 3, 2, 1))
+	if (lua_pcall(L, 3, 2, STACK_EXPLAIN))
 		return raised(thread);
 	error = errno;
 	if (lua_type(L, -2) != LUA_TNUMBER)
 		return no_number(thread, hook);
 	bytes = lua_tonumber(L, -2);
-	lua_settop(L, 0);
+	lua_settop(L, STACK_BOTTOM);
 	/* The length of a truncated datagram is all that may be more than there is room for. */
 	if (bytes >= 0 && (bytes <= most || (flags & MSG_TRUNC && bytes <= INT32_MAX)))
 		return bytes;

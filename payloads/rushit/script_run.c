@@ -150,6 +150,15 @@ static bool has_hooks(struct script *script)
 	return false;
 }
 
+static void lay_stack(struct script_thread *thread)
+{
+	lua_settop(thread->L, 0);
+	lua_pushcfunction(thread->L, script_explain);
+	lua_pushnil(thread->L);
+	for (enum hook hook = 0; hook < HOOKS; hook++)
+		lua_rawgeti(thread->L, LUA_REGISTRYINDEX, thread->hooks[hook].function);
+}
+
 static int prepare_thread(struct script *script, int index)
 {
 	struct script_thread *thread = &script->threads[index];
@@ -162,15 +171,14 @@ static int prepare_thread(struct script *script, int index)
 	thread->L = script_state_new(&place, script->problem, sizeof(script->problem));
 	if (!thread->L)
 		return -1;
-	lua_pushcfunction(thread->L, script_explain);
-	thread->explain = luaL_ref(thread->L, LUA_REGISTRYINDEX);
 	thread->values = values_new(script->L, thread->L);
 	if (!thread->values)
 		return fails(script, "no memory for thread %d", index);
 	if (carry_definitions(script, thread) || load_syscalls(script, thread) ||
-	    carry_hooks(script, thread))
+	    carry_hooks(script, thread) || carry_changes(script, thread))
 		return -1;
-	return carry_changes(script, thread);
+	lay_stack(thread);
+	return 0;
 }
 
 static int prepare_threads(struct script *script)
@@ -181,7 +189,6 @@ static int prepare_threads(struct script *script)
 	if (!script->threads)
 		return fails(script, "no memory for %d threads", threads);
 	for (int i = 0; i < threads; i++) {
-		script->threads[i].message_pointer = LUA_NOREF;
 		for (enum hook hook = 0; hook < HOOKS; hook++)
 			script->threads[i].hooks[hook].function = LUA_NOREF;
 	}

@@ -34,18 +34,21 @@ static int rounds(const struct worker *w, enum hook hook)
 
 /*
  * Is another read in order, after one of `n` bytes?  A hook is called only when there is
- * something to read.
+ * something to read; `waiting` is what is known to be there, so that not each call asks.
  */
-static bool more_waits(const struct flow *flow, size_t n, size_t size)
+static bool more_waits(const struct flow *flow, size_t n, size_t size, size_t *waiting)
 {
 	const struct worker *w = flow->worker;
-	int waiting;
+	int told;
 
 	if (w->settings->edge_trigger)
 		return true;
 	if (n < size || !w->hooked[HOOK_RECVMSG])
 		return n == size;
-	return !ioctl(flow->fd, FIONREAD, &waiting) && (size_t)waiting >= size;
+	*waiting -= *waiting < size ? *waiting : size;
+	if (*waiting < size && !ioctl(flow->fd, FIONREAD, &told))
+		*waiting = (size_t)told;
+	return *waiting >= size;
 }
 
 /* False when the flow is of no more use. */
@@ -53,6 +56,7 @@ static bool drain(struct flow *flow)
 {
 	size_t size = (size_t)flow->worker->settings->buffer_size;
 	int left = flow->mark_high ? MOST_AT_ONCE : rounds(flow->worker, HOOK_RECVMSG);
+	size_t waiting = 0;
 
 	for (; left > 0; left--) {
 		ssize_t n = flow_receive(flow, size);
@@ -61,7 +65,7 @@ static bool drain(struct flow *flow)
 			return n == FLOW_AGAIN;
 		worker_transaction(flow->worker, flow, 0, 0);
 		watermark_moved(flow, (size_t)n);
-		if (worker_stopping(flow->worker) || !more_waits(flow, (size_t)n, size))
+		if (worker_stopping(flow->worker) || !more_waits(flow, (size_t)n, size, &waiting))
 			break;
 	}
 	return true;

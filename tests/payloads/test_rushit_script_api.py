@@ -193,3 +193,25 @@ def test_the_names_that_are_there(programs, tmp_path):  # noqa: F811
     assert "select" not in functions.splitlines()
     assert {"AF_VSOCK", "SO_TIMESTAMPING", "EAGAIN", "SEEK_DATA"} <= set(constants.splitlines())
     assert len(functions.splitlines()) > 280 and len(constants.splitlines()) > 2800
+
+
+@needs_namespace
+def test_a_hook_is_called_when_there_is_something_to_read(programs, tmp_path):  # noqa: F811
+    """It could not wait: its thread has other flows, and an end to see."""
+    text = """
+    local calls, vain = collect(0), collect(0)
+    server_recvmsg(function(fd, msg, flags)
+      local n, err = recvmsg(fd, msg, bit.bor(flags, MSG_DONTWAIT))
+      calls = calls + 1
+      if n then return n end
+      vain = vain + 1
+      return nil, err
+    end)
+    run()
+    print("calls", calls[1] > 100 and "many" or calls[1], "in vain", vain[1])
+    """
+    output, status = play_script(
+        programs, tmp_path, text, "tcp_stream SCRIPT", "tcp_stream -c -H 127.0.0.1 -l 2"
+    )
+    assert status == {"server": 0, "client": 0}, output
+    assert "calls\tmany\tin vain\t0" in output["server"], output
