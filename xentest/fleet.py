@@ -221,8 +221,10 @@ class Fleet:
         return self.own.name if self.own is not None else ""
 
     def _finished(self, domain: Domain, glance: shared.Glance) -> bool:
-        if domain.name == self._own_name and self.runner.works():
-            return False
+        if domain.name == self._own_name:
+            if self.runner.works():
+                return False
+            glance = self._glance(domain)  # it may have ended since we looked
         if not glance.has_work:
             self.collect()  # what it wrote between our looking and its finishing
         return not glance.has_work or self._is_complete(domain)
