@@ -31,10 +31,10 @@ int control_receive(struct control_peer *peer, struct message *m, uint32_t magic
 		return -1;
 	}
 	peer->received += n;
-	if (peer->received < MESSAGE_SIZE)
+	if (peer->received < MESSAGE_SIZE && !message_is_strange(peer->inbox, peer->received))
 		return 0;
+	problem = message_decode(m, peer->inbox, peer->received, magic);
 	peer->received = 0;
-	problem = message_decode(m, peer->inbox, MESSAGE_SIZE, magic);
 	if (problem == MESSAGE_SOUND)
 		return 1;
 	why_set(why, "the peer %s", message_problem_text(problem));

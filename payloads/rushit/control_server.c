@@ -120,7 +120,8 @@ static void hear(struct gathering *g, int index)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	peer->received += n > 0 ? n : 0;
-	if (n > 0 && peer->received < MESSAGE_SIZE)
+	if (n > 0 && peer->received < MESSAGE_SIZE &&
+	    !message_is_strange(peer->inbox, peer->received))
 		return;
 	problem = message_decode(&peer->hello, peer->inbox, peer->received,
 				 (uint32_t)g->s->magic);

@@ -109,6 +109,12 @@ static bool is_other_version(const uint8_t *bytes, size_t size)
 	return be32toh(version) != PROTOCOL_VERSION;
 }
 
+bool message_is_strange(const uint8_t *bytes, size_t size)
+{
+	return memcmp(bytes, secret, size < SECRET_SIZE ? size : SECRET_SIZE) ||
+	       is_other_version(bytes, size);
+}
+
 enum message_problem message_decode(struct message *m, const uint8_t *bytes, size_t size,
 				    uint32_t magic)
 {

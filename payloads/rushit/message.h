@@ -16,6 +16,7 @@
 #ifndef RUSHIT_MESSAGE_H
 #define RUSHIT_MESSAGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -68,6 +69,9 @@ void message_encode(const struct message *m, uint8_t bytes[MESSAGE_SIZE]);
 /* `size` bytes as they came; what is not sound leaves *m undefined. */
 enum message_problem message_decode(struct message *m, const uint8_t *bytes, size_t size,
 				    uint32_t magic);
+
+/* Whether the first `size` bytes show already that it will not be sound, however much follows. */
+bool message_is_strange(const uint8_t *bytes, size_t size);
 
 /* As a sentence: "speaks another version of the protocol". */
 const char *message_problem_text(enum message_problem problem);

@@ -62,6 +62,7 @@ CLIENTS = [
     ("noise", message(HELLO) + b"x" * 300, False, "does not know the secret"),
     ("no such message", message(HELLO) + message(99), False, "makes no sense"),
     ("other version", message(HELLO) + message(START, version=2), False, "another version"),
+    ("a shorter one", message(HELLO) + message(START, version=2)[:36], False, "another version"),
 ]
 
 
@@ -189,6 +190,8 @@ SERVERS: list[tuple[str, Callable[[socket.socket], None], bool, str]] = [
     ("half a WELCOME", says(message(WELCOME)[:200]), True, "said nothing within the time limit"),
     ("noise", says(b"220 mail.example ESMTP\r\n" * 30), True, "does not know the secret"),
     ("other version", says(message(WELCOME, version=2)), True, "another version"),
+    ("a shorter version", says(SECRET + struct.pack(">I", 2)), True, "another version"),
+    ("a short greeting", says(b"SSH-2.0-x\r\n"), True, "does not know the secret"),
     ("refuses", says(message(REFUSED, b"full house")), True, "the server refused: full house"),
     ("escapes", says(message(REFUSED, b"\x1b[2J")), True, "makes no sense"),
     ("threads", says(message(WELCOME, threads=5000)), True, "makes no sense"),
