@@ -7,6 +7,7 @@ run twice, and none has passed without having run.
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -41,8 +42,9 @@ def handed_in(machine: Machine) -> dict[str, Status]:
     return found
 
 
-def wrongs(machine: Machine, before: dict[str, Status]) -> list[str]:
-    """What is not as it should be when nothing is left to go on with; `before`: at the cut."""
+def wrongs(machine: Machine, before: dict[str, Status], cuts: int = 1) -> list[str]:
+    """What is not as it should be when nothing is left to go on with; `before`: at the last cut."""
+    given_up, crashed = bool(machine.run().facts["reason"]), Counter[str]()
     found, begun, ended = kept(machine), machine.performed("begun"), machine.performed("ended")
     wrong = [f"{name} ran twice" for name in TESTS if begun.count(name) > 1]
     if before or begun:  # else the hypervisor may not have come up
@@ -54,8 +56,13 @@ def wrongs(machine: Machine, before: dict[str, Status]) -> list[str]:
             wrong.append(f"{name} was {before[name].value} and became {status.value}")
         elif status in GOOD and (status is not true or name not in ended):
             wrong.append(f"{name} is {status.value} without having ended")
-        elif status not in GOOD and not found[name].reason:
+        elif status is Status.CRASH:
+            crashed[found[name].domain] += 1
+        elif status is not true and not given_up:
+            wrong.append(f"{name} is {status.value}: {found[name].reason}")
+        if status not in GOOD and not found[name].reason:
             wrong.append(f"{name} is {status.value} without a reason")
+    wrong += [f"{n} tests of {name} died of it" for name, n in crashed.items() if n > cuts]
     return wrong + wrongs_of_the_whole(machine, found)
 
 
@@ -116,7 +123,7 @@ def test_a_second_cut_is_survived(tmp_path: Path) -> None:
         again = machine.power_on(moment)
         before = handed_in(machine)
         machine.go_on()
-        faults += [f"cut again at {moment}: {wrong}" for wrong in wrongs(machine, before)]
+        faults += [f"cut again at {moment}: {wrong}" for wrong in wrongs(machine, before, 2)]
         if not again:
             break
     assert not faults and moment > 50
