@@ -9,7 +9,7 @@ PYTHON = /usr/bin/python3
 RUN_PACKAGES = python3 git ca-certificates zstd xz-utils bzip2 patch
 XEN_PACKAGES = build-essential bison flex dpkg-dev
 LAB_PACKAGES = qemu-system-x86 qemu-utils mmdebstrap grub-common grub-pc-bin xorriso mtools \
-	e2fsprogs kmod cpio busybox-static
+	e2fsprogs kmod cpio lz4 busybox-static
 PAYLOAD_PACKAGES = libxen-dev libluajit-5.1-dev lua-ljsyscall
 CHECK_PACKAGES = libcmocka-dev python3-pytest python3-pytest-xdist python3-hypothesis mypy black flake8 shellcheck groff-base
 

@@ -259,9 +259,11 @@ def _configure(root: Path) -> None:
         old.unlink()
     initrd.make(root, release, _words(FILES / "modules"), (FILES / "init").read_text())
     # The toolstack unpacks a guest's kernel at each start, slowly when it is emulated.
-    unpacked = kernel.unpack((root / f"boot/vmlinuz-{release}").read_bytes())
-    (root / "boot/vmlinux-guest").write_bytes(unpacked)
-    (root / "boot/vmlinuz").symlink_to(f"vmlinuz-{release}")
+    linux = root / f"boot/vmlinuz-{release}"
+    packed = linux.read_bytes()
+    (root / "boot/vmlinux-guest").write_bytes(kernel.unpack(packed))
+    linux.write_bytes(kernel.repack(packed))
+    (root / "boot/vmlinuz").symlink_to(linux.name)
     (root / "boot/initrd").symlink_to(f"initrd.img-{release}")
     _install_guest_configs(root)
     for folder in ("xentest/in", "xentest/results", "xentest/shared", "lower", "upper"):
