@@ -50,6 +50,12 @@ KTAP = [
     ("TAP version 13\nTAP version 13\n1..1\nok 1 a\n", 0, "error"),
     ("KTAP version 1\nSegmentation fault\nKTAP version 1\n1..1\nok 1 a\n", 0, "error"),
     ("TAP version 13\n1..1\nok 1 a\nTAP version 13\n1..1\nok 1 b\n", 0, "pass"),
+    ("1..1\nok 1 a\n# ok - one\n1..1\nok 1 b\n# ok - two\n", 0, "pass"),
+    ("1..1\nnot ok 1 a\n1..1\nok 1 b\n", 0, "fail"),
+    ("1..1\nok 1 a\n1..1\nnot ok 1 b\n", 0, "fail"),
+    ("1..1\nok 1 a\n1..2\nok 1 b\n", 0, "error"),
+    ("1..2\nok 1 a\n1..1\nok 1 b\n", 0, "error"),
+    ("ok 1 a\nok 2 b\n1..2\n1..2\n", 0, "error"),
     # Lines that were torn, overwritten, or never ended.
     ("1..2\nok 1 a\nnot [   12.3] usb 1-1: new device\nok 2 b\n", 0, "error"),
     ("1..1\nok 1 a\nnot o", 0, "error"),

@@ -100,7 +100,7 @@ class _Report:
         elif VERSION.match(body):
             self._version(indent, offset)
         elif plan := PLAN.match(body):
-            self._plan(self._level(indent, offset), _number(plan[1]), plan[2] or "", offset)
+            self._plan(indent, _number(plan[1]), plan[2] or "", offset)
         elif SUBTEST.match(body) and indent:
             self._level(indent, offset)
         elif (result := RESULT.match(body)) and self._believable(result, indent):
@@ -183,7 +183,12 @@ class _Report:
             self._findings.problem("subtests without the result of their test", orphan.offset)
             self._hand_over(orphan, "?")
 
-    def _plan(self, level: _Level, planned: int, remark: str, offset: int) -> None:
+    def _plan(self, indent: int, planned: int, remark: str, offset: int) -> None:
+        level = self._level(indent, offset)
+        if indent == 0 and 0 < level.seen == level.planned:
+            # One report after another without a version line, as cmocka prints its groups.
+            self._complete(level)
+            level = self._levels[0] = _Level(0, offset)
         if level.planned is not None:
             self._findings.problem("a second plan for the same tests", offset)
         level.planned = planned
