@@ -1,8 +1,7 @@
 """The Linux kernel inside a bzImage, and another packing for it.
 
-Debian packs its kernel by XZ, which an emulated processor unpacks for ten seconds and more:
-Linux itself at power-on, Xen for the control domain at each boot, the toolstack for each guest.
-Repacked by LZ4 it is the same kernel, for one second.
+Debian packs its kernel by XZ, which an emulated processor unpacks for seconds: Linux itself at
+power-on, Xen for the control domain at each boot. Repacked by LZ4 it is the same kernel, sooner.
 """
 
 from __future__ import annotations

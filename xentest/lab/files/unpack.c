@@ -1,6 +1,6 @@
 /*
- * The lab's kernel unpacks itself: LZ4 takes an emulated processor a second where Debian's XZ
- * takes it ten.  What is packed is an ELF file, for Xen unpacks the same file by itself.
+ * The lab's kernel unpacks itself: from LZ4, which an emulated processor does sooner than
+ * Debian's XZ.  What is packed is an ELF file, for Xen unpacks the same file by itself.
  * Nothing is checked here: repack in kernel.py has unpacked these very bytes once.
  */
 #include <elf.h>
