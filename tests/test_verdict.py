@@ -108,6 +108,7 @@ KTAP = [
     ("1..2\nok 1 a\nok 1 a\n", 0, "error", "number 1 where 2"),
     ("ok 1 a\n", 0, "error", "no plan"),
     ("1..2\nok 1 a\nBail out! lost the console\nok 2 b\n", 0, "error", "lost the console"),
+    ("1..2\nok 1 a\nnot ok 2 /b/c - why\nBail out!\n", 134, "error", "after: not ok 2 /b/c - why"),
     ("", 0, "error", "no verdict"),
     ("1..0\n", 0, "error", "no verdict"),
     ("TAP version 13\n", 0, "error", "no plan"),

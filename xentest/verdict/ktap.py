@@ -84,6 +84,7 @@ class _Report:
         self._begun = False
         self._yaml: Optional[int] = None  # indentation of the block that we are in
         self._quoted: Optional[list[_Outcome]] = None  # failures of the report behind "# "
+        self._last = ""  # the last result line
         self._totals: Optional[int] = None  # where totals count a failure
 
     def line(self, text: str, offset: int) -> None:
@@ -96,7 +97,8 @@ class _Report:
         if self._is_proves(body, indent, offset):
             return
         if bail := BAIL.match(body):
-            self._findings.problem(f"Bail out! {bail[1]}".rstrip(), offset)
+            why = bail[1] or (self._last and f"after: {self._last}")  # GLib gives no reason
+            self._findings.problem(f"Bail out! {why}".rstrip(), offset)
         elif VERSION.match(body):
             self._version(indent, offset)
         elif plan := PLAN.match(body):
@@ -208,6 +210,7 @@ class _Report:
                 self._hand_over(children, "?")
             children = self._levels.pop()
             self._complete(children)
+        self._last = body.rstrip()
         level = self._level(indent, offset)
         expected = level.last + 1
         level.last = _number(result[2]) if result[2] else expected
