@@ -140,7 +140,7 @@ static void after_shutdown(struct call *call)
 	if (call->result || !call->domain)
 		return;
 	if (!call->domain->shut)
-		call->domain->shut_code = dm_of(call)->u.remote_shutdown.reason;
+		call->domain->shut_code = (uint8_t)dm_of(call)->u.remote_shutdown.reason;
 	call->domain->shut = true;
 }
 

@@ -58,10 +58,40 @@ bool read_back_now(struct call *call)
 static const char *pv_info_wrong(const struct xen_domctl_getdomaininfo *info,
 				 const struct domain_model *domain)
 {
+	uint32_t code = info->flags >> XEN_DOMINF_shutdownshift & XEN_DOMINF_shutdownmask;
+
 	if (!(info->flags & XEN_DOMINF_shutdown) != !domain->shut)
 		return "the wrong shutdown state";
+	if (code != (domain->shut ? domain->shut_code : XEN_DOMINF_shutdownmask))
+		return "another reason of its shutdown";
 	if (info->tot_pages != domain->pages)
 		return "another number of pages";
+	return NULL;
+}
+
+/* What was asked for when it was made. */
+static const char *kind_wrong(const struct xen_domctl_getdomaininfo *info,
+			      const struct domain_model *domain)
+{
+	if (!(info->flags & XEN_DOMINF_hvm_guest) != !domain->hvm ||
+	    !(info->flags & XEN_DOMINF_hap) != !domain->hap ||
+	    !(info->flags & XEN_DOMINF_xs_domain) != !(domain->flags & XEN_DOMCTL_CDF_xs_domain))
+		return "the wrong kind of domain";
+	if (info->arch_config.emulation_flags != domain->emulation)
+		return "other emulated devices";
+	return NULL;
+}
+
+/* Nobody shares its pages or stores them elsewhere, and it stays in the pool that it was made in. */
+static const char *rest_wrong(const struct xen_domctl_getdomaininfo *info)
+{
+	if (info->cpu_time || info->shr_pages || info->paged_pages || info->cpupool)
+		return "time, pages or a pool that it does not have";
+	if (info->pad1)
+		return "padding that is not zero";
+	for (size_t i = 0; i < sizeof(info->pad2); i++)
+		if (info->pad2[i])
+			return "padding that is not zero";
 	return NULL;
 }
 
@@ -70,25 +100,23 @@ const char *domain_info_wrong(const struct xen_domctl_getdomaininfo *info,
 {
 	if (info->domain != domain->id)
 		return "another domain's number";
-	if (!(info->flags & XEN_DOMINF_hvm_guest) != !domain->hvm)
-		return "the wrong kind of domain";
+	if (kind_wrong(info, domain))
+		return kind_wrong(info, domain);
 	if (!(info->flags & XEN_DOMINF_paused) != !domain->paused)
 		return "the wrong pause state";
 	if (!(info->flags & XEN_DOMINF_debugged) != !domain->debugged)
 		return "the wrong debugger state";
 	if (domain->shut && !(info->flags & XEN_DOMINF_shutdown))
 		return "that it is not shut down";
-	if (info->flags & (XEN_DOMINF_dying | XEN_DOMINF_running) || info->nr_online_vcpus)
+	if (info->flags & (XEN_DOMINF_dying | XEN_DOMINF_running | XEN_DOMINF_blocked) ||
+	    info->nr_online_vcpus)
 		return "that it runs or is dying";
 	if (domain->has_vcpus && info->max_vcpu_id != domain->max_vcpus - 1)
 		return "another last processor";
 	if (memcmp(info->handle, domain->handle, sizeof(domain->handle)))
 		return "another handle";
-	if (info->pad1)
-		return "padding that is not zero";
-	for (size_t i = 0; i < sizeof(info->pad2); i++)
-		if (info->pad2[i])
-			return "padding that is not zero";
+	if (rest_wrong(info))
+		return rest_wrong(info);
 	if (info->max_pages != domain->max_pages)
 		return "another limit of memory";
 	if (info->outstanding_pages != domain->claimed)

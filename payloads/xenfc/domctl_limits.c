@@ -97,71 +97,6 @@ static void after_debugging(struct call *call)
 		call->domain->debugged = domctl_of(call)->u.setdebugging.enable;
 }
 
-/* A range that wraps is refused; the frames of a new domain's memory are nobody's devices. */
-static void generate_iomem(struct call *call)
-{
-	struct xen_domctl_iomem_permission *p = &domctl_of(call)->u.iomem_permission;
-
-	p->first_mfn = draw_interesting(call, 64);
-	p->nr_mfns = chance(call, 50) ? draw(call, 16) : draw_interesting(call, 64);
-	p->allow_access = 0;
-}
-
-static void expect_iomem(struct call *call)
-{
-	const struct xen_domctl_iomem_permission *p = &domctl_of(call)->u.iomem_permission;
-
-	if (p->first_mfn + p->nr_mfns - 1 < p->first_mfn) {
-		expect_only(call, ERR(EINVAL));
-		return;
-	}
-	expect_only(call, 0);
-	expect_also(call, ERR(EPERM));
-}
-
-#define IO_PORTS 0x10000u
-
-static void generate_ioport(struct call *call)
-{
-	struct xen_domctl_ioport_permission *p = &domctl_of(call)->u.ioport_permission;
-
-	p->first_port = (uint32_t)draw_interesting(call, chance(call, 80) ? 16 : 32);
-	p->nr_ports = (uint32_t)draw_interesting(call, chance(call, 80) ? 8 : 32);
-	p->allow_access = 0;
-}
-
-static void expect_ioport(struct call *call)
-{
-	const struct xen_domctl_ioport_permission *p = &domctl_of(call)->u.ioport_permission;
-	uint32_t end = p->first_port + p->nr_ports;
-
-	if (end <= p->first_port || end > IO_PORTS) {
-		expect_only(call, ERR(EINVAL));
-		return;
-	}
-	expect_only(call, 0);
-	expect_also(call, ERR(EPERM));
-}
-
-static void generate_irq(struct call *call)
-{
-	struct xen_domctl_irq_permission *p = &domctl_of(call)->u.irq_permission;
-
-	p->pirq = chance(call, 50) ? (uint32_t)draw(call, 64) : draw_last_interrupt(call);
-	p->allow_access = 0;
-}
-
-/* No right can be passed on to what the caller has not itself. */
-static void expect_irq(struct call *call)
-{
-	if (domctl_of(call)->u.irq_permission.pirq >= call->run->machine.pirqs) {
-		expect_only(call, ERR(EINVAL));
-		return;
-	}
-	expect_only(call, 0);
-	expect_also(call, ERR(EPERM));
-}
-
 static void generate_target(struct call *call)
 {
 	struct xen_domctl *d = domctl_of(call);
@@ -287,23 +222,6 @@ static const struct field debugging_fields[] = {
 	FIELDS_END,
 };
 
-static const struct field iomem_fields[] = {
-	DOMCTL_FIELD(iomem_permission.first_mfn, FLOW_IN),
-	DOMCTL_FIELD(iomem_permission.nr_mfns, FLOW_IN),
-	FIELDS_END,
-};
-
-static const struct field ioport_fields[] = {
-	DOMCTL_FIELD(ioport_permission.first_port, FLOW_IN),
-	DOMCTL_FIELD(ioport_permission.nr_ports, FLOW_IN),
-	FIELDS_END,
-};
-
-static const struct field irq_fields[] = {
-	DOMCTL_FIELD(irq_permission.pirq, FLOW_IN),
-	FIELDS_END,
-};
-
 static const struct field target_fields[] = {
 	DOMCTL_FIELD(set_target.target, FLOW_IN),
 	FIELDS_END,
@@ -348,9 +266,6 @@ const struct operation domctl_limits[] = {
 	OWN(setdomainhandle, TRAIT_REPLACES, handle_fields, NULL, expect_success, after_handle),
 	OWN(setdebugging, TRAIT_REFUSES_SELF, debugging_fields, NULL, expect_unless_self,
 	    after_debugging),
-	OWN(iomem_permission, 0, iomem_fields, generate_iomem, expect_iomem, NULL),
-	OWN(ioport_permission, 0, ioport_fields, generate_ioport, expect_ioport, NULL),
-	OWN(irq_permission, 0, irq_fields, generate_irq, expect_irq, NULL),
 	OWN(set_target, 0, target_fields, generate_target, expect_target, NULL),
 	OWN(subscribe, 0, subscribe_fields, NULL, expect_success, NULL),
 	OWN(set_virq_handler, TRAIT_REPLACES, virq_fields, generate_virq_handler,

@@ -1,4 +1,7 @@
-/* domctl: I/O memory that a domain may use, and what is left of the right when it is taken away. */
+/*
+ * domctl: I/O memory, ports and interrupts that a domain may use, and what is left of the right
+ * when it is taken away.
+ */
 #include "domctl.h"
 
 #define FIRST_FRAME (1ull << 24)	/* beyond most machines' memory */
@@ -87,6 +90,129 @@ static void after_right(struct call *call)
 		check_frames(call, first - 1, first + count + 1, ERR(EPERM));
 }
 
+/*
+ * What the hardware domain surely has it may give and take away, and what Xen keeps for itself it may
+ * not; of all else it is not known.
+ */
+struct span {
+	uint64_t first, last;
+};
+
+static bool touches(uint64_t first, uint64_t last, const struct span *spans, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (first <= spans[i].last && last >= spans[i].first)
+			return true;
+	return false;
+}
+
+static void expect_passed_on(struct call *call, bool has, bool lacks)
+{
+	if (!lacks || !call->run->machine.hardware)
+		expect_only(call, 0);
+	if (!has || !call->run->machine.hardware)
+		expect_also(call, ERR(EPERM));
+}
+
+static const struct span display = { 0xa0, 0xbf };	/* frames of it */
+static const struct span kept_frames[] = { { 0xfee00, 0xfee00 } };	/* of interrupts */
+
+/* A range that wraps is refused; the frames of a new domain's memory are nobody's devices. */
+static void generate_iomem(struct call *call)
+{
+	struct xen_domctl_iomem_permission *p = &domctl_of(call)->u.iomem_permission;
+
+	p->first_mfn = draw_interesting(call, 64);
+	p->nr_mfns = chance(call, 50) ? draw(call, 16) : draw_interesting(call, 64);
+	p->allow_access = 0;
+	if (chance(call, 40))
+		p->first_mfn = chance(call, 60) ? display.first + draw(call, 16) :
+			kept_frames[0].first - draw(call, 4);
+}
+
+static void expect_iomem(struct call *call)
+{
+	const struct xen_domctl_iomem_permission *p = &domctl_of(call)->u.iomem_permission;
+	uint64_t last = p->first_mfn + p->nr_mfns - 1;
+
+	expect_only(call, ERR(EINVAL));
+	if (last < p->first_mfn)
+		return;
+	call->expect.count = 0;
+	expect_passed_on(call, p->first_mfn >= display.first && last <= display.last,
+			 touches(p->first_mfn, last, kept_frames, COUNT(kept_frames)));
+}
+
+#define IO_PORTS 0x10000u
+
+static const struct span nobodys_ports = { 0x100, 0x16f };
+static const struct span kept_ports[] = {
+	{ 0x20, 0x21 }, { 0x40, 0x43 }, { 0x61, 0x61 }, { 0xa0, 0xa1 },
+};
+
+static void generate_ioport(struct call *call)
+{
+	struct xen_domctl_ioport_permission *p = &domctl_of(call)->u.ioport_permission;
+
+	p->first_port = (uint32_t)draw_interesting(call, chance(call, 80) ? 16 : 32);
+	p->nr_ports = (uint32_t)draw_interesting(call, chance(call, 80) ? 8 : 32);
+	p->allow_access = (uint8_t)draw(call, 2);
+	if (!chance(call, 40))
+		return;
+	p->first_port = (uint32_t)(chance(call, 60) ? nobodys_ports.first + draw(call, 0x70) :
+				   kept_ports[draw(call, COUNT(kept_ports))].first);
+	p->nr_ports = 1 + (uint32_t)draw(call, 8);
+}
+
+static void expect_ioport(struct call *call)
+{
+	const struct xen_domctl_ioport_permission *p = &domctl_of(call)->u.ioport_permission;
+	uint32_t end = p->first_port + p->nr_ports;
+
+	expect_only(call, ERR(EINVAL));
+	if (end <= p->first_port || end > IO_PORTS)
+		return;
+	call->expect.count = 0;
+	expect_passed_on(call, p->first_port >= nobodys_ports.first && end - 1 <= nobodys_ports.last,
+			 touches(p->first_port, end - 1, kept_ports, COUNT(kept_ports)));
+}
+
+static void generate_irq(struct call *call)
+{
+	struct xen_domctl_irq_permission *p = &domctl_of(call)->u.irq_permission;
+
+	p->pirq = chance(call, 50) ? (uint32_t)draw(call, 64) : draw_last_interrupt(call);
+	p->allow_access = 0;
+}
+
+/* No right can be passed on to what the caller has not itself. */
+static void expect_irq(struct call *call)
+{
+	if (domctl_of(call)->u.irq_permission.pirq >= call->run->machine.pirqs) {
+		expect_only(call, ERR(EINVAL));
+		return;
+	}
+	expect_only(call, 0);
+	expect_also(call, ERR(EPERM));
+}
+
+static const struct field iomem_fields[] = {
+	DOMCTL_FIELD(iomem_permission.first_mfn, FLOW_IN),
+	DOMCTL_FIELD(iomem_permission.nr_mfns, FLOW_IN),
+	FIELDS_END,
+};
+
+static const struct field ioport_fields[] = {
+	DOMCTL_FIELD(ioport_permission.first_port, FLOW_IN),
+	DOMCTL_FIELD(ioport_permission.nr_ports, FLOW_IN),
+	FIELDS_END,
+};
+
+static const struct field irq_fields[] = {
+	DOMCTL_FIELD(irq_permission.pirq, FLOW_IN),
+	FIELDS_END,
+};
+
 static const struct field right_fields[] = {
 	DOMCTL_FIELD(iomem_permission.first_mfn, FLOW_IN),
 	DOMCTL_FIELD(iomem_permission.nr_mfns, FLOW_IN),
@@ -94,8 +220,15 @@ static const struct field right_fields[] = {
 	FIELDS_END,
 };
 
-/* As a row of its own: the right comes and goes. */
+#define RIGHT(command_name, field_list, generator, expectation) \
+	{ .name = #command_name, .command = DOMCTL(command_name), .danger = DANGER_OWN, \
+	  .fields = field_list, .generate = generator, .expect = expectation }
+
+/* The last one as a row of its own: the right comes and goes. */
 const struct operation domctl_rights[] = {
+	RIGHT(iomem_permission, iomem_fields, generate_iomem, expect_iomem),
+	RIGHT(ioport_permission, ioport_fields, generate_ioport, expect_ioport),
+	RIGHT(irq_permission, irq_fields, generate_irq, expect_irq),
 	{ .name = "iomem_right", .command = DOMCTL(iomem_permission), .danger = DANGER_OWN,
 	  .weight = 4, .fields = right_fields, .generate = generate_right,
 	  .expect = expect_right, .after = after_right },

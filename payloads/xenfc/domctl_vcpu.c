@@ -41,8 +41,13 @@ static void after_info(struct call *call)
 {
 	const struct xen_domctl_getvcpuinfo *v = &domctl_of(call)->u.getvcpuinfo;
 
-	if (!call->result && (v->online || v->running || v->cpu_time))
+	if (call->result)
+		return;
+	if (v->online || v->blocked || v->running || v->cpu_time)
 		call_wrong(call, "a processor that never started is online or has run");
+	if (v->cpu >= call->run->machine.processors)
+		call_wrong(call, "a processor is told to be on processor %u of the host, which has %u",
+			   v->cpu, call->run->machine.processors);
 }
 
 /* Processors whose state nobody set have none to tell, and ours never get any. */

@@ -3,6 +3,7 @@
 #include "fifo.h"
 #include "interrupt.h"
 #include "port.h"
+#include "second.h"
 #include "who.h"
 
 /* Xen makes room for ports in buckets; those beyond the model's may or may not be there. */
@@ -157,6 +158,8 @@ static void after_status(struct call *call)
 	if (call->result || !domain || s->port >= MODEL_PORTS)
 		return;
 	port = &domain->ports[s->port];
+	if (s->vcpu)
+		call_wrong(call, "a port that nobody moved is for processor %u", s->vcpu);
 	if (port->state != PORT_UNBOUND && s->status != EVTCHNSTAT_closed)
 		call_wrong(call, "a closed port has status %u", s->status);
 	if (port->state == PORT_UNBOUND &&
@@ -204,6 +207,7 @@ static const struct part parts[] = {
 	{ evtchn_local, &evtchn_local_count },
 	{ evtchn_interrupt, &evtchn_interrupt_count },
 	{ evtchn_fifo, &evtchn_fifo_count },
+	{ evtchn_second, &evtchn_second_count },
 };
 
 static bool exists(uint32_t command)

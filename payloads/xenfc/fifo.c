@@ -8,6 +8,7 @@
 
 #include "grant_own.h"
 #include "port_event.h"
+#include "second.h"
 
 #define CONTROL_PAGE DEST
 #define ARRAY_PAGE (DEST + 1)
@@ -151,6 +152,30 @@ static void check_event(struct call *call, uint32_t sender, uint32_t port, uint3
 	call->interrupted = interrupted;
 }
 
+/* Each processor has a place of its own; what is sent to a port goes to the place of its processor. */
+static void use_second(struct call *call, const struct evtchn_init_control *first)
+{
+	struct evtchn_init_control with = *first;
+	struct evtchn_bind_vcpu *bind;
+	uint32_t port, other;
+
+	with.vcpu = SECOND_VCPU;
+	with.offset = first->offset < DOOR_PAGE / 2 ? LAST_OFFSET : 0;
+	*(struct evtchn_init_control *)structure(call, sizeof(with)) = with;
+	must(call, EVTCHNOP_init_control, "a place for our second processor", 0);
+	start_again(call, &with);
+	port = bind_two(call, &other);
+	bind = structure(call, sizeof(*bind));
+	bind->port = port;
+	bind->vcpu = SECOND_VCPU;
+	must(call, EVTCHNOP_bind_vcpu, "moving a port", 0);
+	order(call, EVTCHNOP_send, other, "sending to a port");
+	if (word_of(call, port, 0) &&
+	    !is_queued(call, (const void *)(own_page(call, CONTROL_PAGE) + with.offset),
+		       EVTCHN_FIFO_PRIORITY_DEFAULT, port))
+		call_wrong(call, "port %u of our second processor is not in its queue", port);
+}
+
 /* Who gets the number next must not take the event for its own. */
 static void close_pending(struct call *call, uint32_t port)
 {
@@ -227,6 +252,8 @@ static void after_fifo(struct call *call)
 	set_priority(call, port, priority);
 	set_priority(call, port, EVTCHN_FIFO_PRIORITY_MIN + 1 + (uint32_t)draw(call, 8));
 	check_event(call, other, port, priority);
+	if (call->run->machine.vcpus > SECOND_VCPU)
+		use_second(call, c);
 	if (chance(call, 50))
 		close_pending(call, port);
 	go_back(call);

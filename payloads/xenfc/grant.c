@@ -110,6 +110,9 @@ static void after_query(struct call *call)
 	if (!target_allowed(call, q->dom, q->status))
 		return;
 	grant_check_status(call, q->status, GNTST_okay);
+	if (!call->result && call->arguments[2] == 1 && q->nr_frames > q->max_nr_frames)
+		call_wrong(call, "the domain has %u frames of at most %u", q->nr_frames,
+			   q->max_nr_frames);
 	if (!call->result && call->arguments[2] == 1 && domain &&
 	    q->max_nr_frames != most_frames(domain))
 		call_wrong(call, "the domain may have %u frames, not %u", q->max_nr_frames,

@@ -1,6 +1,8 @@
 /* Grants to oneself that are mapped, moved and given back; transfers; caches. */
 #include "grant_own.h"
 
+#define FORMER 4u	/* mappings that are remembered when they are gone */
+
 static void unmap(struct call *call, struct gnttab_unmap_grant_ref unmap, int16_t status)
 {
 	struct gnttab_unmap_grant_ref *u = (void *)(call->run->door->arena + ARENA_ASIDE);
@@ -89,6 +91,18 @@ static void replace_in_vain(struct call *call, grant_handle_t handle, uint64_t f
 			   u->status);
 }
 
+/* Those that were given back are refused also when others have been since: read-only ones, too. */
+static void refuse_former(struct call *call, grant_handle_t last)
+{
+	static grant_handle_t former[FORMER];
+	static unsigned int count;
+
+	for (unsigned int i = 0; i < count && i < FORMER; i++)
+		unmap(call, (struct gnttab_unmap_grant_ref){ .handle = former[i] },
+		      GNTST_bad_handle);
+	former[count++ % FORMER] = last;
+}
+
 /* A mapping that succeeded: the page is there, wrong ways out are refused, the right one works. */
 static void undo_map(struct call *call, const struct gnttab_map_grant_ref *m)
 {
@@ -116,6 +130,7 @@ static void undo_map(struct call *call, const struct gnttab_map_grant_ref *m)
 	}
 	unmap(call, right, GNTST_okay);
 	unmap(call, right, GNTST_bad_handle);
+	refuse_former(call, m->handle);
 }
 
 void own_lend(struct call *call, uint64_t frame)

@@ -7,4 +7,7 @@
 extern const struct operation hvm_caller[];
 extern const size_t hvm_caller_count;
 
+extern const struct operation hvm_altp2m[];
+extern const size_t hvm_altp2m_count;
+
 #endif

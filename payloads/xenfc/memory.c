@@ -268,6 +268,28 @@ static void expect_told(struct call *call)
 					 call->domain->pages : call->domain->max_pages));
 }
 
+/* A PV kernel says itself how many of its pages it numbers: the last one's number is told. */
+static void generate_own_last(struct call *call)
+{
+	struct xen_memory_domain *m = (void *)structure(call);
+
+	m->domid = DOMID_SELF;
+	call->note = 1 + (long)draw_interesting(call, 40);
+	if (call->run->door->shared)
+		call->run->door->shared->arch.max_pfn = (unsigned long)call->note;
+}
+
+static void expect_own_last(struct call *call)
+{
+	expect_only(call, call->note - 1);
+}
+
+static void after_own_last(struct call *call)
+{
+	if (call->run->door->shared)
+		call->run->door->shared->arch.max_pfn = 0;
+}
+
 /* The structure is looked at only when nothing is left over from a continuation. */
 static bool memory_expect(struct call *call)
 {
@@ -327,6 +349,10 @@ static const struct operation operations[] = {
 	       expect_told, NULL),
 	MEMORY(maximum_gpfn, DANGER_SAFE, xen_memory_domain, domain_fields, generate_told,
 	       expect_told, NULL),
+	{ .name = "maximum_gpfn_own", .command = XENMEM_maximum_gpfn, .danger = DANGER_OWN,
+	  .traits = TRAIT_KERNEL | TRAIT_ALONE, .weight = 2,
+	  .structure_size = sizeof(struct xen_memory_domain), .fields = domain_fields,
+	  .generate = generate_own_last, .expect = expect_own_last, .after = after_own_last },
 	{ .name = "maximum_ram_page", .command = XENMEM_maximum_ram_page, .danger = DANGER_SAFE,
 	  .weight = 3, .expect = expect_frames },
 };

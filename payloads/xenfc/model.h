@@ -39,6 +39,9 @@ struct machine {
 	uint32_t vcpus;		/* our own processors, as many as there may be */
 	uint32_t pirqs;		/* our own physical interrupts, likewise */
 	uint32_t grant_frames;	/* that our own table of grants may have */
+	long idle_states, speeds, frequencies;	/* 0: Xen manages those of its processors */
+	long views;		/* 0: HVM domains may have other views of their memory */
+	long livepatches;	/* changes that were loaded into Xen; an error: it takes none */
 	bool has_ports;		/* our kernel uses some of our event channels */
 };
 
@@ -54,6 +57,7 @@ struct domain_model {
 	bool hvm, hap;
 	uint16_t id;
 	uint32_t flags;
+	uint32_t emulation;	/* devices that Xen emulates for it */
 	uint32_t max_vcpus;
 	bool has_vcpus;		/* max_vcpus was called */
 	uint32_t paused;	/* by the control domain */

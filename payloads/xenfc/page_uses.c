@@ -6,6 +6,7 @@
 #include "page_uses.h"
 
 #include "grant_own.h"
+#include "second.h"
 #include "window.h"
 
 #define PAGE_BITS 12
@@ -198,12 +199,12 @@ static void be_refused(const struct use *use)
 	must(use, "telling them in another", tell_ends_in(use, use->frame), ERR(EBUSY));
 }
 
-static long be_information(const struct use *use)
+static long be_information(const struct use *use, uint32_t vcpu)
 {
 	struct vcpu_register_vcpu_info *info = structure(use, sizeof(*info));
 
 	info->mfn = use->frame;
-	return aside(use->call->run, __HYPERVISOR_vcpu_op, VCPUOP_register_vcpu_info, 0,
+	return aside(use->call->run, __HYPERVISOR_vcpu_op, VCPUOP_register_vcpu_info, vcpu,
 		     (uintptr_t)info);
 }
 
@@ -226,7 +227,11 @@ static void refuse_table(const struct use *use)
 	must(use, "descriptors in, as a table,",
 	     aside(run, __HYPERVISOR_set_gdt, (uintptr_t)list, DESCRIPTORS_OF_A_PAGE, 0),
 	     ERR(EINVAL));
-	must(use, "information in, as a table,", be_information(use), ERR(EINVAL));
+	must(use, "information in, as a table,", be_information(use, 0), ERR(EINVAL));
+	/* The first processor's is somewhere else already, so it is not even looked at. */
+	if (run->machine.vcpus > SECOND_VCPU)
+		must(use, "information of the second processor in, as a table,",
+		     be_information(use, SECOND_VCPU), ERR(EINVAL));
 	must(use, "telling the ends of interrupts in, as a table,", tell_ends_in(use, use->frame),
 	     ERR(EINVAL));
 }

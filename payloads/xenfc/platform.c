@@ -41,18 +41,55 @@ static void generate_cpuinfo(struct call *call)
 	platform_of(call)->u.pcpu_info.xen_cpuid = draw_cpu(call);
 }
 
+/* The last one that is there; of some it may not be known how many are to come. */
+static void check_last(struct call *call, uint32_t told)
+{
+	const struct machine *m = &call->run->machine;
+
+	if (told >= m->processors || (m->online == m->processors && told != m->processors - 1))
+		call_wrong(call, "the last processor is told to be %u, there are %u", told,
+			   m->processors);
+}
+
 static void after_cpuinfo(struct call *call)
 {
 	const struct xenpf_pcpuinfo *p = &platform_of(call)->u.pcpu_info;
-	bool invalid = p->flags & XEN_PCPU_FLAGS_INVALID;
+	const struct machine *m = &call->run->machine;
+	uint32_t right = p->xen_cpuid < m->processors ? XEN_PCPU_FLAGS_ONLINE :
+			 XEN_PCPU_FLAGS_INVALID;
 
-	if (!call->result && p->xen_cpuid >= call->run->machine.processors && !invalid)
-		call_wrong(call, "processor %u, which is not there, was told", p->xen_cpuid);
+	if (call->result)
+		return;
+	if (p->flags != right && (right & XEN_PCPU_FLAGS_INVALID || m->online == m->processors))
+		call_wrong(call, "processor %u of %u is told flags %x", p->xen_cpuid, m->processors,
+			   p->flags);
+	check_last(call, p->max_present);
 }
 
 static void generate_version(struct call *call)
 {
 	platform_of(call)->u.pcpu_version.xen_cpuid = draw_cpu(call);
+}
+
+/* A processor that is there tells who made it as Xen does; of another one nothing is told. */
+static void after_version(struct call *call)
+{
+	const struct xenpf_pcpu_version *v = &platform_of(call)->u.pcpu_version;
+	const struct machine *m = &call->run->machine;
+	uint32_t maker[4] = { 0 }, all, absent = 0;
+
+	if (call->result)
+		return;
+	check_last(call, v->max_present);
+	if (v->xen_cpuid < m->processors) {
+		__asm__ ("cpuid" : "=a"(all), "=b"(maker[0]), "=d"(maker[1]), "=c"(maker[2])
+			 : "a"(0), "c"(0));
+	} else {
+		absent = v->family | v->model | v->stepping;
+	}
+	if (m->online == m->processors && (absent || memcmp(v->vendor_id, maker, 12)))
+		call_wrong(call, "processor %u is told to be of family %u, model %u", v->xen_cpuid,
+			   v->family, v->model);
 }
 
 /* Kinds that never write through a pointer inside of the structure. */
@@ -189,7 +226,7 @@ static const struct field settime_fields[] = {
 
 static const struct operation operations[] = {
 	READS(get_cpuinfo, cpuinfo_fields, generate_cpuinfo, expect_success, after_cpuinfo),
-	READS(get_cpu_version, version_fields, generate_version, expect_success, NULL),
+	READS(get_cpu_version, version_fields, generate_version, expect_success, after_version),
 	READS(firmware_info, firmware_fields, generate_firmware, expect_firmware, NULL),
 	READS(read_memtype, memtype_fields, generate_memtype, expect_memtype, NULL),
 	READS(get_symbol, symbol_fields, generate_symbol, expect_symbol, NULL),

@@ -42,6 +42,8 @@ static void check_status(struct call *call, uint32_t port, uint32_t status)
 	must(call, EVTCHNOP_status, "asking about", 0);
 	if (s->status != status)
 		call_wrong(call, "a port of our own has status %u, expected %u", s->status, status);
+	if (s->vcpu)
+		call_wrong(call, "a port of our own is told to be for processor %u", s->vcpu);
 }
 
 static void check_waits_for(struct call *call, uint32_t port, uint16_t remote)
@@ -64,7 +66,7 @@ static void check_bound_to(struct call *call, uint32_t port, uint32_t other)
 			   port, s->u.interdomain.port, s->u.interdomain.dom, other);
 }
 
-static void move_to(struct call *call, uint32_t port, uint32_t vcpu, long expected)
+void port_move(struct call *call, uint32_t port, uint32_t vcpu, long expected)
 {
 	struct evtchn_bind_vcpu *bind = structure(call, sizeof(*bind));
 
@@ -73,7 +75,7 @@ static void move_to(struct call *call, uint32_t port, uint32_t vcpu, long expect
 	must(call, EVTCHNOP_bind_vcpu, "moving", expected);
 }
 
-static void send(struct call *call, uint32_t port, long expected)
+void port_send(struct call *call, uint32_t port, long expected)
 {
 	struct evtchn_send *s = structure(call, sizeof(*s));
 
@@ -104,12 +106,13 @@ static void bind_to_itself(struct call *call, uint32_t port)
 	b->remote_port = port;
 	must(call, EVTCHNOP_bind_interdomain, "binding", 0);
 	other = b->local_port;
+	port_check_begins(call, other, true);
 	check_bound_to(call, port, other);
 	check_bound_to(call, other, port);
-	send(call, other, 0);
+	port_send(call, other, 0);
 	port_check_event(call, other, port);
 	port_check_event(call, port, other);
-	move_to(call, other, 0, 0);
+	port_move(call, other, 0, 0);
 	port_close(call, other);
 	check_waits_for(call, port, call->run->machine.domid);
 }
@@ -117,9 +120,12 @@ static void bind_to_itself(struct call *call, uint32_t port)
 void port_check_bound(struct call *call, uint32_t port, uint32_t status, long moving,
 		      long sending)
 {
+	/* Nothing but we can send to it. */
+	if (!sending)
+		port_check_begins(call, port, false);
 	check_status(call, port, status);
-	move_to(call, port, 0, moving);
-	send(call, port, sending);
+	port_move(call, port, 0, moving);
+	port_send(call, port, sending);
 	if (!sending)
 		port_check_event(call, port, port);
 	port_close(call, port);
@@ -130,13 +136,13 @@ void port_live(struct call *call, uint32_t port, uint16_t remote)
 	uint16_t self = call->run->machine.domid;
 
 	check_waits_for(call, port, remote == DOMID_SELF ? self : remote);
-	move_to(call, port, call->run->machine.vcpus, ERR(ENOENT));
-	move_to(call, port, 0, 0);
-	send(call, port, 0);
+	port_move(call, port, call->run->machine.vcpus, ERR(ENOENT));
+	port_move(call, port, 0, 0);
+	port_send(call, port, 0);
 	set_priority(call, port);
 	if (remote == DOMID_SELF || remote == self)
 		bind_to_itself(call, port);
 	port_close(call, port);
 	check_status(call, port, EVTCHNSTAT_closed);
-	send(call, port, ERR(EINVAL));
+	port_send(call, port, ERR(EINVAL));
 }

@@ -7,6 +7,10 @@
 /* Close a port that the call has just got. */
 void port_close(struct call *call, uint32_t port);
 
+/* Let a port be another processor's, or send to it: what must come of it. */
+void port_move(struct call *call, uint32_t port, uint32_t vcpu, long expected);
+void port_send(struct call *call, uint32_t port, long expected);
+
 /*
  * A port that the call has just bound to something else than a port: what it is, whether it can
  * be moved to our first processor and be sent to; then it is closed.

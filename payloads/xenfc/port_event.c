@@ -114,6 +114,19 @@ void port_check_event(struct call *call, uint32_t sender, uint32_t port)
 	call->interrupted = interrupted;
 }
 
+void port_check_begins(struct call *call, uint32_t port, bool waits)
+{
+	struct event event;
+
+	if (!is_shown(call, port))
+		return;
+	event = event_of(call, port);
+	if (!(*event.waits & event.bit) != !waits)
+		call_wrong(call, "port %u begins with %s event that waits", port,
+			   waits ? "no" : "an");
+	clear(event.waits, event.bit);
+}
+
 void port_check_silent(struct call *call, uint32_t port)
 {
 	struct event event;

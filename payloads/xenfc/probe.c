@@ -41,14 +41,60 @@ static uint32_t features(struct run *run)
 	return info->submap;
 }
 
+static struct xen_sysctl *sysctl_begin(struct run *run, uint32_t command)
+{
+	struct xen_sysctl *s = memset(run->door->arena + ARENA_ASIDE, 0, sizeof(*s));
+
+	s->cmd = command;
+	s->interface_version = run->machine.sysctl_version;
+	return s;
+}
+
 static uint32_t read_scheduler(struct run *run)
 {
-	struct xen_sysctl *s = (void *)(run->door->arena + ARENA_ASIDE);
+	struct xen_sysctl *s = sysctl_begin(run, XEN_SYSCTL_sched_id);
 
-	memset(s, 0, sizeof(*s));
-	s->cmd = XEN_SYSCTL_sched_id;
-	s->interface_version = run->machine.sysctl_version;
 	return aside(run, __HYPERVISOR_sysctl, (uintptr_t)s, 0, 0) ? 0 : s->u.sched_id.sched_id;
+}
+
+static long ask_power(struct run *run, uint32_t type)
+{
+	struct xen_sysctl *s = sysctl_begin(run, XEN_SYSCTL_get_pmstat);
+
+	s->u.get_pmstat.type = type;
+	return aside(run, __HYPERVISOR_sysctl, (uintptr_t)s, 0, 0);
+}
+
+/* Without lists to write to nothing is told but how long they are, if there are any. */
+static long ask_frequencies(struct run *run)
+{
+	struct xen_sysctl *s = sysctl_begin(run, XEN_SYSCTL_pm_op);
+	long result;
+
+	s->u.pm_op.cmd = GET_CPUFREQ_PARA;
+	result = aside(run, __HYPERVISOR_sysctl, (uintptr_t)s, 0, 0);
+	return result == ERR(EAGAIN) ? 0 : result;
+}
+
+static long count_livepatches(struct run *run)
+{
+	struct xen_sysctl *s = sysctl_begin(run, XEN_SYSCTL_livepatch_op);
+	long result;
+
+	s->u.livepatch.cmd = XEN_SYSCTL_LIVEPATCH_LIST;
+	result = aside(run, __HYPERVISOR_sysctl, (uintptr_t)s, 0, 0);
+	return result ? result : (long)s->u.livepatch.u.list.nr;
+}
+
+/* What Xen does on its own, or was built for. */
+static void read_abilities(struct run *run)
+{
+	struct machine *m = &run->machine;
+
+	m->idle_states = ask_power(run, PMSTAT_get_max_cx);
+	m->speeds = ask_power(run, PMSTAT_get_max_px);
+	m->frequencies = ask_frequencies(run);
+	m->livepatches = count_livepatches(run);
 }
 
 static bool read_physinfo(struct run *run)
@@ -70,16 +116,14 @@ static bool read_physinfo(struct run *run)
 	m->nodes = info->nr_nodes;
 	m->total_pages = info->total_pages;
 	m->scheduler = read_scheduler(run);
+	read_abilities(run);
 	return true;
 }
 
 const struct xen_sysctl_physinfo *physinfo_read(struct run *run)
 {
-	struct xen_sysctl *s = (void *)(run->door->arena + ARENA_ASIDE);
+	struct xen_sysctl *s = sysctl_begin(run, XEN_SYSCTL_physinfo);
 
-	memset(s, 0, sizeof(*s));
-	s->cmd = XEN_SYSCTL_physinfo;
-	s->interface_version = run->machine.sysctl_version;
 	if (aside(run, __HYPERVISOR_sysctl, (uintptr_t)s, 0, 0))
 		return NULL;
 	return &s->u.physinfo;
@@ -199,6 +243,15 @@ static bool has_argo(struct run *run)
 	return run->door->hypercall(run->door, __HYPERVISOR_argo_op, arguments) == ERR(EINVAL);
 }
 
+/* A version that no release has is refused only where there is such a thing at all. */
+static long ask_views(struct run *run)
+{
+	struct xen_hvm_altp2m_op *a = memset(run->door->arena + ARENA_ASIDE, 0, sizeof(*a));
+	long result = aside(run, __HYPERVISOR_hvm_op, HVMOP_altp2m, (uintptr_t)a, 0);
+
+	return result == ERR(EINVAL) ? 0 : result;
+}
+
 /* Never from what is allowed: to a Xen that refuses nothing every guest would be one of control. */
 static int find_role(struct run *run)
 {
@@ -213,6 +266,7 @@ static int find_role(struct run *run)
 	m->pirqs = count_interrupts(run);
 	m->grant_frames = read_grant_frames(run);
 	m->argo = has_argo(run);
+	m->views = ask_views(run);
 	if (!find_number(run))
 		return refuse(run, EXIT_ERROR, "an event channel of our own cannot be made, or not "
 			      "be asked about: our number is not known");

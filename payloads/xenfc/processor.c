@@ -8,8 +8,10 @@
 #define XEN_SPACE_END 0xffff880000000000ull
 #define ACTIVE_BREAKPOINTS 0xffull
 #define GENERAL_DETECT 0x2000ull
-#define STATUS_BITS 0xe00full	/* of debug registers: those that are kept as they are */
-#define CONTROL_BITS 0xffff0000ull
+#define STATUS_ONES 0xffff0ff0ull	/* bits of debug registers that always are the same */
+#define STATUS_ZEROES 0x1000ull
+#define CONTROL_ONES 0x400ull
+#define CONTROL_ZEROES 0xd800ull
 #define FIRST_SEGMENT 0xc0000100ull
 #define TASK_SWITCHED 8ull
 
@@ -89,18 +91,25 @@ static void expect_set_debug(struct call *call)
 		expect_also(call, ERR(ENODEV));
 }
 
-/* The last two have bits that always are the same. */
+/* The last two have bits that always are the same; they are told by hypercall and by instruction. */
 static void check_debug_bits(struct call *call)
 {
 	static const uint8_t read_status[] = { 0x0f, 0x21, 0xf0 }, read_control[] = { 0x0f, 0x21, 0xf8 };
 	bool control = call->arguments[0] & 1;
-	uint64_t bits = control ? CONTROL_BITS : STATUS_BITS, now;
+	uint64_t ones = control ? CONTROL_ONES : STATUS_ONES, now;
+	uint64_t zeroes = control ? CONTROL_ZEROES : STATUS_ZEROES;
+	uint64_t right = (call->arguments[1] & ~zeroes) | ones;
 
+	now = (uint64_t)aside(call->run, __HYPERVISOR_get_debugreg, control ? 7 : 6, 0, 0);
+	if (now != right)
+		call_wrong(call, "debug register %lu is told to be %lx, not %lx", call->arguments[0],
+			   now, right);
 	if (!call->run->door->execute)
 		return;
 	now = told(call, control ? read_control : read_status, sizeof(read_status), control ? 7 : 6);
-	if ((now ^ call->arguments[1]) & bits)
-		call_wrong(call, "debug register %lu is %lx afterwards", call->arguments[0], now);
+	if (now != right)
+		call_wrong(call, "debug register %lu is %lx afterwards, not %lx",
+			   call->arguments[0], now, right);
 }
 
 static void after_set_debug(struct call *call)

@@ -70,6 +70,11 @@ static inline bool may_break_xen(const struct call *call)
 	return call->run->plan.allow & DANGER_FATAL;
 }
 
+static inline bool may_change_host(const struct call *call)
+{
+	return call->run->plan.allow & DANGER_HOST;
+}
+
 /* choose.c: fill the list of choices by the plan (false: none, or too many); draw one of them. */
 bool choices_make(struct run *run);
 void choose(struct call *call);

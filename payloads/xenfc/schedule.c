@@ -19,7 +19,8 @@ static void generate_remote(struct call *call)
 	struct sched_remote_shutdown *r = (void *)structure(call);
 
 	r->domain_id = draw_who(call, false);
-	r->reason = (unsigned int)draw(call, 6);
+	r->reason = chance(call, 60) ? (unsigned int)draw(call, 6) :
+		(unsigned int)draw_interesting(call, 32);
 }
 
 static void expect_remote(struct call *call)
@@ -39,7 +40,7 @@ static void after_remote(struct call *call)
 	if (call->result || !call->domain)
 		return;
 	if (!call->domain->shut)
-		call->domain->shut_code = r->reason;
+		call->domain->shut_code = (uint8_t)r->reason;
 	call->domain->shut = true;
 	info = domain_read(call->run, call->domain->id);
 	code = info ? info->flags >> XEN_DOMINF_shutdownshift & XEN_DOMINF_shutdownmask : 0;

@@ -61,6 +61,8 @@ static const struct part sysctl_parts[] = {
 	{ sysctl_control, &sysctl_control_count },
 	{ sysctl_pool, &sysctl_pool_count },
 	{ sysctl_topology, &sysctl_topology_count },
+	{ sysctl_power, &sysctl_power_count },
+	{ sysctl_livepatch, &sysctl_livepatch_count },
 };
 
 const struct family family_sysctl = {

@@ -5,12 +5,13 @@
 #include "run.h"
 
 #define SYSCTL_FIELD(member, flow) FIELD(struct xen_sysctl, u.member, flow)
+#define SLACK_PAGES 1024u	/* that come or go between two questions */
 #define SYSCTL(name) XEN_SYSCTL_##name
 
 extern const struct operation sysctl_information[], sysctl_control[], sysctl_pool[],
-	sysctl_topology[];
+	sysctl_topology[], sysctl_power[], sysctl_livepatch[];
 extern const size_t sysctl_information_count, sysctl_control_count, sysctl_pool_count,
-	sysctl_topology_count;
+	sysctl_topology_count, sysctl_power_count, sysctl_livepatch_count;
 
 struct xen_sysctl *sysctl_of(const struct call *call);
 

@@ -1,11 +1,6 @@
 /* sysctl: what could change the host.  Without --allow host-state only its harmless forms. */
 #include "sysctl.h"
 
-static bool may_change_host(const struct call *call)
-{
-	return call->run->plan.allow & DANGER_HOST;
-}
-
 static bool may_end_it(const struct call *call)
 {
 	return call->run->plan.allow & DANGER_FATAL;
@@ -174,6 +169,33 @@ static void expect_pool(struct call *call)
 		expect_also(call, ERR(ENOENT));
 }
 
+static uint32_t count_bits(const uint8_t *map, uint32_t bits)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < bits; i++)
+		count += map[i / 8] >> i % 8 & 1;
+	return count;
+}
+
+/* The first pool is there always: with the usual scheduler, and with us. */
+static void after_pool(struct call *call)
+{
+	const struct xen_sysctl_cpupool_op *p = &sysctl_of(call)->u.cpupool_op;
+	const struct machine *m = &call->run->machine;
+	uint32_t processors = count_bits(call->areas[1].at, p->cpumap.nr_bits);
+
+	if (call->result)
+		return;
+	if (handle_value(&p->cpumap.bitmap) == area_sure(&call->areas[1]) &&
+	    processors > m->online)
+		call_wrong(call, "%u processors are told, of %u", processors, m->online);
+	if (p->op == XEN_SYSCTL_CPUPOOL_OP_INFO && !p->cpupool_id &&
+	    (p->sched_id != m->scheduler || !p->n_dom))
+		call_wrong(call, "the first pool has scheduler %u, not %u, and %u domains",
+			   p->sched_id, m->scheduler, p->n_dom);
+}
+
 static uint32_t draw_rate_limit(struct call *call)
 {
 	static const uint32_t edges[] = {
@@ -255,39 +277,11 @@ static void after_scheduler(struct call *call)
 	rate_limit_aside(call, XEN_SYSCTL_SCHEDOP_putinfo, USUAL_RATE_LIMIT);
 }
 
-/* Power management that the machine may or may not have. */
-static void generate_power(struct call *call)
-{
-	struct xen_sysctl_get_pmstat *p = &sysctl_of(call)->u.get_pmstat;
-
-	/* Its pointers are in the union: none is ever made of random bytes. */
-	memset(p, 0, sizeof(*p));
-	p->type = (uint32_t)draw_interesting(call, 8);
-	if ((p->type & 0xf) == 3)
-		p->type &= ~1u;
-	p->cpuid = draw_mostly(call, 70, 3);
-}
-
-static void expect_power(struct call *call)
-{
-	const struct xen_sysctl_get_pmstat *p = &sysctl_of(call)->u.get_pmstat;
-
-	expect_only(call, ERR(EINVAL));
-	if (p->cpuid >= call->run->machine.processors)
-		return;
-	expect_also(call, ERR(ENODEV));
-	expect_also(call, ERR(ENOSYS));
-	expect_also(call, ERR(EFAULT));
-	if ((p->type & 0xf) == 1 || (p->type & PMSTAT_CATEGORY_MASK) == PMSTAT_CX)
-		expect_also(call, 0);
-}
-
 static void expect_absent(struct call *call)
 {
 	expect_only(call, ERR(ENOSYS));
 	expect_also(call, ERR(EOPNOTSUPP));
 }
-
 
 static void expect_cache(struct call *call)
 {
@@ -346,13 +340,6 @@ static const struct field scheduler_fields[] = {
 	FIELDS_END,
 };
 
-static const struct field power_fields[] = {
-	SYSCTL_FIELD(get_pmstat.type, FLOW_IN),
-	SYSCTL_FIELD(get_pmstat.cpuid, FLOW_IN),
-	SYSCTL_FIELD(get_pmstat.u, FLOW_ECHO),
-	FIELDS_END,
-};
-
 static const struct field cache_fields[] = {
 	SYSCTL_FIELD(psr_cmt_op.cmd, FLOW_IN),
 	SYSCTL_FIELD(psr_cmt_op.flags, FLOW_IN),
@@ -377,10 +364,9 @@ const struct operation sysctl_control[] = {
 	{ .name = "cpu_hotplug", .command = SYSCTL(cpu_hotplug), .danger = DANGER_SAFE,
 	  .traits = TRAIT_ALONE, .weight = 1, .fields = hotplug_fields,
 	  .generate = generate_hotplug, .expect = expect_hotplug },
-	CONTROL(cpupool_op, pool_fields, generate_pool, expect_pool, NULL),
+	CONTROL(cpupool_op, pool_fields, generate_pool, expect_pool, after_pool),
 	CONTROL(scheduler_op, scheduler_fields, generate_scheduler, expect_scheduler,
 		after_scheduler),
-	CONTROL(get_pmstat, power_fields, generate_power, expect_power, NULL),
 	CONTROL(perfc_op, NULL, NULL, expect_absent, NULL),
 	CONTROL(lockprof_op, NULL, NULL, expect_absent, NULL),
 	CONTROL(psr_cmt_op, cache_fields, NULL, expect_cache, NULL),

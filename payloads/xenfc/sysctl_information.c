@@ -194,14 +194,44 @@ static void after_policy(struct call *call)
 		     most->nr_leaves, most->nr_msrs);
 }
 
+/* All of it, or what is free within some limits. */
+static void generate_heap(struct call *call)
+{
+	struct xen_sysctl_availheap *a = &sysctl_of(call)->u.availheap;
+
+	draw_fields(call);
+	if (chance(call, 40))
+		*a = (struct xen_sysctl_availheap){ .node = -1 };
+}
+
+static void after_heap(struct call *call)
+{
+	const struct xen_sysctl_availheap *a = &sysctl_of(call)->u.availheap;
+	uint64_t free = free_pages_read(call->run), told = a->avail_bytes / DOOR_PAGE;
+	bool all = a->node == -1 && !a->min_bitwidth && !a->max_bitwidth;
+
+	if (call->result || !free)
+		return;
+	if (a->avail_bytes % DOOR_PAGE || told > free + SLACK_PAGES ||
+	    (all && told + SLACK_PAGES < free))
+		call_wrong(call, "%lu bytes are told to be free, there are %lu pages",
+			   (uint64_t)a->avail_bytes, free);
+}
+
 static void after_physinfo(struct call *call)
 {
 	const struct xen_sysctl_physinfo *p = &sysctl_of(call)->u.physinfo;
 	const struct machine *m = &call->run->machine;
 
 	if (!call->result &&
-	    (p->total_pages != m->total_pages || p->max_cpu_id + 1 != m->processors))
+	    (p->total_pages != m->total_pages || p->max_cpu_id + 1 != m->processors ||
+	     p->nr_cpus != m->online || p->nr_nodes != m->nodes))
 		call_wrong(call, "physinfo told another machine than at the start");
+	if (!call->result &&
+	    (p->max_mfn < m->total_pages - 1 || p->free_pages > m->total_pages ||
+	     p->max_node_id < p->nr_nodes - 1 || !p->cpu_khz || !p->threads_per_core ||
+	     !p->cores_per_socket))
+		call_wrong(call, "physinfo told a machine that cannot be");
 	if (!call->result && p->pad)
 		call_wrong(call, "physinfo has padding that is not zero");
 }
@@ -283,7 +313,7 @@ const struct operation sysctl_information[] = {
 	  .generate = generate_policy, .expect = expect_policy, .after = after_policy },
 	SYSCTL_READS(sched_id, sched_id_fields, NULL, expect_success, NULL),
 	SYSCTL_READS(get_cpu_levelling_caps, levelling_fields, NULL, expect_success, NULL),
-	SYSCTL_READS(availheap, heap_fields, NULL, expect_success, NULL),
+	SYSCTL_READS(availheap, heap_fields, generate_heap, expect_success, after_heap),
 	SYSCTL_READS(physinfo, physinfo_fields, NULL, expect_success, after_physinfo),
 };
 const size_t sysctl_information_count = COUNT(sysctl_information);

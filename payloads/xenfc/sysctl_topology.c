@@ -1,6 +1,8 @@
 /* sysctl: what is told about processors, nodes and devices, one entry each. */
 #include "sysctl.h"
 
+#define NO_SEGMENT 0xffffu	/* of PCI */
+
 static void generate_cpuinfo(struct call *call)
 {
 	struct xen_sysctl_getcpuinfo *c = &sysctl_of(call)->u.getcpuinfo;
@@ -58,9 +60,28 @@ static void check_list(struct call *call, const struct area *area, const void *h
 		check_rest(call, area, handle_value(handle), bytes);
 }
 
+/* The entries of a list that were told to where they belong; NULL: it may have gone elsewhere. */
+static const void *told_list(const struct call *call, const struct area *area, const void *handle)
+{
+	return !call->result && handle_value(handle) == area_sure(area) ? area->at : NULL;
+}
+
+/* Every processor that is there has a socket (not always a core); with only one node it is of that one. */
+static void check_places(struct call *call, const struct xen_sysctl_cputopo *told, uint32_t count)
+{
+	const struct machine *m = &call->run->machine;
+
+	for (uint32_t i = 0; told && i < count && m->online == m->processors; i++)
+		if (told[i].socket == XEN_INVALID_SOCKET_ID || (m->nodes == 1 && told[i].node))
+			call_wrong(call, "processor %u is told to be of socket %u, on node %u", i,
+				   told[i].socket, told[i].node);
+}
+
 static void after_topology(struct call *call)
 {
 	const struct xen_sysctl_cputopoinfo *t = &sysctl_of(call)->u.cputopoinfo;
+
+	check_places(call, told_list(call, &call->areas[1], &t->cputopo), t->num_cpus);
 
 	check_count(call, handle_value(&t->cputopo), t->num_cpus, call->run->machine.processors);
 	check_list(call, &call->areas[1], &t->cputopo,
@@ -98,10 +119,32 @@ static void expect_numa(struct call *call)
 	expect_only(call, fine || !nodes ? 0 : ERR(EFAULT));
 }
 
+/* What the only node has and what of it is free is what the whole machine has. */
+static void check_node(struct call *call, const struct xen_sysctl_meminfo *told,
+		       const uint32_t *distance)
+{
+	uint64_t free = free_pages_read(call->run), bytes = SLACK_PAGES * DOOR_PAGE;
+
+	if (distance && (*distance < 1 || *distance > UINT8_MAX))
+		call_wrong(call, "the distance of a node to itself is %u", *distance);
+	if (!told || !free)
+		return;
+	if (told->memfree > free * DOOR_PAGE + bytes || told->memfree + bytes < free * DOOR_PAGE)
+		call_wrong(call, "%lu bytes of the only node are free, of the machine %lu",
+			   (uint64_t)told->memfree, free * DOOR_PAGE);
+	if (told->memsize < call->run->machine.total_pages * DOOR_PAGE)
+		call_wrong(call, "the only node has %lu bytes, the machine %lu pages",
+			   (uint64_t)told->memsize, call->run->machine.total_pages);
+}
+
 /* Nodes may have numbers that are left out. */
 static void after_numa(struct call *call)
 {
 	const struct xen_sysctl_numainfo *n = &sysctl_of(call)->u.numainfo;
+
+	if (call->run->machine.nodes == 1 && n->num_nodes)
+		check_node(call, told_list(call, &call->areas[1], &n->meminfo),
+			   told_list(call, &call->areas[2], &n->distance));
 
 	if (call->run->machine.nodes == 1)
 		check_count(call, handle_value(&n->meminfo) || handle_value(&n->distance),
@@ -122,6 +165,10 @@ static void generate_pci(struct call *call)
 	/* Mostly the first bus, where something is. */
 	for (uint32_t i = 0; i < devices && chance(call, 90); i++) {
 		physdev_pci_device_t device = { .devfn = (uint8_t)draw(call, 256) };
+
+		/* Or where nothing can be. */
+		if (chance(call, 20))
+			device.seg = NO_SEGMENT;
 
 		memcpy(in->at + i * sizeof(device), &device, sizeof(device));
 	}
@@ -144,10 +191,28 @@ static void expect_pci(struct call *call)
 		expect_only(call, 0);
 }
 
+/* Of those in between it is not known whether they are there. */
+static void check_devices(struct call *call, const physdev_pci_device_t *devices,
+			  const uint32_t *nodes, uint32_t count)
+{
+	const struct machine *m = &call->run->machine;
+
+	for (uint32_t i = 0; devices && nodes && i < count; i++) {
+		bool absent = nodes[i] == XEN_INVALID_DEV;
+
+		if (devices[i].seg == NO_SEGMENT && !absent)
+			call_wrong(call, "a device that is not there is on node %u", nodes[i]);
+		if (!absent && nodes[i] != XEN_INVALID_NODE_ID && m->nodes == 1 && nodes[i])
+			call_wrong(call, "a device is on node %u of one", nodes[i]);
+	}
+}
+
 static void after_pci(struct call *call)
 {
 	const struct xen_sysctl_pcitopoinfo *t = &sysctl_of(call)->u.pcitopoinfo;
 
+	check_devices(call, told_list(call, &call->areas[1], &t->devs),
+		      told_list(call, &call->areas[2], &t->nodes), t->num_devs);
 	check_list(call, &call->areas[2], &t->nodes, t->num_devs * sizeof(uint32_t));
 }
 

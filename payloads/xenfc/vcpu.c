@@ -1,5 +1,6 @@
 /* vcpu_op(command, vcpu, pointer): the caller's own processors, their times and timers. */
 #include "run.h"
+#include "second.h"
 #include "vcpu_areas.h"
 
 #define NO_FRAME (1ull << 50)	/* no machine has memory there */
@@ -26,7 +27,7 @@ static void vcpu_generate(struct call *call)
 /* Who is pinned is asked before the structure is looked at. */
 static bool vcpu_expect(struct call *call)
 {
-	if (call->arguments[1]) {
+	if (call->arguments[1] >= call->run->machine.vcpus) {
 		expect_only(call, ERR(ENOENT));
 		return false;
 	}
@@ -212,6 +213,7 @@ static const size_t operation_count = COUNT(operations);
 static const struct part parts[] = {
 	{ operations, &operation_count },
 	{ vcpu_areas, &vcpu_areas_count },
+	{ vcpu_second, &vcpu_second_count },
 };
 
 static bool exists(uint32_t command)

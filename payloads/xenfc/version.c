@@ -112,6 +112,45 @@ static void expect_features(struct call *call)
 	expect_only(call, f->submap_idx < XENFEAT_NR_SUBMAPS ? 0 : ERR(EINVAL));
 }
 
+static uint32_t feature(unsigned int number)
+{
+	return 1u << number;
+}
+
+/* What every 64-bit PV kernel is told, and what none is. */
+static void after_features(struct call *call)
+{
+	const struct machine *m = &call->run->machine;
+	const struct xen_feature_info *f = (void *)call->structure->at;
+	uint32_t must = feature(XENFEAT_mmu_pt_update_preserve_ad) |
+			feature(XENFEAT_highmem_assist) | feature(XENFEAT_gnttab_map_avail_bits) |
+			feature(XENFEAT_memory_op_vnode_supported);
+	uint32_t never = feature(XENFEAT_writable_page_tables) |
+			 feature(XENFEAT_writable_descriptor_tables) |
+			 feature(XENFEAT_auto_translated_physmap) |
+			 feature(XENFEAT_hvm_callback_vector) | feature(XENFEAT_hvm_safe_pvclock) |
+			 feature(XENFEAT_hvm_pirqs) | feature(XENFEAT_not_direct_mapped);
+
+	if (call->result || !m->pv)
+		return;
+	if (m->release >= RELEASE(4, 16))
+		must |= feature(XENFEAT_direct_mapped);
+	*(m->hardware ? &must : &never) |= feature(XENFEAT_dom0);
+	if ((f->submap & must) != must || f->submap & never)
+		call_wrong(call, "the features are %x: %x must be there, %x must not", f->submap,
+			   must, never);
+}
+
+static void after_platform(struct call *call)
+{
+	struct xen_platform_parameters told;
+
+	memcpy(&told, call->areas[0].at, sizeof(told));
+	if (!call->result && call->arguments[1] == area_sure(&call->areas[0]) &&
+	    told.virt_start != HYPERVISOR_VIRT_START)
+		call_wrong(call, "Xen is told to begin at %lx", (uint64_t)told.virt_start);
+}
+
 /* With no buffer, or a short one: the length, or that it does not fit. */
 static void generate_build_id(struct call *call)
 {
@@ -160,10 +199,11 @@ static const struct operation operations[] = {
 	READS(compile_info, generate_compile_info, expect_text, NULL),
 	READS(capabilities, generate_capabilities, expect_text, after_text),
 	READS(changeset, generate_changeset, expect_text, after_text),
-	READS(platform_parameters, generate_platform, expect_text, NULL),
+	READS(platform_parameters, generate_platform, expect_text, after_platform),
 	{ .name = "get_features", .command = XENVER_get_features, .danger = DANGER_SAFE,
 	  .traits = TRAIT_READS, .weight = 4, .structure_size = sizeof(struct xen_feature_info),
-	  .fields = feature_fields, .generate = generate_features, .expect = expect_features },
+	  .fields = feature_fields, .generate = generate_features, .expect = expect_features,
+	  .after = after_features },
 	READS(pagesize, NULL, expect_page_size, NULL),
 	READS(guest_handle, generate_handle, expect_text, NULL),
 	READS(commandline, generate_commandline, expect_commandline, after_commandline),

@@ -15,6 +15,7 @@
 #include <xen/sched.h>
 
 #define GUEST_ID 1
+#define VCPUS 2	/* the second one is never started: what is asked about it is known */
 #define LOOK_EVERY_NS 2000000
 #define MEMORY_SLACK_KB 1024
 
@@ -33,7 +34,7 @@ static long create(void)
 {
 	struct xen_domctl *o = begin(XEN_DOMCTL_createdomain);
 
-	o->u.createdomain.max_vcpus = 1;
+	o->u.createdomain.max_vcpus = VCPUS;
 	o->u.createdomain.max_evtchn_port = 1023;
 	o->u.createdomain.max_grant_frames = -1;
 	o->u.createdomain.max_maptrack_frames = 1;	/* so few that those which are lost run out */
@@ -51,7 +52,7 @@ static long set_limits(size_t pages)
 	if (status)
 		return status;
 	o = begin(XEN_DOMCTL_max_vcpus);
-	o->u.max_vcpus.max = 1;
+	o->u.max_vcpus.max = VCPUS;
 	return control_domain(o);
 }
 

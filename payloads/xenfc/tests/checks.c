@@ -29,6 +29,8 @@ enum error {
 	UNKNOWN_HYPERCALL_SUCCEEDS,
 	VERSION_REFUSED,
 	NEIGHBOUR_SPOILT,
+	FEATURE_MISSING,
+	FEATURE_OF_OTHERS,
 };
 
 #define ARENA_SIZE (DOOR_ARENA_PAGES * (size_t)DOOR_PAGE)
@@ -46,7 +48,13 @@ static bool reaches(uint64_t address, size_t size)
 
 static void write_features(struct xen_feature_info *info)
 {
-	info->submap = 0;
+	info->submap = 1u << XENFEAT_mmu_pt_update_preserve_ad | 1u << XENFEAT_highmem_assist |
+		1u << XENFEAT_gnttab_map_avail_bits | 1u << XENFEAT_memory_op_vnode_supported |
+		1u << XENFEAT_direct_mapped;
+	if (error == FEATURE_MISSING)
+		info->submap &= ~(1u << XENFEAT_highmem_assist);
+	if (error == FEATURE_OF_OTHERS)
+		info->submap |= 1u << XENFEAT_hvm_callback_vector;
 	if (error == OUTPUT_FROM_THE_STACK)
 		memset(&info->submap, stack_left, sizeof(info->submap));
 	if (error == CHANGES_INPUT)
@@ -204,6 +212,8 @@ static void every_error_is_seen(void **state)
 		{ TEXT_FROM_THE_STACK, "two calls in a row filled byte 15 of a buffer with" },
 		{ UNKNOWN_HYPERCALL_SUCCEEDS, "expected -38: unexpected result" },
 		{ NEIGHBOUR_SPOILT, "its neighbours in the multicall" },
+		{ FEATURE_MISSING, "must be there" },
+		{ FEATURE_OF_OTHERS, "must not" },
 	};
 
 	(void)state;

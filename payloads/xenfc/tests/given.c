@@ -189,10 +189,18 @@ static void what_is_given_is_told_and_seen(void **state)
 		assert_true(anything_is_wrong(mistake));
 }
 
+#define NO_REASON ((uint32_t)XEN_DOMINF_shutdownmask << XEN_DOMINF_shutdownshift)
+#define REASON 3u
+
 static const char *info_wrong(uint32_t flags, bool shut, uint64_t pages)
 {
-	struct xen_domctl_getdomaininfo info = { .flags = flags, .tot_pages = pages };
-	struct domain_model model = { .exists = true, .shut = shut, .pages = 5 };
+	struct xen_domctl_getdomaininfo info = {
+		.flags = flags | (shut ? REASON << XEN_DOMINF_shutdownshift : NO_REASON),
+		.tot_pages = pages,
+	};
+	struct domain_model model = {
+		.exists = true, .shut = shut, .shut_code = REASON, .pages = 5,
+	};
 
 	return domain_info_wrong(&info, &model);
 }
@@ -207,6 +215,10 @@ static void what_became_of_a_domain_is_told(void **state)
 	assert_non_null(info_wrong(XEN_DOMINF_running, false, 5));
 	assert_non_null(info_wrong(XEN_DOMINF_dying, false, 5));
 	assert_non_null(info_wrong(0, false, 4));
+	assert_non_null(info_wrong(XEN_DOMINF_shutdown | 4u << XEN_DOMINF_shutdownshift, true, 5));
+	assert_non_null(info_wrong(XEN_DOMINF_hap, false, 5));
+	assert_non_null(info_wrong(XEN_DOMINF_xs_domain, false, 5));
+	assert_non_null(info_wrong(XEN_DOMINF_blocked, false, 5));
 }
 
 static int begin(void **state)
