@@ -249,7 +249,7 @@ static long ask_views(struct run *run)
 	struct xen_hvm_altp2m_op *a = memset(run->door->arena + ARENA_ASIDE, 0, sizeof(*a));
 	long result = aside(run, __HYPERVISOR_hvm_op, HVMOP_altp2m, (uintptr_t)a, 0);
 
-	return result == ERR(EINVAL) ? 0 : result;
+	return result == ERR(EINVAL) ? 0 : ERR(EOPNOTSUPP);
 }
 
 /* Never from what is allowed: to a Xen that refuses nothing every guest would be one of control. */
