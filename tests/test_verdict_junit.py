@@ -104,3 +104,24 @@ def test_a_case_that_is_still_to_do_runs_and_may_fail(tmp_path: Path) -> None:
     failed = TODO.format('<failure message="x"/>')
     assert judge(tmp_path, SUITE.format(1, failed)).status.value == "xfail"
     assert judge(tmp_path, SUITE.format(0, TODO.format(""))).status.value == "skip"
+
+
+@pytest.mark.parametrize(
+    "tests, skipped, inner, status",
+    [
+        (3, 1, "", "skip"),
+        (3, 2, "<skipped/>", "skip"),
+        (3, 1, "<skipped/>", "error"),
+        (4, 1, "", "error"),
+        (3, 1, "<failure/>", "fail"),
+        (2, 1, "", "pass"),
+    ],
+)
+def test_what_is_only_counted_is_skipped_or_missing(
+    tmp_path: Path, tests: int, skipped: int, inner: str, status: str
+) -> None:
+    """Rust's libtest counts ignored tests in its suite, and shows none of them."""
+    report = f'<testsuites><testsuite name="s" tests="{tests}" skipped="{skipped}">'
+    report += f'<testcase name="a"/><testcase name="b">{inner}</testcase></testsuite></testsuites>'
+    found = judge(tmp_path, report)
+    assert found.status.value == status
