@@ -33,6 +33,12 @@ ok 1 - a
 Dubious, test returned 255 (wstat 65280, 0xff00)
 All 1 subtests passed
 """
+SKIPPED_FILE = "none.t ... skipped: not here\n"
+TIMED_FILE = (
+    "[19:51:39] "
+    + GOOD_FILE.removesuffix("ok\n")
+    + ("ok       51 ms ( 0.00 usr  0.00 sys +  0.05 cusr  0.00 csys =  0.05 CPU)\n")
+)
 ENDED = "All tests successful.\nFiles=1, Tests=2,  0 wallclock secs\nResult: PASS\n"
 FAILED = "\nTest Summary Report\n-------------------\nFiles=1, Tests=2\nResult: FAIL\n"
 LATE_DEATH = GOOD_FILE.replace("\nok\n", "\nDubious, test returned 255 (wstat 65280, 0xff00)\n")
@@ -67,7 +73,20 @@ ok 1 selftests: mm: run_vmtests.sh
         (DEAD_FILE + GOOD_FILE, "error"),
         (LATE_DEATH + FAILED, "error"),
         ("no.t .. skipped: not here\nFiles=1, Tests=0\nResult: NOTESTS\n", "skip"),
-        (GOOD_FILE.replace("ok 2 - inner\n", ""), "error"),
+        (GOOD_FILE.replace("ok 2 - inner\n", "") + ENDED, "error"),
+        (GOOD_FILE + SKIPPED_FILE + ENDED, "skip"),
+        (SKIPPED_FILE + GOOD_FILE + SKIPPED_FILE + ENDED, "skip"),
+        (GOOD_FILE + SKIPPED_FILE + BAD_FILE + FAILED, "fail"),
+        (SKIPPED_FILE + "b.t ..\n" + ENDED, "error"),
+        (TIMED_FILE + ENDED, "pass"),
+        (TIMED_FILE + TIMED_FILE + ENDED, "pass"),
+        (TIMED_FILE + "[19:51:39] " + SKIPPED_FILE + ENDED, "skip"),
+        ("[19:51:38] " + BAD_FILE + TIMED_FILE + FAILED, "fail"),
+        (TIMED_FILE.replace("ok 2 - inner\n", "") + ENDED, "error"),
+        (GOOD_FILE, "error"),
+        (GOOD_FILE + SKIPPED_FILE, "error"),
+        (GOOD_FILE + ENDED.replace("PASS\n", "PA"), "error"),
+        (GOOD_FILE + ENDED.replace("Result: PASS\n", ""), "error"),
         ("Loading ...\n1..1\nok 1\n", "pass"),
         ("1..2\nok\nok\n", "pass"),
     ],

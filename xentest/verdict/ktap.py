@@ -35,8 +35,11 @@ DIRECTIVE = re.compile(
     re.IGNORECASE,
 )
 SUBTEST = re.compile(r"#\s*Subtest:\s*(.+)$")
-PROVED = re.compile(r"(\S+\.t) \.{2,} ?(?:skipped: (.*))?$")  # prove -v: a file's report comes
+# prove -v: a file's report comes, and was right; with --timer, when and how long
+PROVED = re.compile(r"(?:\[\d\d:\d\d:\d\d\] )?(\S+\.t) \.{2,} ?(?:skipped: (.*))?$")
+PROVED_RIGHT = re.compile(r"ok(?: +[0-9]+ ms \([^()]* CPU\))?\s*$")
 PROVE_FAILED = "Result: FAIL"
+PROVE_ENDED = re.compile(r"Result: (?:PASS|FAIL|NOTESTS)\s*$")
 BAIL = re.compile(r"Bail out!\s*(.*)$", re.IGNORECASE)
 
 PASSED = {"SKIP": Status.SKIP, "XFAIL": Status.XFAIL}
@@ -85,6 +88,7 @@ class _Report:
         self._yaml: Optional[int] = None  # indentation of the block that we are in
         self._quoted: Optional[list[_Outcome]] = None  # failures of the report behind "# "
         self._last = ""  # the last result line
+        self._proves: Optional[int] = None  # where prove began that has not ended
         self._totals: Optional[int] = None  # where totals count a failure
 
     def line(self, text: str, offset: int) -> None:
@@ -122,6 +126,8 @@ class _Report:
         if self._totals is not None and not self._findings.explains_failure:
             what = "the totals count failures, but no result shows one"
             self._findings.problem(what, self._totals)
+        if self._proves is not None and not self._findings.explains_failure:
+            self._findings.problem("prove's `Result:` is missing: so may be others", self._proves)
 
     def _is_proves(self, body: str, indent: int, offset: int) -> bool:
         """The words of prove -v round each file's report: no results."""
@@ -129,12 +135,17 @@ class _Report:
         if not indent and (proved := PROVED.match(body)):
             if level.seen or level.planned is not None:
                 self._version(indent, offset)
+            self._proves = offset
             if proved[2] is not None:
                 self._findings.add(proved[1], Status.SKIP, proved[2], offset=offset)
+                self._levels[0].planned = 0
             return True
+        if PROVE_ENDED.match(body):
+            self._proves = None
         if body.rstrip() == PROVE_FAILED:
             self._totals = offset
-        return not indent and body.rstrip() == "ok" and 0 < level.seen == level.planned
+        right = not indent and PROVED_RIGHT.match(body)
+        return bool(right) and 0 < level.seen == level.planned
 
     def _quote(self, quoted: re.Match[str], offset: int) -> None:
         """A line of the report that kselftest's runner shows behind "# "."""
