@@ -79,6 +79,9 @@ static void expect_statistics(struct call *call)
 		expect_only(call, ERR(ENODEV));
 	else
 		expect_managed(call, call->run->machine.speeds, known ? 0 : ERR(ENOSYS));
+	/* There are no lists to write speeds to. */
+	if (p->type == PMSTAT_get_pxstat && !call->run->door->owns_kernel && !call->run->plan.dry_run)
+		expect_also(call, ERR(EFAULT));
 }
 
 /* How many states there are does not depend on how it is asked. */
