@@ -6,6 +6,11 @@ struct xen_sysctl *sysctl_of(const struct call *call)
 	return (struct xen_sysctl *)(void *)call->structure->at;
 }
 
+uint64_t sysctl_free_pages(struct call *call)
+{
+	return call->run->door->owns_kernel ? free_pages_read(call->run) : 0;
+}
+
 uint32_t sysctl_draw_count(struct call *call, uint32_t limit)
 {
 	return draw_mostly(call, 80, limit + 2);

@@ -18,6 +18,9 @@ struct xen_sysctl *sysctl_of(const struct call *call);
 /* A count near a limit, or any. */
 uint32_t sysctl_draw_count(struct call *call, uint32_t limit);
 
+/* Pages that are free, where other domains do not take and give back some meanwhile; 0: not known. */
+uint64_t sysctl_free_pages(struct call *call);
+
 /* EFAULT if a buffer for `count` entries that Xen would fill is out of reach. */
 void sysctl_expect_filled(struct call *call, const void *handle, uint64_t count, uint32_t size);
 

@@ -207,7 +207,7 @@ static void generate_heap(struct call *call)
 static void after_heap(struct call *call)
 {
 	const struct xen_sysctl_availheap *a = &sysctl_of(call)->u.availheap;
-	uint64_t free = free_pages_read(call->run), told = a->avail_bytes / DOOR_PAGE;
+	uint64_t free = sysctl_free_pages(call), told = a->avail_bytes / DOOR_PAGE;
 	bool all = a->node == -1 && !a->min_bitwidth && !a->max_bitwidth;
 
 	if (call->result || !free)

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "run.h"
+#include "sysctl.h"
 #include "xenabi.h"
 
 #define LEAKY __HYPERVISOR_mca
@@ -179,6 +179,37 @@ static void each_kind_and_result_has_its_turn(void **state)
 	assert_true(is_tried(rare, -XEN_EFAULT));
 }
 
+static const struct operation *reading(const char *name)
+{
+	size_t i = 0;
+
+	while (strcmp(sysctl_information[i].name, name))
+		assert_true(++i < sysctl_information_count);
+	return &sysctl_information[i];
+}
+
+/* Two answers are compared where nothing happens between them. */
+static void free_memory_of_others_is_no_mistake(void **state)
+{
+	static struct xen_sysctl told;
+	static struct area area = { .at = (uint8_t *)&told, .size = sizeof(told) };
+
+	(void)state;
+	run.call.structure = &area;
+	run.call.result = 0;
+	for (unsigned int missing = 0; missing < 2; missing++) {
+		told.u.availheap = (struct xen_sysctl_availheap){
+			.node = -1, .avail_bytes = (free_pages - 5000 * missing) * DOOR_PAGE,
+		};
+		door.owns_kernel = false;
+		reading("availheap")->after(&run.call);
+		assert_false(run.call.wrong[0]);
+		door.owns_kernel = true;
+		reading("availheap")->after(&run.call);
+		assert_int_equal(run.call.wrong[0] != 0, missing);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -193,6 +224,7 @@ int main(void)
 		cmocka_unit_test_setup(a_few_bytes_are_looked_for_once, begin),
 		cmocka_unit_test_setup(a_slow_call_is_not_made_so_often, begin),
 		cmocka_unit_test_setup(each_kind_and_result_has_its_turn, begin),
+		cmocka_unit_test_setup(free_memory_of_others_is_no_mistake, begin),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
