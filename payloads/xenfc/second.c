@@ -214,39 +214,16 @@ static void generate_initialise(struct call *call)
 	  .traits = TRAIT_KERNEL | TRAIT_ALONE, .weight = 2, .structure_size = size, \
 	  .fields = field_list, .generate = generator, .expect = expectation, .after = follow }
 
-static const struct field periodic_fields[] = {
-	FIELD(struct vcpu_set_periodic_timer, period_ns, FLOW_IN),
-	FIELDS_END,
-};
-
-static const struct field single_fields[] = {
-	FIELD(struct vcpu_set_singleshot_timer, timeout_abs_ns, FLOW_IN),
-	FIELDS_END,
-};
-
-static const struct field state_fields[] = {
-	FIELD(struct vcpu_runstate_info, state, FLOW_VOLATILE),
-	FIELD(struct vcpu_runstate_info, state_entry_time, FLOW_VOLATILE),
-	FIELD(struct vcpu_runstate_info, time, FLOW_VOLATILE),
-	FIELDS_END,
-};
-
-static const struct field information_fields[] = {
-	FIELD(struct vcpu_register_vcpu_info, mfn, FLOW_IN),
-	FIELD(struct vcpu_register_vcpu_info, offset, FLOW_IN),
-	FIELDS_END,
-};
-
 const struct operation vcpu_second[] = {
 	SECOND("is_up", is_up, DANGER_SAFE, 0, NULL, generate_second, expect_nothing, NULL),
 	SECOND("up", up, DANGER_SAFE, 0, NULL, generate_second, expect_refused, after_any),
 	SECOND("down", down, DANGER_OWN, 0, NULL, generate_second, expect_nothing, after_any),
 	SECOND("state", get_runstate_info, DANGER_SAFE, sizeof(struct vcpu_runstate_info),
-	       state_fields, generate_second, expect_nothing, after_state),
+	       vcpu_runstate_fields, generate_second, expect_nothing, after_state),
 	SECOND("periodic", set_periodic_timer, DANGER_OWN, sizeof(struct vcpu_set_periodic_timer),
-	       periodic_fields, generate_periodic, expect_periodic, after_periodic),
+	       vcpu_periodic_fields, generate_periodic, expect_periodic, after_periodic),
 	SECOND("singleshot", set_singleshot_timer, DANGER_SAFE,
-	       sizeof(struct vcpu_set_singleshot_timer), single_fields, generate_second,
+	       sizeof(struct vcpu_set_singleshot_timer), vcpu_single_fields, generate_second,
 	       expect_refused, NULL),
 	SECOND("no_singleshot", stop_singleshot_timer, DANGER_SAFE, 0, NULL, generate_second,
 	       expect_refused, NULL),
@@ -254,7 +231,7 @@ const struct operation vcpu_second[] = {
 	       sizeof(struct vcpu_register_runstate_memory_area), NULL, generate_place,
 	       expect_nothing, after_place),
 	SECOND("information", register_vcpu_info, DANGER_SAFE,
-	       sizeof(struct vcpu_register_vcpu_info), information_fields, generate_information,
+	       sizeof(struct vcpu_register_vcpu_info), vcpu_info_fields, generate_information,
 	       expect_information, NULL),
 	SECOND("initialise", initialise, DANGER_SAFE, 0, NULL, generate_initialise, expect_refused,
 	       after_any),

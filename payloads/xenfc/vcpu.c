@@ -144,24 +144,24 @@ static void expect_physid(struct call *call)
 		    ERR(EFAULT));
 }
 
-static const struct field runstate_fields[] = {
+const struct field vcpu_runstate_fields[] = {
 	FIELD(struct vcpu_runstate_info, state, FLOW_VOLATILE),
 	FIELD(struct vcpu_runstate_info, state_entry_time, FLOW_VOLATILE),
 	FIELD(struct vcpu_runstate_info, time, FLOW_VOLATILE),
 	FIELDS_END,
 };
 
-static const struct field periodic_fields[] = {
+const struct field vcpu_periodic_fields[] = {
 	FIELD(struct vcpu_set_periodic_timer, period_ns, FLOW_IN),
 	FIELDS_END,
 };
 
-static const struct field single_fields[] = {
+const struct field vcpu_single_fields[] = {
 	FIELD(struct vcpu_set_singleshot_timer, timeout_abs_ns, FLOW_IN),
 	FIELDS_END,
 };
 
-static const struct field info_fields[] = {
+const struct field vcpu_info_fields[] = {
 	FIELD(struct vcpu_register_vcpu_info, mfn, FLOW_IN),
 	FIELD(struct vcpu_register_vcpu_info, offset, FLOW_IN),
 	FIELDS_END,
@@ -187,17 +187,17 @@ static const struct operation operations[] = {
 	VCPU(up, DANGER_SAFE, 0, 0, NULL, NULL, expect_success, NULL),
 	VCPU(initialise, DANGER_SAFE, 0, 0, NULL, generate_initialise, expect_initialise, NULL),
 	VCPU(get_runstate_info, DANGER_SAFE, TRAIT_READS, sizeof(struct vcpu_runstate_info),
-	     runstate_fields, NULL, expect_success, NULL),
+	     vcpu_runstate_fields, NULL, expect_success, NULL),
 	VCPU(set_periodic_timer, DANGER_OWN, TRAIT_KERNEL, sizeof(struct vcpu_set_periodic_timer),
-	     periodic_fields, generate_periodic, expect_periodic, after_timer),
+	     vcpu_periodic_fields, generate_periodic, expect_periodic, after_timer),
 	VCPU(set_singleshot_timer, DANGER_OWN, TRAIT_KERNEL,
-	     sizeof(struct vcpu_set_singleshot_timer), single_fields, generate_single,
+	     sizeof(struct vcpu_set_singleshot_timer), vcpu_single_fields, generate_single,
 	     expect_success, after_timer),
 	VCPU(register_vcpu_info, DANGER_SAFE, 0, sizeof(struct vcpu_register_vcpu_info),
-	     info_fields, generate_register_info, expect_register_info, NULL),
+	     vcpu_info_fields, generate_register_info, expect_register_info, NULL),
 	{ .name = "move_vcpu_info", .command = VCPUOP_register_vcpu_info, .danger = DANGER_OWN,
 	  .traits = TRAIT_KERNEL, .weight = 2,
-	  .structure_size = sizeof(struct vcpu_register_vcpu_info), .fields = info_fields,
+	  .structure_size = sizeof(struct vcpu_register_vcpu_info), .fields = vcpu_info_fields,
 	  .generate = generate_move_info, .expect = expect_register_info },
 	VCPU(register_runstate_memory_area, DANGER_OWN, TRAIT_KERNEL,
 	     sizeof(struct vcpu_register_runstate_memory_area), area_fields, generate_area,
