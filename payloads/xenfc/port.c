@@ -4,7 +4,7 @@
 #include "port_event.h"
 #include "run.h"
 
-static void *structure(struct call *call, size_t size)
+void *port_structure(struct call *call, size_t size)
 {
 	return memset(call->run->door->arena + ARENA_ASIDE, 0, size);
 }
@@ -15,7 +15,7 @@ static long ask(struct call *call, unsigned int command)
 		     (uintptr_t)(call->run->door->arena + ARENA_ASIDE), 0);
 }
 
-static void must(struct call *call, unsigned int command, const char *what, long expected)
+void port_must(struct call *call, unsigned int command, const char *what, long expected)
 {
 	long result = ask(call, command);
 
@@ -26,20 +26,20 @@ static void must(struct call *call, unsigned int command, const char *what, long
 
 void port_close(struct call *call, uint32_t port)
 {
-	struct evtchn_close *close = structure(call, sizeof(*close));
+	struct evtchn_close *close = port_structure(call, sizeof(*close));
 
 	close->port = port;
-	must(call, EVTCHNOP_close, "closing", 0);
+	port_must(call, EVTCHNOP_close, "closing", 0);
 	port_check_silent(call, port);
 }
 
 static void check_status(struct call *call, uint32_t port, uint32_t status)
 {
-	struct evtchn_status *s = structure(call, sizeof(*s));
+	struct evtchn_status *s = port_structure(call, sizeof(*s));
 
 	s->dom = DOMID_SELF;
 	s->port = port;
-	must(call, EVTCHNOP_status, "asking about", 0);
+	port_must(call, EVTCHNOP_status, "asking about", 0);
 	if (s->status != status)
 		call_wrong(call, "a port of our own has status %u, expected %u", s->status, status);
 	if (s->vcpu)
@@ -68,25 +68,25 @@ static void check_bound_to(struct call *call, uint32_t port, uint32_t other)
 
 void port_move(struct call *call, uint32_t port, uint32_t vcpu, long expected)
 {
-	struct evtchn_bind_vcpu *bind = structure(call, sizeof(*bind));
+	struct evtchn_bind_vcpu *bind = port_structure(call, sizeof(*bind));
 
 	bind->port = port;
 	bind->vcpu = vcpu;
-	must(call, EVTCHNOP_bind_vcpu, "moving", expected);
+	port_must(call, EVTCHNOP_bind_vcpu, "moving", expected);
 }
 
 void port_send(struct call *call, uint32_t port, long expected)
 {
-	struct evtchn_send *s = structure(call, sizeof(*s));
+	struct evtchn_send *s = port_structure(call, sizeof(*s));
 
 	s->port = port;
-	must(call, EVTCHNOP_send, "sending to", expected);
+	port_must(call, EVTCHNOP_send, "sending to", expected);
 }
 
 /* Only domains that use the newer kind of ports (a Linux does) have priorities. */
 static void set_priority(struct call *call, uint32_t port)
 {
-	struct evtchn_set_priority *s = structure(call, sizeof(*s));
+	struct evtchn_set_priority *s = port_structure(call, sizeof(*s));
 	long right, result;
 
 	s->port = port;
@@ -99,12 +99,12 @@ static void set_priority(struct call *call, uint32_t port)
 
 static void bind_to_itself(struct call *call, uint32_t port)
 {
-	struct evtchn_bind_interdomain *b = structure(call, sizeof(*b));
+	struct evtchn_bind_interdomain *b = port_structure(call, sizeof(*b));
 	uint32_t other;
 
 	b->remote_dom = DOMID_SELF;
 	b->remote_port = port;
-	must(call, EVTCHNOP_bind_interdomain, "binding", 0);
+	port_must(call, EVTCHNOP_bind_interdomain, "binding", 0);
 	other = b->local_port;
 	port_check_begins(call, other, true);
 	check_bound_to(call, port, other);

@@ -4,6 +4,10 @@
 
 #include "call.h"
 
+/* Zeroes for the structure of the next question about ports; what it must be answered. */
+void *port_structure(struct call *call, size_t size);
+void port_must(struct call *call, unsigned int command, const char *what, long expected);
+
 /* Close a port that the call has just got. */
 void port_close(struct call *call, uint32_t port);
 

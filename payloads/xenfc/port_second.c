@@ -11,28 +11,13 @@
 #define WORD_BITS (8u * (uint32_t)sizeof(xen_ulong_t))
 #define MOST_PORTS (WORD_BITS * WORD_BITS)
 
-static void *structure(struct call *call, size_t size)
-{
-	return memset(call->run->door->arena + ARENA_ASIDE, 0, size);
-}
-
-static void must(struct call *call, unsigned int command, const char *what, long expected)
-{
-	long result = aside(call->run, __HYPERVISOR_event_channel_op, command,
-			    (uintptr_t)(call->run->door->arena + ARENA_ASIDE), 0);
-
-	if (result != expected)
-		call_wrong(call, "%s a port of our second processor gave %ld, expected %ld", what,
-			   result, expected);
-}
-
 static void check_whose(struct call *call, uint32_t port, uint32_t vcpu)
 {
-	struct evtchn_status *s = structure(call, sizeof(*s));
+	struct evtchn_status *s = port_structure(call, sizeof(*s));
 
 	s->dom = DOMID_SELF;
 	s->port = port;
-	must(call, EVTCHNOP_status, "asking about", 0);
+	port_must(call, EVTCHNOP_status, "asking about", 0);
 	if (s->vcpu != vcpu)
 		call_wrong(call, "port %u is told to be for processor %u, not %u", port, s->vcpu, vcpu);
 }
@@ -71,10 +56,10 @@ static void check_told(struct call *call, uint32_t sender, uint32_t port)
 
 static uint32_t new_port(struct call *call)
 {
-	struct evtchn_alloc_unbound *alloc = structure(call, sizeof(*alloc));
+	struct evtchn_alloc_unbound *alloc = port_structure(call, sizeof(*alloc));
 
 	alloc->dom = alloc->remote_dom = DOMID_SELF;
-	must(call, EVTCHNOP_alloc_unbound, "making", 0);
+	port_must(call, EVTCHNOP_alloc_unbound, "making", 0);
 	return alloc->port;
 }
 
@@ -129,10 +114,10 @@ static void after_virq(struct call *call)
 
 	if (call->result)
 		return;
-	again = structure(call, sizeof(*again));
+	again = port_structure(call, sizeof(*again));
 	again->virq = b->virq;
 	again->vcpu = SECOND_VCPU;
-	must(call, EVTCHNOP_bind_virq, "binding twice", ERR(EEXIST));
+	port_must(call, EVTCHNOP_bind_virq, "binding twice", ERR(EEXIST));
 	check_port(call, b->port, ERR(EINVAL), ERR(EINVAL));
 }
 
@@ -174,10 +159,10 @@ static void after_move(struct call *call)
 		port_close(call, a->port);
 		return;
 	}
-	b = structure(call, sizeof(*b));
+	b = port_structure(call, sizeof(*b));
 	b->remote_dom = DOMID_SELF;
 	b->remote_port = a->port;
-	must(call, EVTCHNOP_bind_interdomain, "binding", 0);
+	port_must(call, EVTCHNOP_bind_interdomain, "binding", 0);
 	other = b->local_port;
 	port_move(call, a->port, SECOND_VCPU, 0);
 	check_whose(call, a->port, SECOND_VCPU);
