@@ -2,13 +2,15 @@
 
 A boot is a child of this process.  All of xentest runs in it, the xenruntests of each domain as
 well, turn by turn, so that the Nth change is the same one in each try.  What a test would do is
-only noted.  A cut is SIGKILL: no `finally` tidies up behind it.
+only noted.  A cut is SIGKILL: no `finally` tidies up behind it.  What was not synced may be lost.
 """
 
 from __future__ import annotations
 
 import gc
+import io
 import os
+import random
 import shutil
 import signal
 import sys
@@ -18,10 +20,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Callable, Optional, Sequence
 
+
 import xentest.report.mail  # noqa: F401 (here once, not in each child)
 import xentest.report.text  # noqa: F401
 import xentest.verdict.console  # noqa: F401
-from xentest import aftermath, atboot, boot, control, fleet, guests, runner, runs, startdoms
+from xentest import aftermath, atboot, boot, build, control, fleet, guests, runner, runs, startdoms
 from xentest import strays, trial
 from xentest.commands import startdoms as command
 from xentest.domains import DomainInfo, Memory
@@ -31,13 +34,16 @@ from xentest.progress import Progress
 from xentest.results import Result, Status
 from xentest.trial import Trial
 
+from lost_writes import Disk, Journal
+
 PLAN = {"dom0": ["one"], "guest1": ["one", "bad"], "guest2": ["two"]}
 BUILT = "abc"
 FAULT = "the machine came back without Xen"
-CHANGES = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.symlink")
-WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+SAID = b"what a test says\n"
+VOLATILE = ("run", "seen")  # a tmpfs, and what no power cut takes: what was seen from outside
 BOOTS = 12  # more than any run needs
 GUARD = 600  # seconds that a boot may take on the slowest machine
+WRITE = runner._write
 OWN = DomainInfo("Domain-0", 0, "r", 512, 1, "0")
 
 
@@ -161,10 +167,16 @@ class Machine:
     boots: int = 0
 
     def prepare(self) -> None:
-        """All as before the first boot."""
+        """All as before the first boot of the first night."""
         shutil.rmtree(self.root, ignore_errors=True)
-        self.boots = 0
         (self.root / "boot").mkdir(parents=True)
+        self.prepare_night()
+
+    def prepare_night(self) -> None:
+        """As xenbuild leaves the machine."""
+        self.boots = 0
+        shutil.rmtree(self.seen, ignore_errors=True)
+        self.seen.mkdir()
         text = f"[Preferences]\nxen-tree=x\nshared_dir={self.root}/shared\n"
         text += f"results_dir={self.root}/results\nreboot_budget=9\n"
         text += "[Locations]\nx=file:///x.tar.gz\n"
@@ -174,6 +186,7 @@ class Machine:
             text += f"[XENVM{number}]\nname={name}\ntempdir={self.root}/tmp\nconfig={config}\n"
             text += "".join(f"test{index}={test}\n" for index, test in enumerate(tests, 1))
             (self.root / f"{name}.xl").touch()
+        build.close_interrupted(self.paths, self.root / "results", Progress(io.StringIO()))
         run = runs.begin(self.root / "results", control.parse(text, "night.cfg"))
         run.control_file.chmod(0o600)
         run.update(state="booting", build_id=BUILT)
@@ -182,11 +195,19 @@ class Machine:
         boot.save(self.paths, state)
         self.paths.flag.parent.mkdir(parents=True, exist_ok=True)
         self.paths.flag.write_text(run.id + "\n")
+        self.paths.control.parent.mkdir(exist_ok=True)
+        self.paths.control.write_text(text)
+        self.paths.control.chmod(0o644)
         self._chosen.touch()
 
     @property
     def paths(self) -> boot.Paths:
         return boot.Paths(self.root)
+
+    @property
+    def seen(self) -> Path:
+        """Notes of who looks on."""
+        return self.root / "seen"
 
     @property
     def _chosen(self) -> Path:
@@ -201,35 +222,39 @@ class Machine:
         return runs.open_run(self.root / "results")
 
     def performed(self, what: str) -> list[str]:
-        """Which tests have begun or ended, in "domain number-test"."""
-        path = self.root / what
+        """Which tests have begun, ended, or were written, in "domain number-test"."""
+        path = self.seen / what
         return path.read_text().splitlines() if path.exists() else []
 
-    def power_on(self, cut: int = 0) -> bool:
-        """A boot, cut at its Nth change; whether it got so far."""
+    def power_on(self, cut: int = 0, loss: str = "") -> bool:
+        """A boot, cut at its Nth change or fsync, and what is lost then; whether it got so far."""
         self.boots += 1
-        (self.root / "boot_id").write_text(f"{self.boots}\n")
+        (self.seen / "boot_id").write_text(f"{self.boots}\n")
         shutil.rmtree(self.root / "run", ignore_errors=True)  # a tmpfs
         booted_xen = self._chosen.exists() or self.default == "xen"
         self._chosen.unlink(missing_ok=True)
+        disk = Disk(self.root, VOLATILE) if loss else None
         child = os.fork()
         if child == 0:
             self._boot(cut, booted_xen)
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        said = (self.root / "said").read_text()
-        assert status in (0, 1, 3) or (cut and status == -signal.SIGKILL), (status, said)
+        said = (self.seen / "said").read_text()
+        assert status in (0, 1, 2, 3) or (cut and status == -signal.SIGKILL), (status, said)
         assert "Traceback" not in said, said
+        if disk is not None and status == -signal.SIGKILL:
+            disk.follow(self.seen / "journal")
+            disk.lose(loss, random.Random(cut))
         return status == -signal.SIGKILL
 
     def go_on(self) -> None:
         """Boots without a cut until nothing is left to go on with."""
         while self.waits:
-            assert self.boots < BOOTS, (self.root / "said").read_text()
+            assert self.boots < BOOTS, (self.seen / "said").read_text()
             self.power_on()
 
     def changes(self) -> int:
         """How many the boot that just ended has made."""
-        return int((self.root / "changes").read_text())
+        return int((self.seen / "changes").read_text())
 
     def _boot(self, cut: int, booted_xen: bool) -> None:
         """The child: never returns."""
@@ -237,16 +262,16 @@ class Machine:
         try:
             signal.alarm(GUARD)
             gc.disable()  # it would copy the parent's memory
-            said = os.open(self.root / "said", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            said = os.open(self.seen / "said", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             os.dup2(said, 1)
             os.dup2(said, 2)
             sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
             self._furnish()
-            count = _cut_at(cut)
+            journal = Journal(self.seen / "journal", cut)
             status = self._at_boot(booted_xen)
             sys.stdout.flush()
-            made = count()
-            (self.root / "changes").write_text(str(made))
+            made = journal.changes
+            (self.seen / "changes").write_text(str(made))
         except BaseException:
             traceback.print_exc()
         finally:
@@ -258,11 +283,10 @@ class Machine:
         stack = Stack(self._run_tests)
         OwnTests.run_tests = staticmethod(self._run_tests)
         patched: list[tuple[Any, dict[str, object]]] = [
-            (os, {"fsync": lambda _: None}),
             (fleet, {"POLL": 0.0, "LIST_EVERY": 0.0, "LIST_SELDOM": 0.0}),
             (guests, {"POLL": 0.0, "CONSOLE_LIMIT": 0.0}),
-            (runner, {"BOOT_ID": self.root / "boot_id"}),
-            (aftermath, {"BOOT_ID": self.root / "boot_id"}),
+            (runner, {"BOOT_ID": self.seen / "boot_id", "_write": self._written}),
+            (aftermath, {"BOOT_ID": self.seen / "boot_id"}),
             (strays, {"end": lambda *_: []}),
             (trial, {"perform": self._perform}),
             (startdoms, {"OwnRunner": OwnTests, "toolstack_for": lambda _: stack}),
@@ -281,7 +305,7 @@ class Machine:
             boot_id=lambda: str(self.boots),
             start_domains=self._start_domains,
         )
-        return atboot.main(self.paths, Progress(sys.stderr), machine)
+        return _in_words(lambda: atboot.main(self.paths, Progress(sys.stderr), machine))
 
     def _start_domains(self, words: Sequence[str]) -> int:
         """The command xenstartdoms."""
@@ -298,11 +322,7 @@ class Machine:
             kernel_log=lambda: "",
             running_build_id=lambda: BUILT,
         )
-        try:
-            return startdoms.start(settings, Progress(sys.stderr))
-        except XentestError as error:
-            print(error, file=sys.stderr)
-            return error.exit_status
+        return _in_words(lambda: startdoms.start(settings, Progress(sys.stderr)))
 
     def _run_tests(self, domain: str) -> object:
         """The command xenruntests."""
@@ -315,27 +335,28 @@ class Machine:
         ).run()
 
     def _perform(self, item: Trial) -> Result:
-        name = f"{item.domain.name} {item.name}\n"
         for what in ("begun", "ended"):
-            with open(self.root / what, "a", encoding="ascii") as log:
-                log.write(name)
+            self._see(what, item)
             rest()
+        item.output.write_bytes(SAID)
         bad = item.test.name == "bad"
         return item.result(Status.FAIL if bad else Status.PASS, "as it should" if bad else "")
 
+    def _written(self, item: Trial, result: Result) -> Result:
+        """From here on it must not be lost."""
+        written = WRITE(item, result)
+        self._see("written", item)
+        return written
 
-def _cut_at(moment: int) -> Callable[[], int]:
-    """Cut the power before this change to the disk, counted from now; 0: only count."""
-    count = 0
+    def _see(self, what: str, item: Trial) -> None:
+        with open(self.seen / what, "a", encoding="ascii") as log:
+            log.write(f"{item.domain.name} {item.name}\n")
 
-    def heed(event: str, arguments: tuple[Any, ...]) -> None:
-        nonlocal count
-        changes = event in CHANGES or (event == "open" and arguments[2] & WRITES)
-        if not changes:
-            return
-        count += 1
-        if count == moment:
-            os.kill(os.getpid(), signal.SIGKILL)
 
-    sys.addaudithook(heed)
-    return lambda: count
+def _in_words(command: Callable[[], int]) -> int:
+    """The exit status of a command; what it raises is told, as commands do."""
+    try:
+        return command()
+    except XentestError as error:
+        print(error, file=sys.stderr)
+        return error.exit_status

@@ -1,18 +1,21 @@
-"""The power is cut before each change that a run makes to the disk, one after the other.
+"""The power is cut before changes that a run makes to the disk, one after the other.
 
-Whatever is cut: the run comes to its end, each test has the one result that is true, none has
-run twice, and none has passed without having run.
+What was not synced may be lost then.  Whatever is cut: the run comes to its end, each test has
+the one result that is true, none has run twice, and none has passed without having run.
 """
 
 from __future__ import annotations
 
 import itertools
+import os
 from collections import Counter
 from pathlib import Path
+from typing import Iterator
 
 import pytest
 
-from power_cuts import PLAN, Machine
+from lost_writes import LOSSES
+from power_cuts import PLAN, SAID, Machine
 from xentest import results
 from xentest.results import Result, Status, worst
 
@@ -27,19 +30,27 @@ GOOD = {Status.PASS, Status.SKIP, Status.XFAIL}
 def kept(machine: Machine) -> dict[str, Result]:
     """The results in the run's own folder."""
     found = {}
-    for path in (machine.root / "results").glob("2*/domains/*/*/result.json"):
+    for path in machine.run().folder.glob("domains/*/*/result.json"):
         result = results.parse(path.read_text())
         found[f"{result.domain} {result.folder}"] = result
     return found
 
 
 def handed_in(machine: Machine) -> dict[str, Status]:
-    """What stands in the shared folder, as the domains left it."""
+    """What stands in the shared folder, as the domains left it: all that they have written."""
     found = {}
     for path in (machine.root / "shared").glob("*/results/*/result.json"):
         result = results.parse(path.read_text())
         found[f"{result.domain} {result.folder}"] = result.status
+    lost = set(machine.performed("written")) - set(found)
+    assert not lost, f"what was written durably is lost: {lost}"
     return found
+
+
+def output(machine: Machine, name: str) -> bytes:
+    """What was collected of what a test said."""
+    path = machine.run().folder / "domains" / name.replace(" ", "/") / "output"
+    return path.read_bytes() if path.exists() else b""
 
 
 def wrongs(machine: Machine, before: dict[str, Status], cuts: int = 1) -> list[str]:
@@ -60,6 +71,8 @@ def wrongs(machine: Machine, before: dict[str, Status], cuts: int = 1) -> list[s
             crashed[found[name].domain] += 1
         elif status is not true and not given_up:
             wrong.append(f"{name} is {status.value}: {found[name].reason}")
+        if status is true and output(machine, name) != SAID:
+            wrong.append(f"{name} is {status.value}, and what it said is lost")
         if status not in GOOD and not found[name].reason:
             wrong.append(f"{name} is {status.value} without a reason")
     wrong += [f"{n} tests of {name} died of it" for name, n in crashed.items() if n > cuts]
@@ -92,23 +105,32 @@ def test_nothing_is_done_twice_without_a_cut(tmp_path: Path) -> None:
         **{name: "fail" if name.endswith("bad") else "pass" for name in TESTS},
         "dom0 4-leak-check": "pass",
     }
-    said = (machine.root / "said").read_text()
+    said = (machine.seen / "said").read_text()
     assert "again" not in said, said
 
 
-@pytest.mark.parametrize("default, first", [("linux", 1), ("xen", 2)])
-def test_each_cut_is_survived(tmp_path: Path, default: str, first: int) -> None:
+def losses(step: int) -> Iterator[tuple[int, str]]:
+    """Moments of cuts and what is lost then, without end; each with each when all is asked for."""
+    ways = ("", *LOSSES)
+    if os.environ.get("XENTEST_ALL"):
+        return itertools.product(itertools.count(1), ways)
+    return zip(itertools.count(1, step), itertools.cycle(ways))
+
+
+@pytest.mark.parametrize("default", ["linux", "xen"])
+def test_each_cut_is_survived(tmp_path: Path, default: str) -> None:
     """On machines that come up without Xen, and on those that come up with it."""
     machine = Machine(tmp_path / "machine", default)
     faults = []
-    for moment in itertools.count(first, 2):
+    for moment, loss in losses(5):
         machine.prepare()
-        if not machine.power_on(moment):
+        if not machine.power_on(moment, loss):
             break
         before = handed_in(machine)
         machine.go_on()
-        faults += [f"cut before change {moment}: {wrong}" for wrong in wrongs(machine, before)]
-    assert not faults and moment > 200
+        what = f"cut before change {moment}, lost {loss or 'nothing'}"
+        faults += [f"{what}: {wrong}" for wrong in wrongs(machine, before)]
+    assert not faults and moment > 300
 
 
 def test_a_second_cut_is_survived(tmp_path: Path) -> None:
@@ -117,13 +139,50 @@ def test_a_second_cut_is_survived(tmp_path: Path) -> None:
     machine.prepare()
     machine.power_on()
     middle, faults = machine.changes() // 2, []
-    for moment in itertools.count(1, 10):
+    for moment, loss in losses(13):
         machine.prepare()
-        assert machine.power_on(middle)
-        again = machine.power_on(moment)
+        assert machine.power_on(middle, "all")
+        again = machine.power_on(moment, loss)
         before = handed_in(machine)
         machine.go_on()
-        faults += [f"cut again at {moment}: {wrong}" for wrong in wrongs(machine, before, 2)]
+        what = f"cut again at {moment}, lost {loss or 'nothing'}"
+        faults += [f"{what}: {wrong}" for wrong in wrongs(machine, before, 2)]
         if not again:
             break
     assert not faults and moment > 50
+
+
+@pytest.mark.parametrize(
+    "name, broken",
+    [
+        ("etc/xen_start_tests", ""),
+        ("etc/xen/xentest.conf", ""),
+        ("var/lib/xentest/state.json", "state.json is damaged"),
+        ("results/2*/run.json", "run.json is damaged"),
+        ("results/2*/control.cfg", "own control file cannot be used"),
+        ("results/2*/basis.json", ""),
+        ("results/2*/created.json", ""),
+        ("results/2*/domains/dom0/1-one/result.json", ""),
+        ("shared/.run", "does not say whose it is"),
+        ("shared/guest1/results/*/running", ""),
+    ],
+)
+def test_what_is_damaged_ends_no_more_than_its_run(tmp_path: Path, name: str, broken: str) -> None:
+    """A disk that keeps less than it promised: files are empty, or full of zeros."""
+    machine = Machine(tmp_path / "machine", "xen")
+    machine.prepare()
+    machine.power_on()
+    middle = machine.changes() * 2 // 3
+    for damage in (b"", bytes(100)):
+        machine.prepare()
+        assert machine.power_on(middle)
+        (path,) = machine.root.glob(name)
+        path.write_bytes(damage)
+        machine.go_on()
+        facts = machine.run().facts
+        assert facts["state"] == ("broken" if broken else "finished")
+        assert facts["status"] in (("broken",) if broken else ("crash", "broken"))
+        assert broken in facts["reason"]
+        machine.prepare_night()
+        assert not machine.power_on() and not machine.waits
+        assert not wrongs(machine, {})

@@ -49,13 +49,13 @@ class Aftermath:
         durable.write_json(self.run.folder / "basis.json", value)
 
     def _noted(self) -> dict[str, Any]:
-        """The machine as it was in this boot; empty when that was not noted."""
+        """The machine as it was in this boot; empty when that was not noted, or is damaged."""
         try:
             text = (self.run.folder / "basis.json").read_text(encoding="utf-8")
-        except FileNotFoundError:
+            value: dict[str, Any] = json.loads(text)
+            return value if value["boot"] == _boot_id() else {}
+        except (FileNotFoundError, ValueError, TypeError, KeyError):
             return {}
-        value: dict[str, Any] = json.loads(text)
-        return value if value["boot"] == _boot_id() else {}
 
     def _basis(self) -> Optional[leaks.Basis]:
         value = self._noted().get("basis")

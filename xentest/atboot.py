@@ -9,7 +9,7 @@ import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Sequence
+from typing import Callable, Optional, Sequence
 
 from xentest import boot, control, durable, runs
 from xentest.errors import EXIT_BROKEN, EXIT_INTERRUPTED, EXIT_OK, BrokenError, XentestError
@@ -258,21 +258,57 @@ def _control_of(run: runs.Run, paths: boot.Paths) -> control.Control:
     try:
         return control.load(run.control_file)
     except XentestError as error:
-        reason = f"the run's own control file cannot be used: {error.what}"
-        facts = {"status": Status.BROKEN.value, "reason": reason, "ended": runs.now()}
-        run.make_room()
+        _break(run, paths, f"the run's own control file cannot be used: {error.what}")
+        raise
+
+
+def _break(run: runs.Run, paths: boot.Paths, reason: str) -> None:
+    """The run ends here, for what is needed to go on with it is damaged."""
+    facts = {"status": Status.BROKEN.value, "reason": reason, "ended": runs.now()}
+    run.make_room()
+    try:
+        told = f"run {run.id}: {Status.BROKEN.value}\n{reason}\n"
+        durable.write_text(run.folder / "summary.txt", told)
+    finally:
+        run.update(state="broken", **facts)
+        boot.clear(paths)
+
+
+def _state(paths: boot.Paths) -> Optional[boot.State]:
+    """Where the run stands; if nobody knows (any more), the run ends."""
+    try:
+        return boot.load(paths)
+    except boot.DamagedState as error:
         try:
-            told = f"run {run.id}: {Status.BROKEN.value}\n{reason}\n"
-            durable.write_text(run.folder / "summary.txt", told)
-        finally:
-            run.update(state="broken", **facts)
-            boot.clear(paths)
+            with runs.Lock(paths.lock, "xentest"):
+                run = _run_of_flag(paths)
+                if not run.is_over:
+                    _break(run, paths, error.what)
+        except XentestError:
+            pass  # it is not to be found, or somebody works: the next xenbuild closes it
+        raise
+
+
+def _run_of_flag(paths: boot.Paths) -> runs.Run:
+    """The run under way, as the flag and the copy of its control file tell."""
+    results_dir = Path(control.load(paths.control).preferences.results_dir)
+    flag = paths.flag.read_text("ascii", "replace").strip() if paths.flag.exists() else ""
+    return _open(results_dir, flag if runs.RUN_ID.fullmatch(flag) else "latest", paths)
+
+
+def _open(results_dir: Path, run_id: str, paths: boot.Paths) -> runs.Run:
+    """The run; one whose facts are damaged ends."""
+    try:
+        return runs.open_run(results_dir, run_id)
+    except BrokenError as error:
+        if run_id != "latest":
+            _break(runs.Run(results_dir / run_id, {"id": run_id}), paths, error.what)
         raise
 
 
 def main(paths: boot.Paths, progress: Progress, machine: Machine) -> int:
     """Go on with the run that is under way, if there is one."""
-    state = boot.load(paths)
+    state = _state(paths)
     if state is None:
         progress.say(f"{paths.flag} speaks of a run that nobody knows: removed")
         boot.clear(paths)
@@ -281,7 +317,7 @@ def main(paths: boot.Paths, progress: Progress, machine: Machine) -> int:
         progress.say(f"the machine went down before run {state.run} began: nothing to go on with")
         boot.clear(paths)
         return EXIT_OK
-    run = runs.open_run(Path(state.results_dir), state.run)
+    run = _open(Path(state.results_dir), state.run, paths)
     if run.is_over:
         progress.say(f"run {run.id} is over ({run.facts.get('status')}): nothing to go on with")
         boot.clear(paths)

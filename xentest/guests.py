@@ -156,8 +156,9 @@ def _is_known(info: DomainInfo, made: Mapping[str, str]) -> bool:
 
 
 def _read(path: Path) -> dict[str, str]:
+    """Which guests a run made; of a note that is damaged none: what is not surely ours is left."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        return {str(name): str(known) for name, known in value.items()}
+    except (FileNotFoundError, ValueError, AttributeError):
         return {}
-    return {str(name): str(known) for name, known in value.items()}

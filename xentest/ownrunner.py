@@ -57,12 +57,13 @@ class OwnRunner:
     def _adopt(self) -> bool:
         try:
             note = json.loads(self._note.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+            pid, noted = int(note["pid"]), note["born"]
+        except (FileNotFoundError, ValueError, TypeError, KeyError):
+            return False  # one that works holds a lock, should the note be damaged
+        born = _born(pid)
+        if not born or born != noted:
             return False
-        born = _born(note["pid"])
-        if not born or born != note["born"]:
-            return False
-        self._pid = note["pid"]
+        self._pid = pid
         return True
 
     def works(self) -> bool:

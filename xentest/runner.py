@@ -269,6 +269,7 @@ def _marker(item: Trial) -> Optional[dict[str, object]]:
 def _write(item: Trial, result: Result) -> Result:
     """Write result.json, on a full disk into what was kept free, if need be without subtests."""
     _unlink(item.folder / ".reserve")
+    _sync_output(item)
     short = replace(
         result,
         subtests=[],
@@ -286,6 +287,22 @@ def _write(item: Trial, result: Result) -> Result:
             problem = error
     assert problem is not None
     raise _unusable(item.folder, problem)
+
+
+def _sync_output(item: Trial) -> None:
+    """No power cut may leave a result on the disk without what it was read from."""
+    try:
+        folder = os.open(item.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            output = untrusted.open_file(folder, "output")
+            try:
+                os.fsync(output)
+            finally:
+                os.close(output)
+        finally:
+            os.close(folder)
+    except (OSError, untrusted.Refused):
+        pass  # it said nothing, or put something in the place; a full disk is told by what follows
 
 
 def _unlink(path: Path) -> None:

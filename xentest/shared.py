@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Iterator, Optional, Sequence
 
 from xentest import durable, untrusted
-from xentest.errors import BrokenError, printable_line
+from xentest.errors import BrokenError
 from xentest.results import folder_name
+from xentest.runs import RUN_ID
 
 if TYPE_CHECKING:
     from xentest.runs import Run
@@ -81,8 +82,8 @@ def owner(shared: Path) -> str:
     """The id of the run that the folder was made for; empty when it does not tell."""
     try:
         with opened(shared) as top:
-            said = untrusted.read_file(top, OWNER, MARKER_LIMIT).decode("utf-8", "replace")
-            return printable_line(said.strip())[:40]
+            said = untrusted.read_file(top, OWNER, MARKER_LIMIT).decode("ascii", "replace").strip()
+            return said if RUN_ID.fullmatch(said) else ""
     except (OSError, untrusted.Refused):
         return ""
 
