@@ -164,6 +164,9 @@ SUSPECT: list[tuple[str, Callable[[Ready], object]]] = [
     ("etc/exports does not export {}/srv/shared", lambda m: m.write("etc/exports", "/srv/share x")),
     ("passes always: its run_command ends with `|| true`",
      lambda m: m.say("run_command=true", "run_command=./t || true")),
+    ("[XENVM1] lists the barrier go, and none of its commands names it",
+     lambda m: (m.say("test1=t\n[XENVM1]", "test1=u\nbarriers=go\n[XENVM1]\nbarriers=go"),
+                m.say("[XENVM0]", "[u]\nrun_command=xenruntests --barrier go\n[XENVM0]"))),
     ("the console's log {}/console.log cannot be read", lambda m: m.gone("console.log")),
     ("this machine has no sendmail", lambda m: m.gone("bin/sendmail")),
 ]  # fmt: skip

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from dataclasses import replace
 from typing import Optional
 
 from xentest import control_keys as keys
+from xentest import control_meetings
 from xentest.control_keys import Domain, Preferences, Test
 from xentest.control_sections import Sections, nearest
 from xentest.control_text import DEFAULT, shown
 
-_MEETING = re.compile(
-    r"xenruntests --barrier[ =](?P<name>[A-Za-z0-9_.-]+)(?: --timeout[ =]\S+)?(?=\s*($|[;&|)}\n]))"
-)
-_CHOOSES = re.compile(r"\b(?:if|case)\b|\|\||XENTEST_")  # not all who run it need come to it
+CONTROL_DOMAIN = "Domain-0"
 MAX_RESULTS = 10_000  # of one domain in one run, repeats counted
 
 
@@ -30,8 +27,7 @@ def check(sections: Sections) -> None:
     _check_domains(sections)
     for domain in sections.domains:
         _check_tests(sections, domain)
-    _check_barriers(sections)
-    _check_meetings(sections)
+    control_meetings.check(sections)
     for name, test in sections.tests.items():
         _check_expectation(sections, test)
         sections.tests[name] = _settle_places(sections, test)
@@ -126,18 +122,30 @@ def _inside(path: str, folder: str) -> bool:
 
 def _check_domains(sections: Sections) -> None:
     _check_unique(sections, "name", [(d, d.name.lower()) for d in sections.domains])
+    _check_names(sections)
     started = [(d, d.config) for d in sections.domains if d.start == "boot"]
     _check_unique(sections, "config", started)
-    if sections.domains and not any(_lists_tests(sections, d) for d in sections.domains):
+    if sections.domains and not any(sections.lists_tests(d) for d in sections.domains):
         line = sections.text.sections[sections.domains[0].section].line
         what = "no domain has a test, so the run could find nothing"
         sections.problems.add(line, what, "add test1=NAME, and a section [NAME] with run_command=")
 
 
-def _lists_tests(sections: Sections, domain: Domain) -> bool:
-    """Whether the section has a key for a test, even if what it says was told to be wrong."""
-    scope = sections.text.scope(sections.text.sections[domain.section])
-    return any(re.match("test[0-9]", key) for key in scope)
+def _check_names(sections: Sections) -> None:
+    """Each domain must find its own section; the toolstack must tell them apart as well."""
+    for domain in sections.domains:
+        line = sections.line(domain.section, "name")
+        if domain.name == CONTROL_DOMAIN and domain.config:
+            what = f"name '{CONTROL_DOMAIN}' is what Xen calls the control domain"
+            sections.problems.add(line, what, "give this guest another name")
+        short, _, rest = domain.name.lower().partition(".")
+        for other in sections.domains if rest else ():
+            if other.name.lower() == short:
+                what = (
+                    f"name '{shown(domain.name)}' may be the whole host name of "
+                    f"'{shown(other.name)}' in [{shown(other.section)}]"
+                )
+                sections.problems.add(line, what, "write both names whole, or both short")
 
 
 def _check_unique(
@@ -186,46 +194,6 @@ def _instead_of_test(name: str, known: list[str], place: int) -> str:
 
 def _is_domain(section: str) -> bool:
     return section.startswith(keys.DOMAIN_PREFIX)
-
-
-def _check_barriers(sections: Sections) -> None:
-    listed = Counter(name for domain in sections.domains for name in set(domain.barriers))
-    for domain in sections.domains:
-        for name in domain.barriers:
-            if listed[name] == 1:
-                line = sections.line(domain.section, "barriers")
-                what = f"only [{shown(domain.section)}] lists the barrier {shown(name)}"
-                sections.problems.add(line, what, "list it in every domain that meets there")
-            elif not _lists_tests(sections, domain):
-                line = sections.line(domain.section, "barriers")
-                what = f"[{shown(domain.section)}] lists barriers, and has no test that comes there"
-                sections.problems.add(line, what, "remove barriers=, or add test1=NAME")
-
-
-def _check_meetings(sections: Sections) -> None:
-    """A command that waits for all who list its barrier, which nobody does, can only fail."""
-    listed = {name for domain in sections.domains for name in domain.barriers}
-    for test in sections.tests.values():
-        for meeting in _MEETING.finditer(test.run_command):
-            name = meeting["name"]
-            if name not in listed:
-                option = sections.text.scope(sections.text.sections[test.name])["run_command"]
-                what = f"run_command waits at the barrier {shown(name)}, which no domain lists"
-                advice = f"add barriers={shown(name)} to the domains that meet there, or COUNT"
-                sections.problems.add(option.line, what, advice)
-            elif not _CHOOSES.search(test.run_command):
-                _check_own_meeting(sections, test, name)
-
-
-def _check_own_meeting(sections: Sections, test: Test, name: str) -> None:
-    """Who waits at a barrier counts as one that has come, also in place of one that is listed."""
-    for domain in sections.domains:
-        if test.name in domain.tests and name not in domain.barriers:
-            where = shown(domain.section)
-            what = f"[{where}] runs {shown(test.name)}, which waits at the barrier {shown(name)}"
-            advice = f"add barriers={shown(name)} to [{where}]"
-            line = sections.text.sections[domain.section].line
-            sections.problems.add(line, what, advice)
 
 
 def _check_expectation(sections: Sections, test: Test) -> None:

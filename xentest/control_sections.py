@@ -42,6 +42,11 @@ class Sections:
         option = self.text.scope(self.text.sections[section])[key]
         return option.line if "%(" in option.raw else option.line_at(place)
 
+    def lists_tests(self, domain: Domain) -> bool:
+        """Whether the section has a key for a test, even if what it says was told to be wrong."""
+        scope = self.text.scope(self.text.sections[domain.section])
+        return any(re.match("test[0-9]", key) for key in scope)
+
 
 def read_all(text: Text, problems: Problems) -> Sections:
     """Read every section by its kind; all mistakes go to `problems`."""

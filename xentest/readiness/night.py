@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Iterator, Optional
 
-from xentest import control_commands
+from xentest import control_commands, control_meetings
 from xentest.control import Domain
 from xentest.readiness import Ask, Finding
 from xentest.report import mail
@@ -28,6 +28,7 @@ def look(ask: Ask) -> Iterator[Finding]:
     yield from _own_name(ask)
     yield from _guests(ask)
     yield from _verdicts(ask)
+    yield from _meetings(ask)
     yield from _reports(ask)
 
 
@@ -160,6 +161,14 @@ def _verdicts(ask: Ask) -> Iterator[Finding]:
             what = f"[{test.name}] passes always: its run_command {wrong.what}"
             advice = f"Its exit status is the verdict. If it is to fail: {wrong.instead}."
             yield Finding(what, advice, certain=False)
+
+
+def _meetings(ask: Ask) -> Iterator[Finding]:
+    """Only a program that a command starts could come there."""
+    for domain, name in control_meetings.missed(ask.control.domains, ask.control.tests):
+        what = f"[{domain.section}] lists the barrier {name}, and none of its commands names it"
+        advice = "The others would wait for it in vain. If it has no business there, remove it."
+        yield Finding(what, advice, certain=False)
 
 
 def _reports(ask: Ask) -> Iterator[Finding]:
