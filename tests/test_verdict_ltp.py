@@ -66,6 +66,7 @@ LTP = [
     (ONE.format("TFAIL", 0, 1), 1, "fail", "TFAIL: words"),
     (ONE.format("TCONF", 0, 0), 32, "skip", "TCONF"),
     (ONE.format("TPASS", 1, 1), 0, "fail", "failed   1"),
+    (ONE.format("TPASS", 1, 0) + "tst_test.c:1: TINFO: x\n", 0, "error", "without the summary"),
     (ONE.format("TPASS", 1, 0)[:50], 0, "error", "without the summary"),
     ("abort01  1  TPASS  :  fine\nabort01  2  TBROK  :  x\n", 2, "error", "TBROK"),
     ("abort01  1  TPASS  :  fine\n", 0, "pass", ""),

@@ -35,6 +35,7 @@ SHOWN = {
 COUNTED = {"failed": Status.FAIL, "broken": Status.ERROR, "warnings": Status.ERROR}
 
 NEW_LINE = re.compile(r"(\S+?)(?:\.[ch])?:(\d+): (TPASS|TFAIL|TBROK|TWARN|TCONF): ?(.*)$")
+NEW_REMARK = re.compile(r"\S+?:\d+: (TINFO|TDEBUG): ")
 OLD_LINE = re.compile(r"(\S+)\s+(\d+)\s+(TPASS|TFAIL|TBROK|TWARN|TCONF)\s*:\s*(.*)$")
 COUNT = re.compile(r"(passed|failed|broken|skipped|warnings)\s+([0-9]+)\s*$")
 LAST_COUNT = "warnings"
@@ -87,7 +88,7 @@ class _Report:
         self._start = "ok"  # what it said of the start of the test that runs
         self._said_failed: Optional[int] = None  # where it said that something failed
         self._table: Optional[dict[str, int]] = None  # of runltp's log
-        self._open_lines = False  # verdict lines whose whole summary has not come
+        self._open_lines = False  # of a program whose whole summary has not come
         self._summary = False
         self._counted = 0  # of the summary that is read
         self._seen: set[Status] = set()
@@ -127,6 +128,7 @@ class _Report:
 
     def _verdict_line(self, text: str, offset: int) -> bool:
         new, old = NEW_LINE.match(text), None
+        self._open_lines |= not self._tag and NEW_REMARK.match(text) is not None
         if not new and not (old := OLD_LINE.match(text)):
             return False
         match = new or old
