@@ -33,7 +33,8 @@ def explain(control: Control) -> str:
             f"start {domain.name} from {domain.config}" if domain.start == "boot" else domain.name
         )
         plan = control.plan(domain)
-        lines.append(f"  {begun}: {len(plan)} tests: {', '.join(test.name for _, test in plan)}")
+        tests = "1 test" if len(plan) == 1 else f"{len(plan)} tests"
+        lines.append(f"  {begun}: {tests}: {', '.join(test.name for _, test in plan)}")
     run = {name for domain in control.domains for name in domain.tests}
     if idle := [name for name in control.tests if name not in run]:
         lines.append(f"  not run {', '.join(idle)}: no domain lists it")

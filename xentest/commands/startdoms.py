@@ -21,6 +21,8 @@ CONTROL is {CONTROL} unless given.
   --resume                 go on with a run that was cut off: --run ID, or the latest
   --console-excerpt FILE   what the machine's console said before it went down
   --give-up REASON         start nothing: collect, give what is missing this reason
+  --debug                  show where an error came from
+  --version
 
 Exit status: 0 all well, 1 something failed, 2 usage or control file, 3 broken.
 """
