@@ -24,7 +24,7 @@ NAMES = (
 NOISE = (
     "", "[   12.345678] usb 1-1: new high-speed device", "(XEN) d1v0 done", "# a remark",
     "Warning: ok is not what it seems", "  indented words", "\x1b[2J\x1b[H", "1.. 5", "y" * 17_000,
-    "error: not an error", "okay", "<6>[    1.000000][    T1] x", "100 %\r", "\t", "notok 3",
+    "error: not an error", "Okay", "<6>[    1.000000][    T1] x", "100 %\r", "\t", "notok 3",
 )  # fmt: skip
 STRANGE_EXITS = (1, 2, 99, 126, 127, 134, 139, -6, -9, -11, -15)
 
