@@ -168,15 +168,18 @@ class Machine:
 
     def prepare(self) -> None:
         """All as before the first boot of the first night."""
-        shutil.rmtree(self.root, ignore_errors=True)
-        (self.root / "boot").mkdir(parents=True)
+        self.install()
         self.prepare_night()
 
-    def prepare_night(self) -> None:
-        """As xenbuild leaves the machine."""
-        self.boots = 0
-        shutil.rmtree(self.seen, ignore_errors=True)
+    def install(self) -> None:
+        """A machine that has never had a night."""
+        shutil.rmtree(self.root, ignore_errors=True)
+        (self.root / "boot").mkdir(parents=True)
         self.seen.mkdir()
+        for name in PLAN:
+            (self.root / f"{name}.xl").touch()
+
+    def _control(self) -> control.Control:
         text = f"[Preferences]\nxen-tree=x\nshared_dir={self.root}/shared\n"
         text += f"results_dir={self.root}/results\nreboot_budget=9\n"
         text += "[Locations]\nx=file:///x.tar.gz\n"
@@ -185,9 +188,19 @@ class Machine:
             config = "none" if name == "dom0" else f"{self.root}/{name}.xl"
             text += f"[XENVM{number}]\nname={name}\ntempdir={self.root}/tmp\nconfig={config}\n"
             text += "".join(f"test{index}={test}\n" for index, test in enumerate(tests, 1))
-            (self.root / f"{name}.xl").touch()
+        return control.parse(text, "night.cfg")
+
+    def _begin_night(self) -> None:
+        self.boots = 0
+        shutil.rmtree(self.seen)
+        self.seen.mkdir()
+
+    def prepare_night(self) -> None:
+        """As xenbuild leaves the machine."""
+        self._begin_night()
+        wanted = self._control()
         build.close_interrupted(self.paths, self.root / "results", Progress(io.StringIO()))
-        run = runs.begin(self.root / "results", control.parse(text, "night.cfg"))
+        run = runs.begin(self.root / "results", wanted)
         run.control_file.chmod(0o600)
         run.update(state="booting", build_id=BUILT)
         state = boot.State(run.id, str(self.root / "results"), "booting", build_id=BUILT)
@@ -196,7 +209,7 @@ class Machine:
         self.paths.flag.parent.mkdir(parents=True, exist_ok=True)
         self.paths.flag.write_text(run.id + "\n")
         self.paths.control.parent.mkdir(exist_ok=True)
-        self.paths.control.write_text(text)
+        self.paths.control.write_text(wanted.text)
         self.paths.control.chmod(0o644)
         self._chosen.touch()
 
@@ -233,10 +246,19 @@ class Machine:
         shutil.rmtree(self.root / "run", ignore_errors=True)  # a tmpfs
         booted_xen = self._chosen.exists() or self.default == "xen"
         self._chosen.unlink(missing_ok=True)
+        return self._watch(lambda: self._at_boot(booted_xen), cut, loss)
+
+    def xenbuild(self, cut: int = 0, loss: str = "") -> bool:
+        """A night is begun, as far as the restart; cut as a boot may be."""
+        self._begin_night()
+        return self._watch(self._build, cut, loss)
+
+    def _watch(self, work: Callable[[], int], cut: int, loss: str) -> bool:
+        """Have a child do it; whether it was cut."""
         disk = Disk(self.root, VOLATILE) if loss else None
         child = os.fork()
         if child == 0:
-            self._boot(cut, booted_xen)
+            self._do(work, cut)
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         said = (self.seen / "said").read_text()
         assert status in (0, 1, 2, 3) or (cut and status == -signal.SIGKILL), (status, said)
@@ -256,7 +278,7 @@ class Machine:
         """How many the boot that just ended has made."""
         return int((self.seen / "changes").read_text())
 
-    def _boot(self, cut: int, booted_xen: bool) -> None:
+    def _do(self, work: Callable[[], int], cut: int) -> None:
         """The child: never returns."""
         status = 99
         try:
@@ -268,7 +290,7 @@ class Machine:
             sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
             self._furnish()
             journal = Journal(self.seen / "journal", cut)
-            status = self._at_boot(booted_xen)
+            status = work()
             sys.stdout.flush()
             made = journal.changes
             (self.seen / "changes").write_text(str(made))
@@ -296,6 +318,14 @@ class Machine:
                 assert hasattr(module, name), name
                 setattr(module, name, value)
         self._stack = stack
+
+    def _build(self) -> int:
+        """The command xenbuild, on a machine where all is ready; the tree builds at once."""
+        build._look_at_machine = lambda *_: []
+        build._make_hypervisor = lambda *given: setattr(given[3], "build_id", BUILT)
+        boot.choose_once = lambda _: self._chosen.touch()
+        progress = Progress(sys.stderr)
+        return _in_words(lambda: build.start(self._control(), self.paths, progress, reboot=False))
 
     def _at_boot(self, booted_xen: bool) -> int:
         machine = atboot.Machine(

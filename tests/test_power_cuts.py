@@ -16,7 +16,7 @@ import pytest
 
 from lost_writes import LOSSES
 from power_cuts import PLAN, SAID, Machine
-from xentest import results
+from xentest import results, runs
 from xentest.results import Result, Status, worst
 
 TESTS = [
@@ -150,6 +150,27 @@ def test_a_second_cut_is_survived(tmp_path: Path) -> None:
         if not again:
             break
     assert not faults and moment > 50
+
+
+def test_a_cut_before_the_restart_is_survived(tmp_path: Path) -> None:
+    """No run is open for ever, and the next night is as good as any."""
+    machine = Machine(tmp_path / "machine", "xen")
+    faults = []
+    for moment, loss in losses(5):
+        machine.install()
+        if not machine.xenbuild(moment, loss):
+            break
+        machine.go_on()
+        results_dir = machine.root / "results"
+        kept_runs = runs.kept(results_dir) if results_dir.exists() else []
+        left = [runs.open_run(results_dir, folder.name) for folder in kept_runs]
+        what = f"cut before change {moment}, lost {loss or 'nothing'}"
+        faults += [f"{what}: {run.facts['state']}" for run in left if not run.is_over]
+        faults += [f"{what}: no reason" for run in left if run.facts.get("status") == "broken"
+                   and not run.facts["reason"]]  # fmt: skip
+        assert not machine.xenbuild() and not machine.power_on() and not machine.waits
+        faults += [f"after a {what}: {wrong}" for wrong in wrongs(machine, {})]
+    assert not faults and moment > 30
 
 
 @pytest.mark.parametrize(
