@@ -89,6 +89,7 @@ struct call {
 	bool in_multicall;
 	bool interrupted;	/* it, and all that is called to follow it, as far as Xen lets it be */
 	bool twice;		/* make it two times over different memory, and compare */
+	bool untold;		/* its memory can only be read at the moment */
 
 	struct domain_model *domain;	/* the own domain it names, if it exists */
 	long note;	/* from an operation's generator to its follower */
@@ -113,6 +114,7 @@ enum {
 	TRAIT_ONCE = 32,	/* never repeated when it failed */
 	TRAIT_REPLACES = 64,	/* what succeeded changes nothing more when it is made again */
 	TRAIT_DEAR = 128,	/* takes as long as tens of others: a quarter of its weight */
+	TRAIT_TELLS = 256,	/* changes nothing but its own arguments */
 };
 
 struct operation {

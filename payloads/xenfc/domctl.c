@@ -215,6 +215,7 @@ static const struct part domctl_parts[] = {
 	{ domctl_life, &domctl_life_count },
 	{ domctl_limits, &domctl_limits_count },
 	{ domctl_rights, &domctl_rights_count },
+	{ domctl_own_rights, &domctl_own_rights_count },
 	{ domctl_vcpu, &domctl_vcpu_count },
 	{ domctl_state, &domctl_state_count },
 	{ domctl_parameters, &domctl_parameters_count },

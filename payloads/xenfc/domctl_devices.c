@@ -226,7 +226,7 @@ const struct operation domctl_devices[] = {
 	DEVICES(assign_device, 0, assign_fields, generate_assign, expect_assign, NULL),
 	DEVICES(deassign_device, 0, assign_fields, generate_assign, expect_assign, NULL),
 	DEVICES(test_assign_device, 0, assign_fields, generate_assign, expect_assign, NULL),
-	DEVICES(get_device_group, TRAIT_WRITES_ON_ERROR, group_fields, generate_group,
+	DEVICES(get_device_group, TRAIT_TELLS | TRAIT_WRITES_ON_ERROR, group_fields, generate_group,
 		expect_group, NULL),
 	DEVICES(bind_pt_irq, 0, bind_fields, generate_bind, expect_bind, NULL),
 	DEVICES(unbind_pt_irq, 0, bind_fields, generate_bind, expect_bind, NULL),

@@ -3,6 +3,7 @@
  * domain.  What it did is seen in the page itself where the kernel is ours.
  */
 #include "domctl.h"
+#include "untold.h"
 #include "window.h"
 
 #define FRAMES 16u
@@ -11,6 +12,7 @@
 #define STUB_BYTES 32u
 #define STUB_NUMBER 4u	/* where a 64-bit kernel's stub has its hypercall's number */
 #define COMPAT_STUB_NUMBER 1u
+#define UNTOLD_PAGE 26u	/* of the arena: the second for calls beside the sequence */
 #define PINNED_TABLE (XEN_DOMCTL_PFINFO_L1TAB | XEN_DOMCTL_PFINFO_LPINTAB)
 
 static void generate_frames(struct call *call)
@@ -60,6 +62,22 @@ static void check_type(struct call *call, uint64_t frame, uint64_t type)
 	if (*told != type)
 		call_wrong(call, "a page of another domain is of type %lx, expected %lx", *told,
 			   type);
+}
+
+/* Of a page that is there Xen holds it until it has told its type, or could not. */
+static void ask_without_telling(struct call *call, uint64_t frame)
+{
+	struct xen_domctl *d = domctl_aside_structure(call->run);
+	uint64_t *told = (void *)(call->run->door->arena + UNTOLD_PAGE * (size_t)DOOR_PAGE);
+
+	memset(d, 0, sizeof(*d));
+	*told = frame;
+	d->u.getpageframeinfo3.num = 1;
+	memcpy(&d->u.getpageframeinfo3.array, &told, sizeof(told));
+	arena_page_lock(call, UNTOLD_PAGE, true);
+	must(call, "asking about, where nothing can be told,",
+	     domctl_aside(call->run, DOMCTL(getpageframeinfo3), call->domain->id), ERR(EFAULT));
+	arena_page_lock(call, UNTOLD_PAGE, false);
 }
 
 static void fill_with_stubs(struct call *call, long expected)
@@ -144,6 +162,7 @@ static void use_frame(struct call *call)
 	if (!call->run->door->owns_kernel)
 		return;
 	check_stubs(call, true);
+	ask_without_telling(call, call->domain->frame);
 	pin_and_not(call);
 	fill_with_stubs(call, 0);
 	check_type(call, call->domain->frame, XEN_DOMCTL_PFINFO_NOTAB);
@@ -214,7 +233,7 @@ static const struct field time_fields[] = {
 const struct operation domctl_pages[] = {
 	/* It may fail after it was interrupted, and says how far it came. */
 	{ .name = "getpageframeinfo3", .command = DOMCTL(getpageframeinfo3), .danger = DANGER_OWN,
-	  .weight = 6, .traits = TRAIT_WRITES_ON_ERROR, .fields = frame_fields,
+	  .weight = 6, .traits = TRAIT_TELLS | TRAIT_WRITES_ON_ERROR, .fields = frame_fields,
 	  .generate = generate_frames, .expect = expect_frames, .after = after_frames },
 	{ .name = "hypercall_init", .command = DOMCTL(hypercall_init), .danger = DANGER_OWN,
 	  .weight = 6, .fields = page_fields, .generate = generate_no_frame,

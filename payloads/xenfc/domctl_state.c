@@ -234,7 +234,7 @@ static const struct field status_fields[] = {
 	  .expect = expectation, .after = follow }
 
 const struct operation domctl_state[] = {
-	STATE(gethvmcontext, TRAIT_WRITES_ON_ERROR, hvm_fields, generate_hvm_context,
+	STATE(gethvmcontext, TRAIT_TELLS | TRAIT_WRITES_ON_ERROR, hvm_fields, generate_hvm_context,
 	      expect_hvm_context, after_hvm_context),
 	STATE(vmtrace_op, 0, trace_fields, NULL, expect_invalid, NULL),
 	STATE(psr_cmt_op, 0, cache_fields, NULL, expect_no_device, NULL),

@@ -109,6 +109,13 @@ static bool is_queued(struct call *call, const volatile struct evtchn_fifo_contr
 	return next == port;
 }
 
+static const volatile struct evtchn_fifo_control_block *control_of(struct call *call)
+{
+	const struct evtchn_init_control *c = (void *)call->structure->at;
+
+	return (const void *)(own_page(call, CONTROL_PAGE) + c->offset);
+}
+
 static void mask(struct call *call, uint32_t port)
 {
 	volatile uint32_t *events = (void *)own_page(call, ARRAY_PAGE);
@@ -128,9 +135,7 @@ static void order(struct call *call, unsigned int command, uint32_t port, const 
 /* An event waits at a port that is masked; in the queue of its priority it is once it is not. */
 static void check_event(struct call *call, uint32_t sender, uint32_t port, uint32_t priority)
 {
-	const struct evtchn_init_control *c = (void *)call->structure->at;
-	const volatile struct evtchn_fifo_control_block *control =
-		(const void *)(own_page(call, CONTROL_PAGE) + c->offset);
+	const volatile struct evtchn_fifo_control_block *control = control_of(call);
 	bool interrupted = call->interrupted;
 
 	call->interrupted = false;	/* which is done by an event, too */
@@ -208,6 +213,34 @@ static void go_back(struct call *call)
 	expand(call, own_frame(call, ARRAY_PAGE), "room for ports, after those", ERR(EOPNOTSUPP));
 }
 
+/* What was sent to a port when there were no newer ones yet, or had no room, comes with the room. */
+static void keep_event(struct call *call)
+{
+	bool early = chance(call, 50), interrupted = call->interrupted;
+	uint32_t port, other;
+
+	call->interrupted = false;	/* which is done by an event, too */
+	memset(own_page(call, CONTROL_PAGE), 0, 2 * (size_t)DOOR_PAGE);
+	port = bind_two(call, &other);
+	if (early)
+		order(call, EVTCHNOP_send, other, "sending beforehand to a port");
+	memcpy(structure(call, call->structure->size), call->structure->at, call->structure->size);
+	must(call, EVTCHNOP_init_control, "starting ports once more", 0);
+	if (!early)
+		order(call, EVTCHNOP_send, other, "sending to a port without room");
+	expand(call, own_frame(call, ARRAY_PAGE), "room for ports", 0);
+	check_word(call, port, bit(EVTCHN_FIFO_PENDING) | bit(EVTCHN_FIFO_LINKED),
+		   bit(EVTCHN_FIFO_MASKED));
+	if (word_of(call, port, 0) &&
+	    !is_queued(call, control_of(call), EVTCHN_FIFO_PRIORITY_DEFAULT, port))
+		call_wrong(call, "port %u, whose event came early, is in no queue", port);
+	go_back(call);
+	port_forget(call, port);
+	port_forget(call, other);
+	events_forget(call);
+	call->interrupted = interrupted;
+}
+
 /* Most of the time the domain's first processor, a place for it that fits, and a page of ours. */
 static void generate_fifo(struct call *call)
 {
@@ -258,6 +291,7 @@ static void after_fifo(struct call *call)
 		close_pending(call, port);
 	go_back(call);
 	check_closed(call, port);
+	keep_event(call);
 }
 
 static const struct field fifo_fields[] = {

@@ -299,7 +299,7 @@ const struct operation memory_maps[] = {
 	     generate_list, expect_list, after_list),
 	MAPS(machphys_mapping, DANGER_SAFE, TRAIT_READS, xen_machphys_mapping, mapping_fields,
 	     NULL, expect_machphys, NULL),
-	MAPS(reserved_device_memory_map, DANGER_SAFE, TRAIT_WRITES_ON_ERROR,
+	MAPS(reserved_device_memory_map, DANGER_SAFE, TRAIT_TELLS | TRAIT_WRITES_ON_ERROR,
 	     xen_reserved_device_memory_map, reserved_fields, generate_reserved, expect_reserved,
 	     NULL),
 	{ .name = "get_sharing_freed_pages", .command = XENMEM_get_sharing_freed_pages,

@@ -209,7 +209,7 @@ static const struct field free_fields[] = {
 };
 
 const struct operation physdev_route[] = {
-	PHYSDEV("apic_read", apic_read, DANGER_SAFE, TRAIT_WRITES_ON_ERROR, physdev_apic,
+	PHYSDEV("apic_read", apic_read, DANGER_SAFE, TRAIT_TELLS | TRAIT_WRITES_ON_ERROR, physdev_apic,
 		apic_fields, generate_apic, expect_apic, NULL),
 	PHYSDEV("apic_write", apic_write, DANGER_SAFE, 0, physdev_apic, apic_fields,
 		generate_apic, expect_apic, NULL),

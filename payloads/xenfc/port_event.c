@@ -127,6 +127,17 @@ void port_check_begins(struct call *call, uint32_t port, bool waits)
 	clear(event.waits, event.bit);
 }
 
+void port_forget(struct call *call, uint32_t port)
+{
+	struct event event;
+
+	if (!is_shown(call, port))
+		return;
+	event = event_of(call, port);
+	clear(event.waits, event.bit);
+	clear(&call->run->door->processor->evtchn_pending_sel, event.selector);
+}
+
 void port_check_silent(struct call *call, uint32_t port)
 {
 	struct event event;

@@ -16,6 +16,9 @@ void port_check_begins(struct call *call, uint32_t port, bool waits);
 /* No event waits at a port that is closed: who gets the number next would take it for its own. */
 void port_check_silent(struct call *call, uint32_t port);
 
+/* No event waits at the port of the older kind, whatever was sent to it. */
+void port_forget(struct call *call, uint32_t port);
+
 /* Nobody was told of an event, and our processor is not interrupted by one. */
 void events_forget(struct call *call);
 bool events_announced(const struct call *call);

@@ -20,14 +20,17 @@
 #define LIVES_PAGES 8u
 #define PATIENCE_NS 1000000000ull	/* memory of what failed may be given back a little later */
 
-/* Calls of one kind that ended in the same way; that Xen saw no arguments at all is another one. */
+/*
+ * Calls of one kind that ended in the same way; that Xen saw no arguments at all, or could not
+ * write to them, is another one.
+ */
 static uint8_t *times_before(struct run *run, const struct call *call)
 {
 	bool seen = call->structure &&
 		reachable(call, call->arguments[call->pointer], call->structure->size);
 	uint64_t result = call->result < 0 ? 0 - (uint64_t)call->result : 0;
 
-	return &run->repeated[call->kind][seen][result < MAX_RESULTS ? result : 0];
+	return &run->repeated[call->kind][call->untold ? 2 : seen][result < MAX_RESULTS ? result : 0];
 }
 
 /* What it returned says that it did nothing; what is written anyway would be another call. */
@@ -35,6 +38,8 @@ static bool may_be_repeated(const struct call *call)
 {
 	unsigned int traits = call->operation ? call->operation->traits : 0;
 
+	if (call->untold)
+		return true;
 	return !call->in_multicall && !call->torn && !(traits & (TRAIT_WRITES_ON_ERROR | TRAIT_ONCE)) &&
 	       (call->result < 0 || traits & (TRAIT_READS | TRAIT_REPLACES));
 }

@@ -43,8 +43,8 @@ struct run {
 	uint64_t free_at_start, claimed_at_start;	/* 0: not known yet */
 	uint64_t forgiven;	/* pages that free_at_start was lowered by: housekeeping.c */
 	uint64_t others_at_start;	/* which domains of others there were */
-	/* How often each kind of call had each result: without, and with a structure Xen can read. */
-	uint8_t repeated[MAX_KINDS][2][MAX_RESULTS];
+	/* How often each kind of call had each result, by what Xen could do with its structure. */
+	uint8_t repeated[MAX_KINDS][3][MAX_RESULTS];
 	uint8_t first_output[5 * DOOR_PAGE];
 };
 

@@ -15,10 +15,11 @@
 #define STUB_BYTES 32u
 #define STUB_NUMBER 4u
 #define OFFSET 3600
+#define WRITABLE 2u	/* in the entry of a page */
 
 enum careless {
 	NOTHING, TYPE, STUB, CLEARING, PIN, TABLE, TIME, MODE, INCARNATION, POOL, WEIGHT, CAP,
-	MISTAKES,
+	UNTOLD, MISTAKES,
 };
 
 static struct run run;
@@ -28,7 +29,8 @@ static struct shared_info ours;
 static struct xen_domctl asked;
 static struct area area = { .at = (uint8_t *)&asked, .size = sizeof(asked) };
 static uint8_t page[DOOR_PAGE];
-static bool pinned;
+static uint64_t frames[DOOR_ARENA_PAGES];
+static bool pinned, locked;
 static enum careless careless;
 
 static void fill(void)
@@ -40,17 +42,20 @@ static void fill(void)
 	}
 }
 
-static void tell_type(const struct xen_domctl *d)
+static long tell_type(const struct xen_domctl *d)
 {
 	uint64_t address = handle_value(&d->u.getpageframeinfo3.array);
 	uint64_t *frame = (uint64_t *)(uintptr_t)address;
 
+	if (locked)
+		return careless == UNTOLD ? 0 : ERR(EFAULT);
 	if (*frame == SHARED_FRAME)
 		*frame = XEN_DOMCTL_PFINFO_XTAB;
 	else if (pinned && careless != PIN)
 		*frame = XEN_DOMCTL_PFINFO_L1TAB | XEN_DOMCTL_PFINFO_LPINTAB;
 	else
 		*frame = careless == TYPE ? XEN_DOMCTL_PFINFO_XTAB : XEN_DOMCTL_PFINFO_NOTAB;
+	return 0;
 }
 
 static long control(struct xen_domctl *d)
@@ -60,8 +65,7 @@ static long control(struct xen_domctl *d)
 		d->u.getdomaininfo.shared_info_frame = SHARED_FRAME;
 		return 0;
 	case DOMCTL(getpageframeinfo3):
-		tell_type(d);
-		return 0;
+		return tell_type(d);
 	case DOMCTL(hypercall_init):
 		if (pinned)
 			return careless == TABLE ? 0 : ERR(EPERM);
@@ -129,6 +133,8 @@ static long hypercall(struct door *from, unsigned int number, const uint64_t arg
 		return see(arguments[1]);
 	default:
 		assert_int_equal(number, __HYPERVISOR_update_va_mapping);
+		if (arguments[1])	/* else a window is closed */
+			locked = !(arguments[1] & WRITABLE);
 		return 0;
 	}
 }
@@ -226,6 +232,7 @@ static int begin(void **state)
 	(void)state;
 	door = (struct door){
 		.hypercall = hypercall, .shared = &ours, .owns_kernel = true,
+		.arena_frames = frames,
 		.arena = aligned_alloc(DOOR_PAGE, ARENA_BYTES),
 	};
 	memset(door.arena, 0, ARENA_BYTES);

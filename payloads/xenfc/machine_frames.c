@@ -1,0 +1,199 @@
+/*
+ * Frames of a machine: of which type they are, where their pages go when they are moved, and that
+ * what is put in their place takes them from the machine.  Each is asked about afterwards.
+ */
+#include "machine_frames.h"
+
+#include "domctl.h"
+#include "surroundings.h"
+#include "window.h"
+
+#include <xen/hvm/dm_op.h>
+#include <xen/hvm/hvm_op.h>
+
+#define FIRST 32u	/* frames that nothing else of a machine is in */
+#define SECOND 33u
+#define BEYOND 34u	/* no page is given there */
+#define MARK 0x6d
+
+static void must(const struct surroundings *s, const char *what, long result, long expected)
+{
+	if (result != expected)
+		call_wrong(s->call, "%s frames of a machine gave %ld, expected %ld", what, result,
+			   expected);
+}
+
+static void *cleared(const struct surroundings *s, size_t size)
+{
+	return memset(s->call->run->door->arena + ARENA_ASIDE, 0, size);
+}
+
+static long memory(const struct surroundings *s, unsigned int command)
+{
+	return aside(s->call->run, __HYPERVISOR_memory_op, command,
+		     (uintptr_t)s->call->run->door->arena + ARENA_ASIDE, 0);
+}
+
+static long reserve(const struct surroundings *s, unsigned int command, xen_pfn_t first, long count)
+{
+	struct xen_memory_reservation *r = cleared(s, sizeof(*r));
+	xen_pfn_t *frames = (void *)(r + 1);
+
+	r->domid = s->id;
+	r->nr_extents = (xen_ulong_t)count;
+	set_xen_guest_handle(r->extent_start, frames);
+	for (long i = 0; i < count; i++)
+		frames[i] = first + (xen_pfn_t)i;
+	return memory(s, command);
+}
+
+static uint64_t pages_of(const struct surroundings *s)
+{
+	const struct xen_domctl_getdomaininfo *info = domain_read(s->call->run, s->id);
+
+	return info ? info->tot_pages : 0;
+}
+
+static void check_pages(const struct surroundings *s, const char *what, uint64_t expected)
+{
+	uint64_t pages = pages_of(s);
+
+	if (pages != expected)
+		call_wrong(s->call, "after %s frames a machine has %lu pages, expected %lu", what,
+			   pages, expected);
+}
+
+static void check_type(const struct surroundings *s, xen_pfn_t frame, uint16_t type)
+{
+	struct xen_hvm_get_mem_type *t = cleared(s, sizeof(*t));
+
+	t->domid = s->id;
+	t->pfn = frame;
+	must(s, "asking for the type of", aside(s->call->run, __HYPERVISOR_hvm_op,
+						HVMOP_get_mem_type, (uintptr_t)t, 0), 0);
+	if (t->mem_type != type)
+		call_wrong(s->call, "frame %lu of a machine is of type %u, expected %u",
+			   (uint64_t)frame, t->mem_type, type);
+}
+
+static struct xen_dm_op *device(const struct surroundings *s, uint32_t command)
+{
+	struct xen_dm_op *o = cleared(s, sizeof(*o));
+
+	o->op = command;
+	return o;
+}
+
+static long ask_device(const struct surroundings *s, struct xen_dm_op *o)
+{
+	struct xen_dm_op_buf *list = (void *)(o + 1);
+
+	memset(list, 0, sizeof(*list));
+	set_xen_guest_handle(list->h, o);
+	list->size = sizeof(*o);
+	return aside(s->call->run, __HYPERVISOR_dm_op, s->id, 1, (uintptr_t)list);
+}
+
+static long set_type(const struct surroundings *s, xen_pfn_t first, uint32_t count, uint16_t type)
+{
+	struct xen_dm_op *o = device(s, XEN_DMOP_set_mem_type);
+
+	o->u.set_mem_type.mem_type = type;
+	o->u.set_mem_type.first_pfn = first;
+	o->u.set_mem_type.nr = count;
+	return ask_device(s, o);
+}
+
+/* As far as there is memory; where there is none it stops. */
+static void change_types(const struct surroundings *s)
+{
+	must(s, "making read-only", set_type(s, FIRST, 2, HVMMEM_ram_ro), 0);
+	check_type(s, FIRST, HVMMEM_ram_ro);
+	check_type(s, SECOND, HVMMEM_ram_ro);
+	check_type(s, BEYOND, HVMMEM_mmio_dm);
+	must(s, "giving no type to", set_type(s, FIRST, 1, HVMMEM_unused), ERR(EINVAL));
+	must(s, "making writable", set_type(s, FIRST, 1, HVMMEM_ram_rw), 0);
+	check_type(s, FIRST, HVMMEM_ram_rw);
+	check_type(s, SECOND, HVMMEM_ram_ro);
+	must(s, "making writable", set_type(s, SECOND, 1, HVMMEM_ram_rw), 0);
+	check_type(s, SECOND, HVMMEM_ram_rw);
+}
+
+static long move(const struct surroundings *s, xen_pfn_t from, xen_pfn_t to)
+{
+	struct xen_dm_op *o = device(s, XEN_DMOP_relocate_memory);
+
+	o->u.relocate_memory.size = 1;
+	o->u.relocate_memory.src_gfn = from;
+	o->u.relocate_memory.dst_gfn = to;
+	return ask_device(s, o);
+}
+
+/* The first byte of a frame, and what it is from now on. */
+static uint8_t exchange_byte(const struct surroundings *s, xen_pfn_t frame, uint8_t byte)
+{
+	struct run *run = s->call->run;
+	uint8_t *page = window_page(WINDOW_SECOND), before = 0;
+	long result = window_open(run, WINDOW_SECOND, frame, s->id);
+
+	must(s, "looking into", result, 0);
+	if (result)
+		return 0;
+	before = *page;
+	*page = byte;
+	must(s, "no longer looking into", window_close(run, WINDOW_SECOND), 0);
+	return before;
+}
+
+/* A page that is moved is where it was moved to and only there; the one that was there is gone. */
+static void move_pages(const struct surroundings *s, uint64_t pages)
+{
+	exchange_byte(s, FIRST, MARK);
+	must(s, "moving", move(s, FIRST, BEYOND), 0);
+	check_type(s, FIRST, HVMMEM_mmio_dm);
+	check_type(s, BEYOND, HVMMEM_ram_rw);
+	check_pages(s, "moving", pages);
+	must(s, "moving what is not there to", move(s, FIRST, SECOND), ERR(EINVAL));
+	check_type(s, SECOND, HVMMEM_ram_rw);
+	must(s, "moving over", move(s, BEYOND, SECOND), 0);
+	check_type(s, BEYOND, HVMMEM_mmio_dm);
+	check_pages(s, "moving over", pages - 1);
+	if (exchange_byte(s, SECOND, 0) != MARK)
+		call_wrong(s->call, "a page that was moved is not where it was moved to");
+}
+
+static void put_shared(const struct surroundings *s, unsigned int space, xen_pfn_t frame)
+{
+	struct xen_add_to_physmap *a = cleared(s, sizeof(*a));
+
+	a->domid = s->id;
+	a->space = space;
+	a->gpfn = frame;
+	must(s, "putting a page of Xen's into", memory(s, XENMEM_add_to_physmap), 0);
+}
+
+/* A page of Xen's takes the place of the machine's, and is in one place only. */
+static void share_pages(const struct surroundings *s, uint64_t pages)
+{
+	unsigned int space = chance(s->call, 50) ? XENMAPSPACE_shared_info : XENMAPSPACE_grant_table;
+
+	put_shared(s, space, SECOND);
+	check_pages(s, "sharing", pages - 1);
+	put_shared(s, space, FIRST);
+	check_type(s, SECOND, HVMMEM_mmio_dm);
+	check_type(s, FIRST, HVMMEM_ram_rw);
+	check_pages(s, "sharing other", pages - 1);
+}
+
+void machine_frames(const struct surroundings *s)
+{
+	uint64_t pages = pages_of(s);
+
+	must(s, "giving", reserve(s, XENMEM_populate_physmap, FIRST, 2), 2);
+	check_pages(s, "giving", pages + 2);
+	change_types(s);
+	move_pages(s, pages + 2);
+	share_pages(s, pages + 1);
+	must(s, "taking back", reserve(s, XENMEM_decrease_reservation, SECOND, 1), 0);
+	check_pages(s, "taking back", pages);
+}

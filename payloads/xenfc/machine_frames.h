@@ -1,0 +1,10 @@
+/* Frames of a small HVM machine that has not run yet, and what each thing done to them leaves. */
+#ifndef XENFC_MACHINE_FRAMES_H
+#define XENFC_MACHINE_FRAMES_H
+
+struct surroundings;
+
+/* Each comes and goes; the machine has as many pages afterwards as before. */
+void machine_frames(const struct surroundings *s);
+
+#endif
