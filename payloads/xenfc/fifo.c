@@ -213,7 +213,10 @@ static void go_back(struct call *call)
 	expand(call, own_frame(call, ARRAY_PAGE), "room for ports, after those", ERR(EOPNOTSUPP));
 }
 
-/* What was sent to a port when there were no newer ones yet, or had no room, comes with the room. */
+/*
+ * What was sent to a port when there were no newer ones yet, or had no room, comes with the room.
+ * That there was no room Xen remembers even of the next port of that number, so those are others.
+ */
 static void keep_event(struct call *call)
 {
 	bool early = chance(call, 50), interrupted = call->interrupted;
@@ -222,8 +225,11 @@ static void keep_event(struct call *call)
 	call->interrupted = false;	/* which is done by an event, too */
 	memset(own_page(call, CONTROL_PAGE), 0, 2 * (size_t)DOOR_PAGE);
 	port = bind_two(call, &other);
+	port_forget(call, other);	/* who binds may have missed an event */
 	if (early)
 		order(call, EVTCHNOP_send, other, "sending beforehand to a port");
+	else
+		port = bind_two(call, &other);
 	memcpy(structure(call, call->structure->size), call->structure->at, call->structure->size);
 	must(call, EVTCHNOP_init_control, "starting ports once more", 0);
 	if (!early)

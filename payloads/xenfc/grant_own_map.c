@@ -103,6 +103,23 @@ static void refuse_former(struct call *call, grant_handle_t last)
 	former[count++ % FORMER] = last;
 }
 
+/*
+ * A mapping for a processor and for devices is two: each half is given back alone, and until both
+ * are the handle is not anybody else's, and the grant is in use.
+ */
+static void unmap_in_halves(struct call *call, struct gnttab_unmap_grant_ref both, uint32_t ref)
+{
+	struct gnttab_unmap_grant_ref first = both, second = both;
+
+	if (chance(call, 50))
+		first.dev_bus_addr = second.host_addr = 0;
+	else
+		first.host_addr = second.dev_bus_addr = 0;
+	unmap(call, first, GNTST_okay);
+	keep_place(call, ref);
+	unmap(call, second, GNTST_okay);
+}
+
 /* A mapping that succeeded: the page is there, wrong ways out are refused, the right one works. */
 static void undo_map(struct call *call, const struct gnttab_map_grant_ref *m)
 {
@@ -128,7 +145,10 @@ static void undo_map(struct call *call, const struct gnttab_map_grant_ref *m)
 		unmap(call, right, GNTST_bad_dev_addr);
 		right.dev_bus_addr ^= DOOR_PAGE;
 	}
-	unmap(call, right, GNTST_okay);
+	if (host && device && chance(call, 50))
+		unmap_in_halves(call, right, m->ref);
+	else
+		unmap(call, right, GNTST_okay);
 	unmap(call, right, GNTST_bad_handle);
 	refuse_former(call, m->handle);
 }

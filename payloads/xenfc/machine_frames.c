@@ -13,7 +13,7 @@
 
 #define FIRST 32u	/* frames that nothing else of a machine is in */
 #define SECOND 33u
-#define BEYOND 34u	/* no page is given there */
+#define BEYOND 34u	/* no page is there at first */
 #define MARK 0x6d
 
 static void must(const struct surroundings *s, const char *what, long result, long expected)
@@ -185,6 +185,17 @@ static void share_pages(const struct surroundings *s, uint64_t pages)
 	check_pages(s, "sharing other", pages - 1);
 }
 
+/* Once; then there is nothing that could be taken. */
+static void take_back(const struct surroundings *s, uint64_t pages)
+{
+	must(s, "giving", reserve(s, XENMEM_populate_physmap, BEYOND, 1), 1);
+	check_pages(s, "giving", pages + 1);
+	must(s, "taking back", reserve(s, XENMEM_decrease_reservation, BEYOND, 1), 1);
+	check_type(s, BEYOND, HVMMEM_mmio_dm);
+	check_pages(s, "taking back", pages);
+	must(s, "taking back twice", reserve(s, XENMEM_decrease_reservation, BEYOND, 1), 0);
+}
+
 void machine_frames(const struct surroundings *s)
 {
 	uint64_t pages = pages_of(s);
@@ -194,6 +205,5 @@ void machine_frames(const struct surroundings *s)
 	change_types(s);
 	move_pages(s, pages + 2);
 	share_pages(s, pages + 1);
-	must(s, "taking back", reserve(s, XENMEM_decrease_reservation, SECOND, 1), 0);
-	check_pages(s, "taking back", pages);
+	take_back(s, pages);
 }

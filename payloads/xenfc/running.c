@@ -1,6 +1,7 @@
 /* A small HVM machine that is made, runs to its end and goes: all in one call of the sequence. */
 #include "domctl.h"
 #include "guest_code.h"
+#include "machine_frames.h"
 #include "patience.h"
 #include "surroundings.h"
 #include "waiting.h"
@@ -9,6 +10,7 @@
 #include <xen/hvm/save.h>
 
 #define RUN_PERCENT 1
+#define FRAMES_PERCENT 40	/* it is only given frames, and does not run */
 #define NO_SUCH_FLAG (2u * XEN_DOMCTL_CDF_MAX)
 #define KILOBYTES 1024u
 #define LOOK_EVERY_NS 1000000u
@@ -16,6 +18,8 @@
 #define PATIENCE_NS 1000000000u
 #define SAVED_AT (ARENA_ASIDE + DOOR_PAGE)
 #define SAVED_BYTES (3u * (size_t)DOOR_PAGE)
+
+enum life { LIFE_RUNS, LIFE_OF_FRAMES };
 
 /* One processor's state, as a machine that was saved. */
 struct saved {
@@ -41,8 +45,12 @@ static void generate_running(struct call *call)
 	c->grant_opts = XEN_DOMCTL_GRANT_version(1);
 	c->arch.emulation_flags = chance(call, 20) ? XEN_X86_EMU_LAPIC :
 		XEN_X86_EMU_ALL & ~XEN_X86_EMU_VPCI;
-	if (!chance(call, RUN_PERCENT))
-		c->flags |= NO_SUCH_FLAG;	/* a life costs as much as thousands of other calls */
+	call->note = LIFE_RUNS;
+	if (chance(call, RUN_PERCENT))
+		return;	/* that costs as much as thousands of other calls */
+	call->note = LIFE_OF_FRAMES;
+	if (!chance(call, FRAMES_PERCENT))
+		c->flags |= NO_SUCH_FLAG;
 }
 
 static void expect_running(struct call *call)
@@ -300,6 +308,16 @@ static void live(struct call *call)
 	reset_processor(call);
 }
 
+/* Its memory is nobody's before its first processor. */
+static void have_frames(struct call *call)
+{
+	const struct surroundings around = { .call = call, .id = DOMID_RUNNING, .certain = true };
+
+	structure(call)->u.max_mem.max_memkb = KILOBYTES;
+	if (must(call, "limiting", order(call, XEN_DOMCTL_max_mem), 0))
+		machine_frames(&around);
+}
+
 /* The last that has to do with it may be done a little later. */
 static bool is_gone_soon(struct call *call)
 {
@@ -317,7 +335,10 @@ static void after_running(struct call *call)
 {
 	if (call->result)
 		return;
-	live(call);
+	if (call->note == LIFE_RUNS)
+		live(call);
+	else
+		have_frames(call);
 	structure(call);
 	must(call, "destroying", order(call, XEN_DOMCTL_destroydomain), 0);
 	if (!is_gone_soon(call))

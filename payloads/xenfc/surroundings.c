@@ -2,7 +2,6 @@
 
 #include "domctl.h"
 #include "guest_code.h"
-#include "machine_frames.h"
 
 #include <xen/hvm/dm_op.h>
 #include <xen/hvm/hvm_op.h>
@@ -185,8 +184,6 @@ void surroundings_before(const struct surroundings *s)
 {
 	bool log = chance(s->call, 50);
 
-	if (chance(s->call, 50))
-		machine_frames(s);
 	if (chance(s->call, 50))
 		set_parameter(s, HVM_PARAM_VIRIDIAN, HVMPV_base_freq |
 			      (draw(s->call, ENLIGHTENMENTS + 1) & HVMPV_feature_mask));
