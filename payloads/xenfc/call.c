@@ -39,7 +39,14 @@ uint32_t draw_mostly(struct call *call, unsigned int percent, uint64_t bound)
 {
 	if (chance(call, percent))
 		return (uint32_t)draw(call, bound);
-	return (uint32_t)(chance(call, 50) ? bound - 1 + draw(call, 3) : draw_interesting(call, 32));
+	switch (draw(call, 4)) {
+	case 0:
+		return (uint32_t)draw_interesting(call, 32);
+	case 1:
+		return (1u << 16) + (uint32_t)draw(call, bound);
+	default:
+		return (uint32_t)(bound - 1 + draw(call, 3));
+	}
 }
 
 uint64_t draw_around(struct call *call, uint64_t most, uint64_t enough)

@@ -92,6 +92,41 @@ static void ask(struct call *call, uint16_t id, uint16_t flags, long expected)
 	must(call, "asking about", dm_aside(call, XEN_DMOP_get_ioreq_server_info), expected);
 }
 
+static uint64_t acquire(struct call *call, uint32_t id, uint64_t frame, long expected)
+{
+	struct xen_mem_acquire_resource *r =
+		memset(call->run->door->arena + ARENA_ASIDE, 0, sizeof(*r));
+	xen_pfn_t *told = (void *)(r + 1);
+
+	r->domid = call->domain->id;
+	r->type = XENMEM_resource_ioreq_server;
+	r->id = id;
+	r->frame = frame;
+	r->nr_frames = 1;
+	set_xen_guest_handle(r->frame_list, told);
+	*told = 0;
+	must(call, "having a page of", aside(call->run, __HYPERVISOR_memory_op,
+					     XENMEM_acquire_resource, (uintptr_t)r, 0), expected);
+	return *told;
+}
+
+/* One for what is buffered, one for what is not; of this server, not of one of a similar number. */
+static void have_pages(struct call *call, uint16_t id)
+{
+	bool buffers = dm_of(call)->u.create_ioreq_server.handle_bufioreq;
+	uint64_t first = acquire(call, id, XENMEM_resource_ioreq_server_frame_bufioreq,
+				 buffers ? 0 : ERR(ENOENT));
+	uint64_t second = acquire(call, id, XENMEM_resource_ioreq_server_frame_ioreq(0), 0);
+
+	if (!second || (buffers && (!first || first == second)))
+		call_wrong(call, "pages of a server are %lx and %lx", first, second);
+	if (acquire(call, id, XENMEM_resource_ioreq_server_frame_ioreq(0), 0) != second)
+		call_wrong(call, "a page of a server is another one when it is asked for twice");
+	acquire(call, id, 2 + draw_interesting(call, 31), ERR(EINVAL));
+	acquire(call, id | 1u << 16, XENMEM_resource_ioreq_server_frame_ioreq(0), ERR(EINVAL));
+	acquire(call, NO_SERVER, XENMEM_resource_ioreq_server_frame_ioreq(0), ERR(ENOENT));
+}
+
 static void destroy(struct call *call, uint16_t id, long expected)
 {
 	dm_aside_structure(call)->u.destroy_ioreq_server.id = id;
@@ -165,6 +200,7 @@ static void after_create(struct call *call)
 	live_with_ranges(call, id);
 	set_state(call, id, 1, 0);
 	set_state(call, id, 0, 0);
+	have_pages(call, id);
 	destroy(call, id, 0);
 	check_ports(call, false);
 	destroy(call, id, ERR(ENOENT));
