@@ -179,7 +179,7 @@ static inline bool chance(struct call *call, unsigned int percent)
 void draw_bytes(struct call *call, void *at, size_t size);
 
 uint64_t draw_interesting(struct call *call, unsigned int bits);	/* edges, mostly */
-/* `percent` times in a hundred below `bound`, else round it, so in 16 bits only, or any edge of 32. */
+/* `percent` times in a hundred below `bound`; else round it, below it in 16 bits only, or any edge. */
 uint32_t draw_mostly(struct call *call, unsigned int percent, uint64_t bound);
 /* Below `most`; half of the time what is just enough, or one less or more. */
 uint64_t draw_around(struct call *call, uint64_t most, uint64_t enough);

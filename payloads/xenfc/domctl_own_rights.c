@@ -1,7 +1,7 @@
 /*
- * domctl: ports and I/O memory of the control domain itself.  What it takes from itself it can never
- * give back, so these are ones that nobody has a device at; whether it has a right is asked by
- * taking it from a domain that has none.
+ * domctl: ports and I/O memory of the control domain itself.  What it takes from itself it can
+ * never give back, so these are ones that nobody has a device at; whether it has a right is asked
+ * by taking it from a domain that has none.
  */
 #include "domctl.h"
 

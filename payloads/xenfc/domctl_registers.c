@@ -182,8 +182,8 @@ static const struct field msr_fields[] = {
 	  .expect = expectation, .after = follow }
 
 const struct operation domctl_registers[] = {
-	REGISTERS(getvcpuextstate, TRAIT_TELLS | TRAIT_WRITES_ON_ERROR, get_fields, generate_get, expect_get,
-		  after_get),
+	REGISTERS(getvcpuextstate, TRAIT_TELLS | TRAIT_WRITES_ON_ERROR, get_fields, generate_get,
+		  expect_get, after_get),
 	REGISTERS(setvcpuextstate, 0, set_fields, generate_set, expect_set, NULL),
 	REGISTERS(set_vcpu_msrs, TRAIT_WRITES_ON_ERROR, msr_fields, generate_set_msrs,
 		  expect_set_msrs, NULL),

@@ -160,7 +160,7 @@ static long hypercall(struct door *from, unsigned int number, const uint64_t a[5
 
 static bool anything_is_wrong(enum careless mistake)
 {
-	const struct surroundings around = { .call = &run.call, .id = DOMID_RUNNING, .certain = true };
+	const struct surroundings around = { .call = &run.call, .id = DOMID_RUNNING };
 
 	careless = mistake;
 	for (unsigned int i = 0; i < CALLS; i++) {
