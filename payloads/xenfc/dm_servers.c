@@ -200,7 +200,8 @@ static void after_create(struct call *call)
 	live_with_ranges(call, id);
 	set_state(call, id, 1, 0);
 	set_state(call, id, 0, 0);
-	have_pages(call, id);
+	if (!call->domain->claimed)	/* what is claimed would be used up by them */
+		have_pages(call, id);
 	destroy(call, id, 0);
 	check_ports(call, false);
 	destroy(call, id, ERR(ENOENT));
