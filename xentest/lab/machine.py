@@ -21,7 +21,9 @@ QMP_LIMIT = 30.0
 KEPT = "kept"  # this file in a machine's folder says that somebody wants to look at it
 # With SMAP a control domain dies in its first page fault under TCG.  With XSAVE, registers get
 # lost when Xen switches between domains: programs crash, texts change (seen with QEMU 7.2).
-EMULATED_CPU = "max,-smap,-smep,-xsave,-avx,-avx2"
+# Without ERMS Linux clears a page by words, not by bytes, each of which the emulator makes anew;
+# without FSGSBASE it reads and writes a register that Xen emulates at each switch of threads.
+EMULATED_CPU = "max,-smap,-smep,-xsave,-avx,-avx2,-erms,-fsgsbase"
 CPUS = 2
 # Two would oversleep (see `Running.nudge`), and an interrupt comes to one of them only.
 CPUS_OF_KVM_HOST = 1
@@ -188,7 +190,7 @@ def command_line(machine: Machine) -> list[str]:
     """QEMU's command line."""
     cpu = EMULATED_CPU if machine.accelerator == "tcg" else "host"
     command = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none",
-               "-machine", "pc", "-accel", _accelerator(machine), "-cpu", cpu,
+               "-machine", "q35", "-accel", _accelerator(machine), "-cpu", cpu,
                "-m", str(machine.memory_mib), "-smp", str(machine.cpus),
                "-qmp", f"unix:{machine.folder}/qmp,server=on,wait=off",
                "-chardev", f"file,id=console,path={machine.console},append=on",

@@ -23,9 +23,15 @@ from xentest.progress import Progress
 
 SNAPSHOT = "booted"
 KINDS = ("xen", "kvm")
-XEN_OPTIONS = "console=com1 com1=115200,8n1 dom0_mem=768M,max:768M loglvl=all guest_loglvl=all"
+XEN_OPTIONS = (
+    "console=com1 com1=115200,8n1 dom0_mem=768M,max:768M loglvl=all guest_loglvl=all bootscrub=0 "
+    "sched_ratelimit_us=10000"
+)
 KVM_OPTIONS = "console=ttyS0,115200"
-LINUX_OPTIONS = "root=/dev/vda xenlab.hostname=dom0 xenlab.install=/dev/vdc loglevel=5"
+LINUX_OPTIONS = (
+    "root=/dev/vda xenlab.hostname=dom0 xenlab.install=/dev/vdc loglevel=5 mitigations=off "
+    "swiotlb=8192"
+)
 
 
 @dataclass(frozen=True)
