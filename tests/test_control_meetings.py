@@ -50,6 +50,9 @@ def test_crossed_order(plans: tuple[str, ...]) -> None:
         ("a b: ta tb", "a b: two ta"),
         ("a b: ta tb", "a b: by_role ta"),
         ("a b: ta tb", "a b: tb script"),
+        ("a b: ta tb", "a b: beside"),
+        ("a b: ta tb", "a b: again"),
+        ("a b: ta tb", "a b: at_end"),
     ],
 )
 def test_order_that_is_good_or_not_known(plans: tuple[str, ...]) -> None:
@@ -63,6 +66,9 @@ def test_order_that_is_good_or_not_known(plans: tuple[str, ...]) -> None:
         two=wait("b") + " 2",
         by_role='[ "$XENTEST_ROLE" = x ] && ' + wait("b"),
         script="./meets-the-others",
+        beside=f"{wait('b')} & {wait('a')}; wait",
+        again=f"for i in 1 2; do {wait('b')}; {wait('a')}; done",
+        at_end=f"trap '{wait('b')}' EXIT; {wait('a')}",
     )
 
 
