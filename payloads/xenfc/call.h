@@ -90,6 +90,7 @@ struct call {
 	bool interrupted;	/* it, and all that is called to follow it, as far as Xen lets it be */
 	bool twice;		/* make it two times over different memory, and compare */
 	bool untold;		/* its memory can only be read at the moment */
+	bool forgets;		/* Xen then says what became of the last of its answers only */
 
 	struct domain_model *domain;	/* the own domain it names, if it exists */
 	long note;	/* from an operation's generator to its follower */

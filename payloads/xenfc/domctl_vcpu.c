@@ -147,6 +147,7 @@ static void expect_get_affinity(struct call *call)
 	else
 		expect_only(call, 0);
 	/* Xen forgets that the first map could not be told when there is a second one. */
+	call->forgets = hard && soft && !a->cpumap_soft.nr_bits;
 	if (expect_names(&call->expect, 0) && (hard || soft))
 		expect_map(call, soft ? &a->cpumap_soft : &a->cpumap_hard);
 	if (expect_names(&call->expect, 0) && hard && soft &&

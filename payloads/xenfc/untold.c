@@ -58,7 +58,8 @@ static bool may_be_untold(const struct run *run, const struct call *call)
 	unsigned int traits = call->operation ? call->operation->traits : 0;
 
 	return traits & (TRAIT_READS | TRAIT_TELLS) && run->door->owns_kernel && call->n_areas &&
-	       call->result >= 0 && !call->in_multicall && !call->torn && !call->wrong[0];
+	       call->result >= 0 && !call->in_multicall && !call->torn && !call->forgets &&
+	       !call->wrong[0];
 }
 
 void check_untold(struct run *run, struct call *call)

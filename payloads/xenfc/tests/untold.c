@@ -131,6 +131,16 @@ static void where_nothing_is_told_both_are_right(void **state)
 	assert_false(is_wrong());
 }
 
+static void what_xen_forgets_is_not_asked(void **state)
+{
+	(void)state;
+	careless = NOT_NOTICED;
+	memset(answer->at, 7, 1);
+	run.call.forgets = true;
+	assert_false(is_wrong());
+	assert_int_equal(untold, 0);
+}
+
 static void another_error_is_wrong(void **state)
 {
 	(void)state;
@@ -160,7 +170,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(what_cannot_be_told_is_refused), CASE(what_was_told_must_be_refused),
-		CASE(where_nothing_is_told_both_are_right), CASE(another_error_is_wrong),
+		CASE(where_nothing_is_told_both_are_right), CASE(what_xen_forgets_is_not_asked),
+		CASE(another_error_is_wrong),
 		CASE(pages_that_are_kept_are_seen), CASE(what_changes_something_is_not_made_again),
 	};
 
