@@ -162,24 +162,14 @@ static void move_pages(const struct surroundings *s, uint64_t pages)
 		call_wrong(s->call, "a page that was moved is not where it was moved to");
 }
 
-static void put_shared(const struct surroundings *s, unsigned int space, xen_pfn_t frame)
-{
-	struct xen_add_to_physmap *a = cleared(s, sizeof(*a));
-
-	a->domid = s->id;
-	a->space = space;
-	a->gpfn = frame;
-	must(s, "putting a page of Xen's into", memory(s, XENMEM_add_to_physmap), 0);
-}
-
 /* A page of Xen's takes the place of the machine's, and is in one place only. */
 static void share_pages(const struct surroundings *s, uint64_t pages)
 {
 	unsigned int space = chance(s->call, 50) ? XENMAPSPACE_shared_info : XENMAPSPACE_grant_table;
 
-	put_shared(s, space, SECOND);
+	surroundings_share(s, space, SECOND);
 	check_pages(s, "sharing", pages - 1);
-	put_shared(s, space, FIRST);
+	surroundings_share(s, space, FIRST);
 	check_type(s, SECOND, HVMMEM_mmio_dm);
 	check_type(s, FIRST, HVMMEM_ram_rw);
 	check_pages(s, "sharing other", pages - 1);

@@ -76,7 +76,7 @@ static void populate_late(const struct surroundings *s)
 	must(s, "setting the target of", memory(s, XENMEM_set_pod_target), 0);
 }
 
-static void share_page(const struct surroundings *s, unsigned int space, xen_pfn_t frame)
+void surroundings_share(const struct surroundings *s, unsigned int space, uint64_t frame)
 {
 	struct xen_add_to_physmap *a = cleared(s, sizeof(*a));
 
@@ -190,8 +190,8 @@ void surroundings_before(const struct surroundings *s)
 	if (chance(s->call, 30) && !log)
 		populate_late(s);
 	if (chance(s->call, 50)) {
-		share_page(s, XENMAPSPACE_shared_info, SHARED_FRAME);
-		share_page(s, XENMAPSPACE_grant_table, SHARED_FRAME + 1);
+		surroundings_share(s, XENMAPSPACE_shared_info, SHARED_FRAME);
+		surroundings_share(s, XENMAPSPACE_grant_table, SHARED_FRAME + 1);
 	}
 	if (chance(s->call, 30))
 		write_hypercalls(s);

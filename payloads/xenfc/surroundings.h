@@ -23,4 +23,7 @@ void surroundings_while(const struct surroundings *s);
 /* It does not run any more. */
 void surroundings_after(const struct surroundings *s);
 
+/* Put a page of Xen's, of this space its first, where the machine has this frame. */
+void surroundings_share(const struct surroundings *s, unsigned int space, uint64_t frame);
+
 #endif

@@ -47,9 +47,8 @@ def repack(image: bytes) -> bytes:
     kernel = unpack(image)
     if _highest_address(kernel) > FREE_BELOW:
         raise BrokenError("the kernel is too large for the code that unpacks it")
-    payload = pack(kernel) + struct.pack(
-        "<I", len(kernel)
-    )  # as Linux's own build: Xen looks for it
+    # The length behind it, as Linux's own build has it: Xen looks for it.
+    payload = pack(kernel) + struct.pack("<I", len(kernel))
     code = _compile(len(payload) - 4).ljust(CODE_SIZE, b"\0") + payload
     header = bytearray(image[: _code_begins(image)])
     struct.pack_into("<I", header, CODE_PARAGRAPHS, -(-len(code) // 16))
