@@ -154,10 +154,13 @@ def test_of_too_many_strangers_those_silent_longest_make_room(pair):
     both = pair()
     server = both.server()
     with contextlib.ExitStack() as held:
-        strangers = [held.enter_context(until_it_listens(both.control)) for _ in range(130)]
-        assert all(map(is_shown_out, strangers[:66]))
-        # The others still have their five seconds.
-        assert select.select(strangers[-20:], [], [], 0)[0] == []
+        first = [held.enter_context(until_it_listens(both.control)) for _ in range(110)]
+        began = time.monotonic()
+        last = [held.enter_context(until_it_listens(both.control)) for _ in range(20)]
+        assert all(map(is_shown_out, first[:66]))
+        # The others have their five seconds, which a slow machine may have needed for the first.
+        shown_out = select.select(last, [], [], 0)[0]
+        assert shown_out == [] or time.monotonic() - began >= 5
         ended = Ended(both.client())
         assert ended.status == 0, ended
         assert Ended(server).number("invalid_secret_count") >= 66
