@@ -11,7 +11,8 @@ XEN_PACKAGES = build-essential bison flex dpkg-dev
 LAB_PACKAGES = qemu-system-x86 qemu-utils mmdebstrap grub-common grub-pc-bin xorriso mtools \
 	e2fsprogs kmod cpio lz4 busybox-static
 PAYLOAD_PACKAGES = libxen-dev libluajit-5.1-dev lua-ljsyscall
-CHECK_PACKAGES = libcmocka-dev python3-pytest python3-pytest-xdist python3-hypothesis mypy black flake8 shellcheck groff-base
+CHECK_PACKAGES = libcmocka-dev python3-pytest python3-pytest-xdist python3-hypothesis mypy black flake8 \
+	shellcheck groff-base libvirt-clients libvirt-daemon libvirt-daemon-driver-qemu
 
 .PHONY: all deps check check-mutants fuzz lint nightly install clean
 

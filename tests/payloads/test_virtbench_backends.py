@@ -7,7 +7,6 @@ the words that a guest's kernel would give it.
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -163,7 +162,6 @@ def test_domain_that_is_destroyed_while_it_ends(tmp_path, backend, tool, name):
     assert backend != "xen" or log(tmp_path) == ["-d /dev/loop9"]
 
 
-@pytest.mark.skipif(not shutil.which("virsh"), reason="virsh (libvirt-clients) is not installed")
 def test_libvirt_takes_the_domains(run):
     """libvirt's own test driver reads their XML; what they would do is done for them."""
     inside = VIRSH[VIRSH.index("    words=") : VIRSH.index("    [ -r")]
