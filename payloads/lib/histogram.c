@@ -164,18 +164,19 @@ double histogram_mean(const struct histogram *h)
 
 double histogram_stddev(const struct histogram *h)
 {
-	double mean = histogram_mean(h), squares = 0;
-	uint64_t low, high, count;
+	/* From the buckets' own mean: values that are all the same have no deviation. */
+	double mean = 0, squares = 0;
+	uint64_t low, high, count, seen = 0;
 	uint32_t cursor = 0;
 
-	if (!h->total)
-		return 0;
 	while (histogram_next(h, &cursor, &low, &high, &count)) {
-		double distance = (double)low + (double)(high - low) / 2 - mean;
+		double middle = (double)low + (double)(high - low) / 2, distance = middle - mean;
 
-		squares += distance * distance * (double)count;
+		seen += count;
+		mean += distance * (double)count / (double)seen;
+		squares += distance * (middle - mean) * (double)count;
 	}
-	return sqrt(squares / (double)h->total);
+	return seen ? sqrt(squares / (double)seen) : 0;
 }
 
 /* The bucket of that percentile, and how many are in it or below. */
@@ -239,10 +240,11 @@ void histogram_write_hgrm(const struct histogram *h, FILE *out, double scale)
 	for (; h->total && level < 100; level = next_level(level)) {
 		uint64_t value = percentile_at(h, level, &below);
 
-		if (below == h->total)
-			break;
 		fprintf(out, "%12.*f %14.12f %10llu %14.2f\n", h->digits, (double)value / scale,
 			level / 100, (unsigned long long)below, 100 / (100 - level));
+		/* Not before: who plots these files looks at lines with four columns only. */
+		if (below == h->total)
+			break;
 	}
 	if (h->total)
 		fprintf(out, "%12.*f %14.12f %10llu\n", h->digits, (double)h->max / scale, 1.0,

@@ -8,6 +8,7 @@
 
 #include "environment.h"
 #include "exits.h"
+#include "output.h"
 
 #define LINE_WIDTH 80
 #define HELP_COLUMN 28
@@ -283,13 +284,13 @@ _Noreturn static void print_help(const struct program_spec *program)
 	print_option(&common[1]);
 	if (program->epilog)
 		printf("\n%s\n", program->epilog);
-	exit(fflush(stdout) ? EXIT_ERROR : EXIT_PASS);
+	exit(EXIT_PASS);
 }
 
 _Noreturn static void print_version(const struct program_spec *program)
 {
 	printf("%s %s\n", program->name, PAYLOADS_VERSION);
-	exit(fflush(stdout) ? EXIT_ERROR : EXIT_PASS);
+	exit(EXIT_PASS);
 }
 
 /* `word` is --name, --name=value: the arguments used, this one included. */
@@ -347,6 +348,7 @@ int options_parse(const struct program_spec *program, int argc, char **argv)
 	char **words = calloc(argc + 1, sizeof(*words));
 	int n_words = 0, used = 1, at = 1;
 
+	output_begin(program->name);
 	if (!words)
 		options_error(program, "no memory for %d words", argc);
 	while (at < argc) {

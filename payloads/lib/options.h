@@ -38,7 +38,8 @@ struct program_spec {
 /*
  * Parse; the index of the first word that is no option (options may follow words
  * unless "--" stands before them; words are moved to the end of argv).
- * --help and --version print and exit 0.  What is wrong is said on standard error
+ * --help and --version print and exit 0.  Standard output is watched over from here on
+ * (output_begin()).  What is wrong is said on standard error
  * as "NAME: what; what to write instead" and ends the program with EXIT_USAGE.
  */
 int options_parse(const struct program_spec *program, int argc, char **argv);

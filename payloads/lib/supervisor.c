@@ -15,6 +15,7 @@
 
 #include "clock.h"
 #include "keeper.h"
+#include "output.h"
 
 static const int interrupts[] = {SIGINT, SIGTERM, SIGHUP};
 
@@ -52,7 +53,7 @@ _Noreturn static void be_child(const struct supervised *what, pid_t supervisor,
 	sigprocmask(SIG_SETMASK, mask, NULL);
 	status = what->work(what->context);
 	fflush(NULL);
-	_exit(status);
+	_exit(output_settled(status));
 }
 
 static struct supervised_result ended(int status)

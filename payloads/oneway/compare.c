@@ -15,6 +15,7 @@
 #include "exits.h"
 #include "json.h"
 #include "measure.h"
+#include "output.h"
 #include "placement.h"
 #include "plot.h"
 #include "statistics.h"
@@ -247,7 +248,7 @@ static int write_plot(const struct compare *c, const struct field *f)
 	if (!file)
 		return complain("%s cannot be written: %s", c->svg, strerror(errno));
 	plot_write(file, "One-way latency", series, f->n);
-	if (fclose(file))
+	if (output_close(file))
 		return complain("%s could not be written whole: %s", c->svg, strerror(errno));
 	return EXIT_PASS;
 }

@@ -8,6 +8,7 @@
 
 #include "exits.h"
 #include "json.h"
+#include "output.h"
 
 int complain(const char *text, ...)
 {
@@ -53,7 +54,7 @@ static int write_hgrm(const char *path, const struct summary *s)
 	if (!file)
 		return complain("%s cannot be written: %s", path, strerror(errno));
 	histogram_write_hgrm(s->nanoseconds, file, 1000);
-	if (fclose(file))
+	if (output_close(file))
 		return complain("%s could not be written whole: %s", path, strerror(errno));
 	return EXIT_PASS;
 }

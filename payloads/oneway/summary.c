@@ -1,6 +1,7 @@
 #include "summary.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,14 @@
 
 #define LONGEST_NS (3600 * NS_PER_S)
 #define HISTOGRAM_DIGITS 3
+
+static bool names(const struct percentiles *p, double percent)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (p->at[i] == percent)
+			return true;
+	return false;
+}
 
 const char *percentiles_parse(const char *list, void *into)
 {
@@ -23,6 +32,8 @@ const char *percentiles_parse(const char *list, void *into)
 			return "write numbers from 0 to 100 with commas between them";
 		if (p->n == MOST_PERCENTILES)
 			return "write at most 16 of them";
+		if (names(p, percent))
+			return "write each of them once";
 		p->at[p->n++] = percent;
 		at = end;
 		if (!*at)
@@ -79,7 +90,7 @@ void summary_print_time(const struct summary *s, FILE *out, const char *name,
 		return;
 	fprintf(out, "%s percentiles:", name);
 	for (size_t i = 0; i < p->n; i++)
-		fprintf(out, "%s %g %% %.1f", i ? "," : "", p->at[i],
+		fprintf(out, "%s %.15g %% %.1f", i ? "," : "", p->at[i],
 			(double)histogram_percentile(s->nanoseconds, p->at[i]) / 1000);
 	fputc('\n', out);
 }
@@ -132,7 +143,7 @@ void summary_write_json(const struct summary *s, FILE *out, const char *transpor
 	json_double(&j, "max", stamp_to_us(clock, s->max));
 	json_begin_object(&j, "percentiles");
 	for (size_t i = 0; i < p->n; i++) {
-		snprintf(key, sizeof(key), "%g", p->at[i]);
+		snprintf(key, sizeof(key), "%.15g", p->at[i]);
 		json_double(&j, key,
 			    (double)histogram_percentile(s->nanoseconds, p->at[i]) / 1000);
 	}

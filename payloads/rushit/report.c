@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "figures.h"
+#include "output.h"
 
 static double ns_to_s(uint64_t ns)
 {
@@ -51,7 +52,7 @@ static void print_latency(const struct test *t, FILE *out)
 	fprintf(out, "latency_max=%.9f\n", ns_to_s(histogram_max(h)));
 	fprintf(out, "latency_stddev=%.9f\n", histogram_stddev(h) / NS_PER_S);
 	for (int i = 0; i < s->percentile_count; i++)
-		fprintf(out, "latency_p%g=%.9f\n", s->percentiles[i],
+		fprintf(out, "latency_p%.15g=%.9f\n", s->percentiles[i],
 			ns_to_s(histogram_percentile(h, s->percentiles[i])));
 	fprintf(out, "latency_samples=%llu\n", (unsigned long long)histogram_count(h));
 }
@@ -121,8 +122,9 @@ static void print_measured(const struct test *t, FILE *out)
 	const struct window *window = &t->window;
 	struct totals done = window_done(window);
 	double uncertainty = series_uncertainty(&window->series);
-	uint64_t samples = t->settings->all_samples ? (uint64_t)t->sample_rows
-						    : window->flow_samples;
+	/* Rows that could not be written have been told of. */
+	uint64_t samples = !t->settings->all_samples ? window->flow_samples :
+			   t->sample_rows > 0	     ? (uint64_t)t->sample_rows : 0;
 
 	fprintf(out, "num_%s=%llu\n", settings_counted(t->settings),
 		(unsigned long long)done.transactions);
@@ -156,15 +158,12 @@ void report_keys(const struct test *t, FILE *out)
 int report_hgrm(const struct test *t)
 {
 	FILE *out = fopen(t->settings->hgrm, "w");
-	bool failed = !out;
 
-	if (out) {
+	if (out)
 		histogram_write_hgrm(t->latency, out, NS_PER_US);
-		failed = ferror(out);
-		failed = fclose(out) || failed;
-	}
-	if (failed)
-		fprintf(stderr, "%s: cannot write %s: %s\n", t->settings->program,
-			t->settings->hgrm, strerror(errno));
-	return failed ? -1 : 0;
+	if (out && !output_close(out))
+		return 0;
+	fprintf(stderr, "%s: cannot write %s: %s\n", t->settings->program, t->settings->hgrm,
+		strerror(errno));
+	return -1;
 }

@@ -23,7 +23,7 @@ static void write_latency(const struct test *t, struct json *j)
 	for (int i = 0; i < count; i++) {
 		char key[32];
 
-		snprintf(key, sizeof(key), "p%g", wanted[i]);
+		snprintf(key, sizeof(key), "p%.15g", wanted[i]);
 		json_uint(j, key, histogram_percentile(h, wanted[i]));
 	}
 	json_end_object(j);

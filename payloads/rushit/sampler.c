@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 
 #include "clock.h"
+#include "output.h"
 
 #define ROW_SIZE 2048
 /* For each flow one histogram: less precise than the run's, and small. */
@@ -126,7 +127,7 @@ static void write_header(const struct settings *s, FILE *out)
 	fputs("time,tid,flow_id,bytes_read,transactions,latency_min,latency_mean,latency_max,"
 	      "latency_stddev", out);
 	for (int i = 0; i < s->percentile_count; i++)
-		fprintf(out, ",latency_p%g", s->percentiles[i]);
+		fprintf(out, ",latency_p%.15g", s->percentiles[i]);
 	fputs(",utime,stime,maxrss,minflt,majflt,nvcsw,nivcsw,bytes_written\n", out);
 }
 
@@ -145,7 +146,7 @@ long sampler_merge(const struct settings *s, struct sampler *const *samplers, in
 {
 	FILE *out = fopen(s->all_samples, "w");
 	struct sampler *next;
-	bool failed;
+	bool failed = false;
 	long rows = 0;
 
 	if (!out) {
@@ -154,6 +155,8 @@ long sampler_merge(const struct settings *s, struct sampler *const *samplers, in
 	}
 	write_header(s, out);
 	for (int i = 0; i < count; i++) {
+		/* On a disk that may be full while that of `out` is not. */
+		failed |= fflush(samplers[i]->rows) || ferror(samplers[i]->rows);
 		rewind(samplers[i]->rows);
 		read_row(samplers[i]);
 	}
@@ -162,10 +165,12 @@ long sampler_merge(const struct settings *s, struct sampler *const *samplers, in
 		read_row(next);
 		rows++;
 	}
-	failed = ferror(out);
-	failed = fclose(out) || failed;
-	if (!failed)
+	if (output_close(out))
+		why_errno(why, errno, "cannot write all samples to %s", s->all_samples);
+	else if (failed)
+		why_set(why, "samples are missing in %s: there was no room in " P_tmpdir
+			", where they wait for the end", s->all_samples);
+	else
 		return rows;
-	why_errno(why, errno, "cannot write all samples to %s", s->all_samples);
 	return -1;
 }

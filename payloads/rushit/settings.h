@@ -108,7 +108,9 @@ const char *settings_counted(const struct settings *s);
 const char *settings_unit(const struct settings *s);
 bool settings_has_latency(const struct settings *s);
 
-/* "25,50,99.9" with any separators; the count, or -1 when a word is no number from 0 to 100. */
+/* "25,50,99.9" with any separators; the count, or -1 when a word is no number from 0 to 100
+ * or stands there twice: they name columns and keys.
+ */
 int percentiles_parse(const char *text, double *values, int most);
 
 /* "10MiB", "3 Gb": bytes a second, or NULL and a reason. */

@@ -5,6 +5,14 @@
 
 #include "settings_table.h"
 
+static bool is_among(double value, const double *values, int count)
+{
+	while (count--)
+		if (values[count] == value)
+			return true;
+	return false;
+}
+
 int percentiles_parse(const char *text, double *values, int most)
 {
 	int count = 0;
@@ -21,7 +29,7 @@ int percentiles_parse(const char *text, double *values, int most)
 		if (count == most)
 			return -1;
 		values[count] = strtod(text, &end);
-		if (end == text || values[count] > 100)
+		if (end == text || values[count] > 100 || is_among(values[count], values, count))
 			return -1;
 		count++;
 		text = end;
@@ -68,7 +76,7 @@ static void check_percentiles(struct settings *s, const struct program_spec *pro
 		return;
 	count = percentiles_parse(s->percentiles_text, s->percentiles, MAX_PERCENTILES);
 	if (count < 1)
-		options_error(program, "--percentiles cannot be '%s'; write up to %d numbers from "
+		options_error(program, "--percentiles cannot be '%s'; write up to %d different numbers from "
 			      "0 to 100, as 50,99,99.9", s->percentiles_text, MAX_PERCENTILES);
 	s->percentile_count = count;
 }

@@ -26,6 +26,14 @@ static size_t option_count(const struct option_spec *options)
 	return count;
 }
 
+/* A line end in it must not pass for the next setting. */
+static void print_text(const char *text, FILE *out)
+{
+	for (; text && *text; text++)
+		fputc((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text, out);
+	fputc('\n', out);
+}
+
 static void print_option(const struct option_spec *o, FILE *out)
 {
 	char key[LONGEST_KEY];
@@ -40,7 +48,7 @@ static void print_option(const struct option_spec *o, FILE *out)
 	else if (o->real)
 		fprintf(out, "%f\n", *o->real);
 	else if (o->text)
-		fprintf(out, "%s\n", *o->text ? *o->text : "");
+		print_text(*o->text, out);
 	else
 		fprintf(out, "%lld\n", (long long)*(int64_t *)o->into);
 }

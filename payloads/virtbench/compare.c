@@ -10,6 +10,7 @@
 #include "exits.h"
 #include "json.h"
 #include "options.h"
+#include "output.h"
 #include "settings.h"
 #include "summary.h"
 
@@ -130,18 +131,13 @@ static FILE *open_svg(void)
 	return out;
 }
 
-/* `status`, or that what was found out could not be written. */
+/* `status`, or that the picture could not be written. */
 static int finish(FILE *svg, int status)
 {
-	bool drawn = !svg || fclose(svg) == 0;
-
-	if (!drawn)
-		fprintf(stderr, "virtbench compare: the picture %s could not be written: %s\n",
-			given.svg, strerror(errno));
-	if (fflush(stdout) == 0 && !ferror(stdout))
-		return drawn ? status : EXIT_ERROR;
-	fprintf(stderr, "virtbench compare: the table could not be written: %s\n",
-		strerror(errno));
+	if (!svg || !output_close(svg))
+		return status;
+	fprintf(stderr, "virtbench compare: the picture %s could not be written: %s\n",
+		given.svg, strerror(errno));
 	return EXIT_ERROR;
 }
 

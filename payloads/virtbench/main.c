@@ -1,6 +1,5 @@
 /* virtbench: how long small things take in machines of any hypervisor. */
 #include <errno.h>
-#include <fcntl.h>
 #include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
@@ -97,22 +96,10 @@ static void say_seed(char *const argv[])
 	json_end_line(&j);
 }
 
-/* Else the next file that is opened would get what is said: a CSV file, say.  Writing fails. */
-static void fill_standard_files(void)
-{
-	int fd;
-
-	do
-		fd = open("/dev/null", O_RDONLY);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	close(fd);
-}
-
 int main(int argc, char **argv)
 {
 	const struct supervised run = { work, undo, NULL, RUN_LIMIT_MS };
 
-	fill_standard_files();
 	if (argc > 1 && !strcmp(argv[1], "compare"))
 		return compare_main(argc - 1, argv + 1);
 	settings_parse(&settings, argc, argv);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "json.h"
+#include "output.h"
 #include "summary.h"
 
 #define RECORDED_NAME 64
@@ -110,7 +111,7 @@ static bool write_csv(const struct results_form *form, const struct result *resu
 	for (size_t i = 0; i < result->estimate->samples; i++)
 		fprintf(csv, ",%.6g", result->estimate->values[i]);
 	fputc('\n', csv);
-	if (fflush(csv) == 0)
+	if (fflush(csv) == 0 && !ferror(csv))
 		return true;
 	fprintf(stderr, "virtbench: the CSV file lacks %s: %s\n", result->benchmark->name,
 		strerror(errno));
@@ -127,7 +128,7 @@ static bool write_svg(const char *folder, const struct result *result)
 	out = fopen(path, "we");
 	if (out)
 		svg_write_distribution(out, result->benchmark->pretty_name, result->estimate);
-	if (out && fclose(out) == 0)
+	if (out && !output_close(out))
 		return true;
 	fprintf(stderr, "virtbench: no picture %s: %s\n", path, strerror(errno));
 	return false;
@@ -139,7 +140,8 @@ static bool write_screen(const struct results_form *form, const struct result *r
 		write_json(form, result);
 	else
 		write_text(form, result);
-	if (fflush(stdout) == 0)
+	/* Lines of JSON were flushed one by one. */
+	if (fflush(stdout) == 0 && !ferror(stdout))
 		return true;
 	fprintf(stderr, "virtbench: the result of %s could not be written: %s\n",
 		result->benchmark->name, strerror(errno));

@@ -63,12 +63,12 @@ BAD = [
     (
         "tcp_rr",
         "-p 101",
-        "--percentiles cannot be '101'; write up to 32 numbers from 0 to 100, as 50,99,99.9",
+        "--percentiles cannot be '101'; write up to 32 different numbers from 0 to 100, as 50,99,99.9",
     ),
     (
         "udp_rr",
         "-p -1",
-        "--percentiles cannot be '-1'; write up to 32 numbers from 0 to 100, as 50,99,99.9",
+        "--percentiles cannot be '-1'; write up to 32 different numbers from 0 to 100, as 50,99,99.9",
     ),
     ("tcp_stream", "-D -1", f"--delay cannot be -1; {NUMBER}0 to 1e+18"),
     ("tcp_rr", "-s -1", f"--suicide-length cannot be -1; {NUMBER}0 to 100000000"),
@@ -362,7 +362,7 @@ def test_results_that_nobody_gets_are_an_error(pair):
     words = [both.folder / "tcp_rr", "-C", both.control, "-P", both.data, "-c", "-l", "1"]
     with open("/dev/full", "w") as full:
         said = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, timeout=300)
-    assert said.returncode == 99 and "the results could not be written" in said.stderr, said
+    assert said.returncode == 99 and "the output could not be written" in said.stderr, said
     assert Ended(server).status == 0
 
 

@@ -50,12 +50,13 @@ def test_results_that_get_lost_are_an_error(toy):
     said = toy.run("-n", "1", "--csv=/dev/full", "libc-syscall")
     assert said.returncode == 99, said
     assert "the CSV file lacks libc-syscall" in said.stderr
-    with open("/dev/full", "w") as full:
-        said = subprocess.run(
-            toy.words("-n", "1", "libc-syscall"), stdout=full, stderr=subprocess.PIPE, text=True,
-            timeout=LIMIT,
-        )  # fmt: skip
-    assert said.returncode == 99 and "could not be written" in said.stderr, said
+    for form in ([], ["--json"]):
+        words = toy.words(*form, "-n", "1", "libc-syscall")
+        with open("/dev/full", "w") as full:
+            said = subprocess.run(
+                words, stdout=full, stderr=subprocess.PIPE, text=True, timeout=LIMIT
+            )
+        assert said.returncode == 99 and "result of libc-syscall could not be" in said.stderr, said
     assert toy.logged()[-1] == "stopped all"
 
 

@@ -70,7 +70,7 @@ def test_compare_whose_words_get_lost(virtbench, tmp_path):
     with open("/dev/full", "w") as full:
         words = [virtbench, "compare", *(str(tmp_path / name) for name in ("a.csv", "b.csv"))]
         said = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, timeout=LIMIT)
-    assert said.returncode == 99 and "the table could not be written" in said.stderr
+    assert said.returncode == 99 and "the output could not be written" in said.stderr
 
 
 @pytest.mark.parametrize("times", [("0,5,7", "0,0"), ("0,1e-300", "5,1e-300"), ("0", "0")])

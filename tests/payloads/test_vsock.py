@@ -138,7 +138,7 @@ def test_benchmark_that_nobody_joins(programs, host):
     assert [line["type"] for line in lines] == ["environment", "vsock-perf"], said
     assert lines[1]["data_corruption"] == "NOT RUN" and "nobody connected" in said.stderr
     assert said.returncode == lost.returncode == 99
-    assert "the results could not be written" in lost.stderr, lost
+    assert "the output could not be written" in lost.stderr, lost
 
 
 def test_port_in_use_is_a_verdict(programs, host):

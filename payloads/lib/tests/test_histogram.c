@@ -71,6 +71,16 @@ static void small_values_are_exact(void **state)
 	histogram_free(h);
 }
 
+static void one_value_has_no_deviation(void **state)
+{
+	struct histogram *h = histogram_new(HIGHEST, 3);
+
+	(void)state;
+	histogram_record_n(h, 408535, 7);
+	assert_true(histogram_stddev(h) == 0);
+	histogram_free(h);
+}
+
 static void nothing_recorded_is_no_trap(void **state)
 {
 	struct histogram *h = histogram_new(HIGHEST, 3);
@@ -204,6 +214,7 @@ static void writes_the_percentile_format(void **state)
 		      "       1.000 0.875000000000          9           8.00\n"
 		      "       1.000 0.887500000000          9           8.89\n"
 		      "       1.000 0.900000000000          9          10.00\n"
+		      "       2.000 0.912500000000         10          11.43\n"
 		      "       2.000 1.000000000000         10\n"
 		      "#[Mean    =        1.100, StdDeviation   =        0.300]\n"
 		      "#[Max     =        2.000, Total count    =           10]\n"
@@ -217,6 +228,7 @@ int main(void)
 	const struct CMUnitTest histograms[] = {
 		cmocka_unit_test(agrees_with_a_sorted_array),
 		cmocka_unit_test(small_values_are_exact),
+		cmocka_unit_test(one_value_has_no_deviation),
 		cmocka_unit_test(nothing_recorded_is_no_trap),
 		cmocka_unit_test(too_high_is_counted_as_the_highest),
 		cmocka_unit_test(largest_numbers_fit),

@@ -56,6 +56,7 @@ static void test_percentile_lists(void **state)
 	assert_non_null(percentiles_parse("101", &p));
 	assert_non_null(percentiles_parse("-1", &p));
 	assert_non_null(percentiles_parse("nan", &p));
+	assert_non_null(percentiles_parse("50,99,50.0", &p));
 	assert_non_null(percentiles_parse("1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17", &p));
 }
 

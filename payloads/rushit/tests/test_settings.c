@@ -32,6 +32,7 @@ static void bad_percentiles_are_refused(void **state)
 	assert_int_equal(percentiles_parse("", p, 4), 0);
 	assert_int_equal(percentiles_parse("none", p, 4), 0);
 	assert_int_equal(percentiles_parse(".", p, 4), -1);
+	assert_int_equal(percentiles_parse("50,99,50.0", p, 4), -1);
 }
 
 static void rates_know_bits_and_bytes(void **state)
