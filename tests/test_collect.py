@@ -281,6 +281,16 @@ def test_glance_sees_work_and_the_running_test(place: Place) -> None:
     assert not shared.glance(place.shared, "guest1", plan).has_work
 
 
+def test_guests_pass_through_the_folder_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        shared.make_fresh(tmp_path / "new", "20240101-000000", ["guest1"], None)
+    finally:
+        os.umask(before)
+    modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("new", "new/guest1")]
+    assert modes == [0o755, 0o777]
+
+
 def test_making_fresh_removes_trees_and_links_only_inside(place: Place, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()

@@ -37,7 +37,12 @@ def test_a_full_disk_is_named_with_the_file_and_what_to_do(
 
 @pytest.mark.parametrize(
     "number, advice",
-    [(errno.EROFS, "read-only"), (errno.EMFILE, "ulimit -n"), (errno.EACCES, "as root")],
+    [
+        (errno.EROFS, "read-only"),
+        (errno.EMFILE, "ulimit -n"),
+        (errno.EACCES, "as root"),
+        (errno.ENOENT, "called in"),
+    ],
 )
 def test_advice(number: int, advice: str) -> None:
     assert advice in str(errors.of_system(refuse(number)))

@@ -53,6 +53,16 @@ def test_a_run_whose_facts_are_damaged_is_told(tmp_path: Path, content: str) -> 
         runs.open_run(tmp_path)
 
 
+def test_a_name_that_is_no_text_is_no_trap_for_readers(tmp_path: Path) -> None:
+    """Half a surrogate pair is what strict readers of JSON refuse."""
+    name = os.fsdecode(b"caf\xe9\n.cfg")
+    run = runs.begin(tmp_path, control.parse(TEXT, name))
+    run.update(reason=f"{name} is gone", console="one\ntwo")
+    facts = json.loads((run.folder / "run.json").read_text())
+    assert facts["control"] == "caf?\n.cfg" and facts["reason"] == "caf?\n.cfg is gone"
+    assert facts["console"] == "one\ntwo"
+
+
 def test_facts_and_phases_survive(tmp_path: Path) -> None:
     run = runs.begin(tmp_path, a_control())
     run.update(state="testing", build_id="abc")

@@ -59,7 +59,10 @@ def of_system(error: OSError) -> BrokenError:
     """What the system refused, as a failure with its meaning."""
     where = f": {error.filename}" if error.filename is not None else ""
     said = error.strerror or str(error)
-    return BrokenError(f"the system said: {said}{where}", ADVICE.get(error.errno or 0, ""))
+    advice = ADVICE.get(error.errno or 0, "")
+    if error.errno == errno.ENOENT and not where:
+        advice = "The folder that it was called in may be gone: call it in another one."
+    return BrokenError(f"the system said: {said}{where}", advice)
 
 
 def guarded_main(name: str, main: Callable[[Sequence[str]], int], argv: Sequence[str]) -> int:

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Optional
 
 from xentest import durable, strays
-from xentest.errors import BrokenError, UsageError
+from xentest.errors import BrokenError, UsageError, printable
 
 if TYPE_CHECKING:
     from xentest.control import Control
@@ -56,8 +56,8 @@ class Run:
         return folder
 
     def update(self, **facts: Any) -> None:
-        """Keep facts durably."""
-        self.facts.update(facts)
+        """Keep facts durably; texts as they may be shown, for a file's name may be no text."""
+        self.facts.update({key: _shown(value) for key, value in facts.items()})
         durable.write_json(self.folder / "run.json", self.facts)
 
     @property
@@ -73,6 +73,10 @@ class Run:
         """Keep how long a phase took."""
         phases = [*self.facts.get("phases", []), {"name": name, "seconds": round(seconds, 2)}]
         self.update(phases=phases)
+
+
+def _shown(fact: Any) -> Any:
+    return printable(fact) if isinstance(fact, str) else fact
 
 
 def now() -> str:
@@ -92,7 +96,7 @@ def begin(
     facts = {
         "id": "",
         "state": state,
-        "control": str(control.path),
+        "control": printable(control.path),
         "control_digest": control.digest,
         "tree": control.preferences.xen_tree,
         "started": now(),

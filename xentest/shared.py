@@ -65,7 +65,9 @@ def make_fresh(shared: Path, run: str, domains: Sequence[str], own: Optional[str
     may not write there.
     """
     try:
-        shared.mkdir(parents=True, exist_ok=True)
+        if not shared.is_dir():
+            shared.mkdir(parents=True)
+            shared.chmod(OWN_MODE)  # whatever the umask: guests pass through it
         durable.write_text(shared / OWNER, run + "\n")
         with opened(shared) as top:
             for name in (*domains, "barriers"):
