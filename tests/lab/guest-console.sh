@@ -23,7 +23,12 @@ console_says() { # WORDS, unless the guest ends or the time is over
 	done
 }
 
-# What the guest said from its command on.
+# What the guest said from its command on; all of it when it did not get that far.
 print_console() {
-	[ ! -e "$console" ] || sed -n '/guest begins/,$p' "$console" | tr -d '\r'
+	if grep -qs 'guest begins' "$console"; then
+		sed -n '/guest begins/,$p' "$console"
+	else
+		echo "The guest came to no command. Its console:"
+		cat "$console"
+	fi | tr -d '\r'
 }
