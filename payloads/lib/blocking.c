@@ -19,7 +19,19 @@ int blocking_begin(int fd, uint64_t limit_ms, struct why *why)
 	return 0;
 }
 
+static ssize_t too_late(size_t done, size_t size, struct why *why)
+{
+	why_set(why, "only %zu of %zu bytes came within the time limit", done, size);
+	return -1;
+}
+
 ssize_t blocking_read(int fd, void *buffer, size_t size, struct why *why)
+{
+	return blocking_read_until(fd, buffer, size, DEADLINE_NEVER, why);
+}
+
+ssize_t blocking_read_until(int fd, void *buffer, size_t size, deadline_t deadline,
+			    struct why *why)
 {
 	size_t done = 0;
 
@@ -29,6 +41,8 @@ ssize_t blocking_read(int fd, void *buffer, size_t size, struct why *why)
 
 		if (n > 0) {
 			done += n;
+			if (done < size && deadline_passed(deadline))
+				return too_late(done, size, why);
 		} else if (!n && !done) {
 			why_set(why, "the peer closed the connection");
 			return 0;
@@ -37,8 +51,7 @@ ssize_t blocking_read(int fd, void *buffer, size_t size, struct why *why)
 				size);
 			return -1;
 		} else if (errno == EAGAIN) {
-			why_set(why, "only %zu of %zu bytes came within the time limit", done, size);
-			return -1;
+			return too_late(done, size, why);
 		} else if (errno != EINTR) {
 			why_errno(why, errno, "read after %zu of %zu bytes", done, size);
 			return -1;

@@ -17,6 +17,13 @@ int blocking_begin(int fd, uint64_t limit_ms, struct why *why);
 /* All `size` bytes: `size`; 0 when the peer closed before the first; else -1. */
 ssize_t blocking_read(int fd, void *buffer, size_t size, struct why *why);
 
+/*
+ * The same for words that are not measured: in all until the deadline (and one limit more), however
+ * little comes at a time.
+ */
+ssize_t blocking_read_until(int fd, void *buffer, size_t size, deadline_t deadline,
+			    struct why *why);
+
 /* 0 or -1. */
 int blocking_write(int fd, const void *buffer, size_t size, struct why *why);
 

@@ -29,7 +29,8 @@ struct batch_header {
 static int receive_header(int fd, bool trust, struct batch_header *header, struct why *why)
 {
 	struct stamp_clock clock;
-	ssize_t n = blocking_read(fd, header, sizeof(*header), why);
+	ssize_t n = blocking_read_until(fd, header, sizeof(*header), deadline_in_ms(LIMIT_MS),
+					why);
 
 	if (n <= 0)
 		return (int)n;
@@ -95,7 +96,8 @@ static int introduce(int fd, const struct exchange_plan *plan, struct why *why)
 
 	if (blocking_begin(fd, plan->limit_ms, why) ||
 	    blocking_write(fd, &header, sizeof(header), why) ||
-	    blocking_read(fd, &answer, sizeof(answer), why) <= 0)
+	    blocking_read_until(fd, &answer, sizeof(answer), deadline_in_ms(plan->limit_ms),
+				why) <= 0)
 		return -1;
 	if (answer.magic != BATCH_MAGIC || answer.count != header.count) {
 		why_set(why, "the peer is no 'oneway serve' of our version");

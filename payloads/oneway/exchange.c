@@ -133,6 +133,13 @@ static int check_answer(char answer, struct why *why)
 	return -1;
 }
 
+/* Else the next message would have its answer before it is sent, and fast. */
+static int answered_twice(struct why *why)
+{
+	why_set(why, "the peer gave more answers than it had messages; it takes shorter ones");
+	return -1;
+}
+
 /* One after the other: the next message is sent when the answer is here. */
 static int ask_closed(int fd, const struct exchange_plan *plan, struct exchange *e,
 		      uint64_t *message, struct why *why)
@@ -140,15 +147,19 @@ static int ask_closed(int fd, const struct exchange_plan *plan, struct exchange 
 	int cpu = -1;
 
 	for (size_t i = 0; i < plan->count; i++) {
-		char answer;
+		bool last = i + 1 == plan->count;	/* of a comparison: stamps follow it */
+		char answers[2];
+		ssize_t n;
 
 		message[0] = e->sent[i] = stamp_begin(plan->clock);
-		if (blocking_write(fd, message, plan->size, why) ||
-		    blocking_read(fd, &answer, 1, why) <= 0)
+		if (blocking_write(fd, message, plan->size, why))
+			return -1;
+		n = recv(fd, answers, last ? 1 : 2, 0);
+		if (n < 1 && blocking_read(fd, answers, 1, why) <= 0)
 			return -1;
 		e->received[i] = stamp_end(plan->clock);
 		e->intended[i] = 0;
-		if (check_answer(answer, why))
+		if (check_answer(answers[0], why) || (n > 1 && answered_twice(why)))
 			return -1;
 		advance(e);
 		notice_migration(e, &cpu);
@@ -171,14 +182,16 @@ static int wait_answer(int fd, uint64_t moment_ns, struct why *why)
 	return n > 0;
 }
 
-/* Take one answer. */
-static int take_answer(int fd, const struct exchange_plan *plan, struct exchange *e,
+/* Take one answer, of which `sent` are due in all. */
+static int take_answer(int fd, const struct exchange_plan *plan, struct exchange *e, size_t sent,
 		       struct why *why)
 {
 	char answer;
 
 	if (blocking_read(fd, &answer, 1, why) <= 0)
 		return -1;
+	if (e->done == sent)
+		return answered_twice(why);
 	e->received[e->done++] = stamp_end(plan->clock);
 	return check_answer(answer, why);
 }
@@ -203,7 +216,7 @@ static int ask_open(int fd, const struct exchange_plan *plan, struct exchange *e
 		bool all_sent = next == plan->count;
 		int ready = wait_answer(fd, all_sent || given_up < due ? given_up : due, why);
 
-		if (ready < 0 || (ready && take_answer(fd, plan, e, why)))
+		if (ready < 0 || (ready && take_answer(fd, plan, e, next, why)))
 			return -1;
 		if (ready || e->done == next)
 			heard_ns = clock_ns();

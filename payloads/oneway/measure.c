@@ -125,6 +125,7 @@ int measure_ask(const struct measure *m)
 	struct exchange e;
 	struct why why;
 	int fd, status;
+	char byte;
 
 	if (exchange_new(&e, m->plan.count, &why))
 		return complain("%s", why.text);
@@ -135,10 +136,15 @@ int measure_ask(const struct measure *m)
 		return complain("%s; is the server (-s) running there?", why.text);
 	}
 	status = exchange_ask(fd, &m->plan, &e, &why);
+	if (!status && recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0) {
+		why_set(&why, "more came than the last answer");
+		status = -1;
+	}
 	close(fd);
 	measure_tell_placement(m, &e);
 	if (status)
-		status = complain("at message %zu of %zu: %s", e.done + 1, m->plan.count, why.text);
+		status = complain("at message %zu of %zu: %s; client and server need the same -n and "
+				  "--size", e.done + 1, m->plan.count, why.text);
 	else
 		status = tell_round_trips(m, &e);
 	exchange_free(&e);

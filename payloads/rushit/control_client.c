@@ -58,7 +58,7 @@ static struct message hello_of(const struct settings *s)
 		.socket_type = s->socket_type,
 		.threads = s->num_threads,
 		.flows = s->num_flows,
-		.request_size = s->request_size,
+		.request_size = settings_sends_packets(s) ? s->buffer_size : s->request_size,
 		.response_size = s->response_size,
 		.run_seconds = (uint32_t)(settings_total_run_time(s) + 1),
 	};

@@ -98,13 +98,22 @@ static void accept_one(struct gathering *g)
 	peer->deadline = deadline_in_ms(SILENCE_MS);
 }
 
+/* `size`: that of the client's packets, and of the buffer for ours. */
+static bool packets_fit(const struct settings *s, uint32_t size)
+{
+	return size == s->buffer_size || (size < s->buffer_size && !s->enable_write);
+}
+
 static const char *mismatch(const struct settings *s, const struct message *hello)
 {
 	if (hello->type != MESSAGE_HELLO)
 		return "it did not begin with HELLO";
 	if (hello->kind != (uint32_t)s->kind || hello->socket_type != (uint32_t)s->socket_type)
 		return "the server runs another workload";
-	if (settings_unit(s) && s->kind != KIND_PACKETS &&
+	if (settings_sends_packets(s))
+		return packets_fit(s, hello->request_size) ? NULL :
+		       "the server has another --buffer-size, and packets would be cut";
+	if (settings_unit(s) &&
 	    (hello->request_size != s->request_size || hello->response_size != s->response_size))
 		return "the server has another --request-size or --response-size";
 	return NULL;

@@ -115,11 +115,15 @@ double settings_total_run_time(const struct settings *s)
 	return s->warmup + (double)s->test_length;
 }
 
+bool settings_sends_packets(const struct settings *s)
+{
+	return s->kind == KIND_PACKETS ||
+	       (s->kind == KIND_STREAM && s->socket_type == SOCK_SEQPACKET);
+}
+
 const char *settings_counted(const struct settings *s)
 {
-	if (s->kind == KIND_PACKETS || (s->kind == KIND_STREAM && s->socket_type == SOCK_SEQPACKET))
-		return "packets";
-	return "transactions";
+	return settings_sends_packets(s) ? "packets" : "transactions";
 }
 
 const char *settings_unit(const struct settings *s)

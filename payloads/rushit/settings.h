@@ -102,6 +102,9 @@ void settings_write_json(const struct settings *s, struct json *j);
 /* How long the run will take when nothing is in its way, in seconds. */
 double settings_total_run_time(const struct settings *s);
 
+/* Whether each write is a packet, of which a reader with too small a buffer loses a part. */
+bool settings_sends_packets(const struct settings *s);
+
 /* What a workload counts: "transactions" or "packets". */
 const char *settings_counted(const struct settings *s);
 /* The same where it is what is measured; NULL for streams of bytes. */

@@ -47,15 +47,16 @@ static char *with_dots(char *address)
 	return address;
 }
 
-static uint32_t number(const char *what, const char *text, unsigned long max)
+static uint32_t number(const char *what, const char *text, unsigned long min)
 {
 	char *end;
 	unsigned long value;
 
 	errno = 0;
 	value = strtoul(text, &end, 10);
-	if (errno || end == text || *end || value > max)
-		options_error(&program, "%s must be a number up to %lu, not '%s'", what, max, text);
+	if (errno || end == text || *end || value < min || value > 65535)
+		options_error(&program, "%s must be a number from %lu to 65535, not '%s'", what, min,
+			      text);
 	return (uint32_t)value;
 }
 
@@ -153,7 +154,7 @@ static int serve(int fd, struct why *why)
 
 static int run(char **words, int n, struct why *why)
 {
-	uint32_t id = number("ID", words[0], 65535), port = number("PORT", words[2], 65535);
+	uint32_t id = number("ID", words[0], 0), port = number("PORT", words[2], 1);
 	int fd;
 
 	if (guest_is_init() && guest_init(n > 3 ? words[3] : NULL,

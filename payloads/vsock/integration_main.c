@@ -65,11 +65,12 @@ static struct verdict exchange(struct session *s, int fd)
 {
 	char block[INTEGRATION_BLOCK];
 	const char answer = FILL_BYTE;
+	deadline_t deadline = deadline_in_ms(s->limit_ms);
 
 	for (int i = 0; i < INTEGRATION_BLOCKS; i++) {
 		struct verdict v;
 
-		if (blocking_read(fd, block, sizeof(block), &s->why) <= 0)
+		if (blocking_read_until(fd, block, sizeof(block), deadline, &s->why) <= 0)
 			return verdict_fail("block %d: %s", i + 1, s->why.text);
 		v = all_filled(block, sizeof(block), i * sizeof(block));
 		if (v.outcome != OUTCOME_PASS)

@@ -39,7 +39,8 @@ const struct suite_case *suite_case_at(unsigned int index)
 
 static int receive(struct side *s, struct control_message *m)
 {
-	ssize_t n = blocking_read(s->control, m, sizeof(*m), &s->why);
+	ssize_t n = blocking_read_until(s->control, m, sizeof(*m),
+					deadline_in_ms(s->limit_ms * 2), &s->why);
 
 	m->text[sizeof(m->text) - 1] = '\0';
 	if (n > 0 && m->kind >= CONTROL_BEGIN && m->kind <= CONTROL_END)

@@ -152,6 +152,18 @@ def test_client_of_a_rude_server(program):
     assert not wrong([(row[0], lambda row=row: trial(row), row[3]) for row in CLIENT])
 
 
+@pytest.mark.parametrize("count", [2, 3, 40])
+@pytest.mark.parametrize("more", [(), ("--rate", 1000)], ids=["closed", "open"])
+def test_server_of_shorter_messages(program, tmp_path, count, more):
+    """It answers each message of ours twice: the next would be answered before it is sent."""
+    common = ("-m", "unix", "-n", count, "--timeout", LONG, *CLOCK)
+    half = start(program, *common, "--path", tmp_path / "x", "-s", 0)
+    said = ended(start(program, *common, "-c", tmp_path / "x", "--size", 16, *more))
+    assert said.returncode == 99 and "median" not in said.stdout, said
+    assert "need the same -n and --size" in said.stderr, said
+    assert ended(half).returncode == 99
+
+
 SERVER = [
     ("stall", 0, stall, "at message 1 of 40: nothing came, or only a part"),
     ("stall later", 7, stall, "at message 8 of 40: nothing came, or only a part"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import select
+import signal
 import socket
 import struct
 import subprocess
@@ -296,3 +297,41 @@ def test_servers_that_stall_or_lie(pair):
         for each in sockets:
             if each:
                 each.close()
+
+
+# What the server takes, what the client sends, and whether packets would be cut.
+PACKETS = [("1000", "1001", True), ("1000", "1000", False), ("1000", "100", False)]
+
+
+@pytest.mark.parametrize("buffer, size, cut", PACKETS)
+def test_packets_that_would_be_cut_are_not_measured(folder, tmp_path, buffer, size, cut):
+    """A datagram loses what does not fit, and nobody would hear of it."""
+    both = Pair(folder, "udp_stream", tmp_path)
+    server = both.server("-H", "127.0.0.1", "-B", buffer)
+    ended = Ended(both.client("-H", "127.0.0.1", "-B", size))
+    if cut:
+        assert ended.status == 99 and "another --buffer-size" in ended.err, ended
+        ended = Ended(both.client("-H", "127.0.0.1", "-B", buffer))
+    assert (ended.status, Ended(server).status) == (0, 0), ended
+
+
+@pytest.mark.parametrize("victim", ["server", "client"])
+def test_a_peer_that_stands_still_is_not_waited_for_without_end(folder, tmp_path, victim):
+    """Stopped in mid-run for longer than the patience, and continued when all is over."""
+    both = Pair(folder, "tcp_rr", tmp_path)
+    words = ["-H", "127.0.0.1", "-I", "0.05", "--json", "--patience", "4"]
+    ends = {"server": both.start(*words), "client": both.start("-c", "-l", "2", *words)}
+    stopped, other = ends.pop(victim), list(ends.values())[0]
+    try:
+        while (line := stopped.stdout.readline()) and '"type":"interval"' not in line:
+            pass
+        assert line, stopped.stderr.read()
+        stopped.send_signal(signal.SIGSTOP)
+        ended = Ended(other)
+        assert ended.status == 99 and not ended.lines("figure"), ended
+        said = "did not say within|sent no result within|cannot speak"
+        assert re.search(said, ended.err), ended
+    finally:
+        stopped.send_signal(signal.SIGCONT)
+    last = Ended(stopped)
+    assert last.status == (99 if victim == "client" else 0) and last.lines("result"), last

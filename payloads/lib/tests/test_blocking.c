@@ -1,9 +1,12 @@
 /* Whole messages or a sentence that says how far it came, within the limit. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -49,6 +52,31 @@ static void test_silence_ends_in_time(void **state)
 	assert_in_range(clock_ns() - begin, 40 * NS_PER_MS, 60 * NS_PER_S);
 }
 
+static void *drip(void *stop)
+{
+	while (!atomic_load((atomic_bool *)stop)) {
+		send(ends[0], "x", 1, MSG_NOSIGNAL);
+		clock_sleep_until(clock_ns() + 5 * NS_PER_MS);
+	}
+	return NULL;
+}
+
+/* Each byte comes within the limit, and all of them never. */
+static void test_drips_end_in_time(void **state)
+{
+	atomic_bool stop = false;
+	pthread_t thread;
+	char words[1 << 12];
+
+	(void)state;
+	pthread_create(&thread, NULL, drip, &stop);
+	assert_int_equal(blocking_read_until(ends[1], words, sizeof(words), deadline_in_ms(100),
+					     &why), -1);
+	atomic_store(&stop, true);
+	pthread_join(thread, NULL);
+	assert_non_null(strstr(why.text, "of 4096 bytes came within the time limit"));
+}
+
 static void test_peer_that_does_not_read(void **state)
 {
 	size_t size = 4 << 20;
@@ -81,6 +109,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_whole_messages, open_pair, close_pair),
 		cmocka_unit_test_setup_teardown(test_silence_ends_in_time, open_pair, close_pair),
+		cmocka_unit_test_setup_teardown(test_drips_end_in_time, open_pair, close_pair),
 		cmocka_unit_test_setup_teardown(test_peer_that_does_not_read, open_pair,
 						close_pair),
 		cmocka_unit_test_setup_teardown(test_close_between_and_within_messages, open_pair,
