@@ -153,6 +153,24 @@ def test_expected_failure_is_xfail_and_explains_the_exit_status(tmp_path: Path) 
     assert judge(tmp_path, "ktap", report, 1, ("other",)).status is Status.FAIL
 
 
+@pytest.mark.parametrize("status, wanted", [(1, "xfail"), (139, "fail"), (-11, "fail")])
+def test_expected_failure_explains_no_signal(tmp_path: Path, status: int, wanted: str) -> None:
+    """Nor does it where a shell tells of the signal."""
+    found = judge(tmp_path, "ktap", "1..2\nok 1 a\nnot ok 2 b\n", status, ("b",))
+    assert found.status.value == wanted and (wanted == "xfail" or "SIGSEGV" in found.reason)
+
+
+def test_as_many_expected_failures_as_the_status_says_explain_it(tmp_path: Path) -> None:
+    """perl's tests end with the number of what failed."""
+    report = "1..139\n" + "".join(f"not ok {number} b\n" for number in range(1, 140))
+    assert judge(tmp_path, "tap", report, 139, ("b",)).status.value == "xfail"
+
+
+def test_a_torn_ok_is_no_explanation_beside_a_known_failure(tmp_path: Path) -> None:
+    found = judge(tmp_path, "ktap", "1..2\nnot ok 1 a\nok", 1, ("a",))
+    assert found.status.value == "error" and "in the middle of a line" in found.reason
+
+
 def test_expected_failure_that_passes_is_said(tmp_path: Path) -> None:
     found = judge(tmp_path, "ktap", "1..2\nok 1 a\nok 2 b\n", 0, ("b",))
     assert found.status is Status.PASS

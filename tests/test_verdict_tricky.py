@@ -56,6 +56,12 @@ KTAP = [
     ("1..1\nok 1 a\n1..2\nok 1 b\n", 0, "error"),
     ("1..2\nok 1 a\n1..1\nok 1 b\n", 0, "error"),
     ("ok 1 a\nok 2 b\n1..2\n1..2\n", 0, "error"),
+    # A bare `ok` without a line's end: whole if the runner says so, else what is left of a line.
+    ("1..2\nok 1 a\nok", 0, "pass"),
+    ("1..2\nok 1 a\nok", 3, "error"),
+    ("1..2\nok 1 a\nok\n", 3, "fail"),
+    ("ok 1 a\nok", 0, "error"),
+    ("1..3\nok 1 a\nok", 0, "error"),
     # Lines that were torn, overwritten, or never ended.
     ("1..2\nok 1 a\nnot [   12.3] usb 1-1: new device\nok 2 b\n", 0, "error"),
     ("1..1\nok 1 a\nnot o", 0, "error"),

@@ -47,7 +47,9 @@ class Findings:
     worst: Optional[Subtest] = None
     bad: int = 0  # how many are as bad as the worst
     passed: bool = False  # at least one subtest passed
-    explains_failure: bool = False  # a subtest failed, expected or not
+    failures: int = 0  # how many subtests failed, expected or not
+    # What may be the end of a report or of a part of it: a problem unless the exit status is 0.
+    doubt: Optional[tuple[str, Optional[int]]] = None
     surprises: list[str] = field(default_factory=list)
     good_listed: int = 0
     count: int = 0
@@ -73,6 +75,11 @@ class Findings:
         )
         self._count(self._judge(subtest))
 
+    @property
+    def explains_failure(self) -> bool:
+        """Whether a subtest failed, expected or not."""
+        return self.failures > 0
+
     def problem(self, what: str, offset: Optional[int] = None) -> None:
         """Something about the report that makes it no proof of anything."""
         if len(self.problems) < MAX_PROBLEMS:
@@ -81,7 +88,7 @@ class Findings:
     def _judge(self, subtest: Subtest) -> Subtest:
         """Apply what the control file expects."""
         failed = subtest.status is Status.FAIL
-        self.explains_failure |= not subtest.status.good
+        self.failures += not subtest.status.good
         if not self.expect or not matches(subtest.name, self.expect):
             return subtest
         if failed:
@@ -103,6 +110,8 @@ class Findings:
 
     def conclude(self, exit_status: int, last_words: str) -> Verdict:
         """The verdict: the worst of the subtests, the report itself and the exit status."""
+        if exit_status and self.doubt is not None:
+            self.problem(*self.doubt)
         options = [self._of_subtests(), self._of_report(), self._of_exit(exit_status, last_words)]
         status, reason, offset = max(options, key=lambda option: option[0].severity)
         return Verdict(status, reason[:MAX_REASON], tuple(self.subtests), offset)
@@ -148,12 +157,18 @@ class Findings:
             if self.passed:
                 return Status.ERROR, "subtests passed, but the command says skip", None
             return Status.SKIP, first_line(last_words) or "skipped; it did not say why", None
-        if self.explains_failure and exit_status > 0 and exit_status not in ERROR_EXITS:
+        if self._explains(exit_status):
             return Status.PASS, "", None
         status, reason = of_failed_exit(exit_status, last_words)
-        if self.worst is not None and self.worst.status.good:
+        if self.worst is not None and self.worst.status.good and not self.failures:
             reason = f"no subtest failed, but {reason}"
         return status, reason, None
+
+    def _explains(self, exit_status: int) -> bool:
+        """Whether a failure is why it is not 0: not a signal, though it may be how many failed."""
+        if not self.explains_failure or exit_status in ERROR_EXITS:
+            return False
+        return not was_killed(exit_status) or exit_status == self.failures
 
 
 def of_failed_exit(exit_status: int, last_words: str) -> tuple[Status, str]:

@@ -11,6 +11,7 @@ by which the runner says `ok` or `# SKIP`, says otherwise.
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
 from typing import BinaryIO, Optional
@@ -51,9 +52,18 @@ def read(stream: BinaryIO, findings: Findings) -> None:
     """Add what a KTAP or TAP report says."""
     findings.skip_exit = KSELFTEST_SKIP
     report = _Report(findings)
+    last = b""
     for offset, line in lines(stream):
         report.line(words(line), offset)
+        last = line
     report.end()
+    if last.strip() == b"ok" and not _ends_a_line(stream):
+        findings.doubt = "the report ends with `ok` in the middle of a line", offset
+
+
+def _ends_a_line(stream: BinaryIO) -> bool:
+    stream.seek(-1, os.SEEK_END)
+    return stream.read(1) in b"\r\n"
 
 
 @dataclass
