@@ -108,6 +108,19 @@ def test_the_current_run_is_never_pruned(tmp_path: Path) -> None:
     assert again.folder.exists() and not first.folder.exists()
 
 
+def test_a_clock_that_goes_back_costs_no_newer_run(tmp_path: Path) -> None:
+    """A dead battery: each night's run is the last in time, and the first by its name."""
+    names = ["20240101-000000", "20240102-000000", "20240103-000000"]
+    back = ["20000101-000000", "20000101-000001", "20000101-000002"]
+    for run_id in names + back[:2]:
+        runs.begin(tmp_path, a_control(), run_id)
+    left = {folder.name for folder in runs.kept(tmp_path)}
+    assert left == {names[2], *back[:2]}
+    (tmp_path / names[2] / "run.json").write_text("{")  # of what is damaged nobody knows the age
+    runs.begin(tmp_path, a_control(), back[2])
+    assert {folder.name for folder in runs.kept(tmp_path)} == set(back)
+
+
 def test_the_lock_tells_its_holder_and_dies_with_it(tmp_path: Path) -> None:
     path = tmp_path / "state/lock"
     code = (

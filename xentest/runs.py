@@ -102,6 +102,7 @@ def begin(
         "started": now(),
         "phases": [],
         "boots": 0,
+        "order": 1 + max(map(_order, kept(results_dir)), default=0),
     }
     folder = results_dir / (run_id or free_id(results_dir))
     facts["id"] = folder.name
@@ -150,12 +151,21 @@ def open_run(results_dir: Path, run_id: str = "latest") -> Run:
 
 
 def kept(results_dir: Path) -> list[Path]:
-    """The folders that are runs of ours, oldest first."""
+    """The folders that are runs of ours, in order of their names."""
     return sorted(
         entry
         for entry in results_dir.iterdir()
         if RUN_ID.fullmatch(entry.name) and not entry.is_symlink() and _is_run(entry)
     )
+
+
+def _order(folder: Path) -> int:
+    """When the run was begun among those that are kept, whatever the clock said; 0: not known."""
+    try:
+        order = json.loads((folder / "run.json").read_text(encoding="utf-8"))["order"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return 0
+    return order if type(order) is int else 0
 
 
 def _is_run(folder: Path) -> bool:
@@ -166,7 +176,8 @@ def prune(results_dir: Path, keep: int, current: str) -> None:
     """Remove the oldest runs beyond `keep`; never the current one, nor what is not a run."""
     for leftover in (*results_dir.glob(f"{REMOVED}*"), *results_dir.glob(f"{UNFINISHED}*")):
         _remove_tree(leftover)
-    folders = kept(results_dir)
+    # By names among themselves those of equal order, as runs before there was one.
+    folders = sorted(kept(results_dir), key=_order)
     for folder in folders[: max(0, len(folders) - max(keep, 1))]:
         if folder.name == current:
             continue
