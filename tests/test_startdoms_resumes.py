@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
 
@@ -43,6 +44,32 @@ def test_a_run_that_is_given_up_has_a_reason_everywhere(world: World) -> None:
     assert "Xen BUG at mm.c:12" in results["dom0 1-one"].reason
     assert results["dom0 2-two"].reason == "not run: went down 6 times"
     assert world.run().facts["reason"] == "went down 6 times"
+
+
+@pytest.mark.parametrize("content", [b"", bytes(4096), b"[Prefer", None])
+def test_work_that_a_disk_damaged_is_handed_out_again(world: World, content: bytes | None) -> None:
+    """A guest reads the copy; what it has taken away as done stays away."""
+    world.guest("guest1", f"{RUN_TESTS} guest1")
+    world.control({"one": "true"}, {"guest1": ["one"]})
+    run = world.begin()
+    (world.shared / "guest1").mkdir()
+    copy = world.shared / "guest1/xentests.conf"
+    if content is not None:
+        copy.write_bytes(content)
+    assert world.start(resume=True, run_id=run.id) == (1 if content is None else 0)
+    found = world.results()["guest1 1-one"]
+    assert found.status.value == ("error" if content is None else "pass"), found
+    assert not copy.exists()
+
+
+def test_a_domain_in_the_way_of_its_own_work_breaks_no_run(world: World) -> None:
+    world.control({"one": "true"}, {"dom0": ["one"]})
+    run = world.begin()
+    (world.shared / "dom0").mkdir()
+    (world.shared / "dom0/xentests.conf").write_text("mine")
+    (world.shared / f"dom0/.xentests.conf.{os.getpid()}.tmp/deep").mkdir(parents=True)
+    assert world.start(resume=True, run_id=run.id) == 0
+    assert world.statuses()["dom0 1-one"] == "pass"
 
 
 def test_a_result_missing_when_a_run_is_resumed_is_an_error(world: World) -> None:

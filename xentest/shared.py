@@ -25,6 +25,7 @@ CONTROL_FILE = "xentests.conf"
 OWNER = ".run"  # says whose the folder is; no domain is called so
 PREPARED = "prepared"  # in the run's folder: the shared folder was made for it
 MARKER_LIMIT = 4096
+COPY_LIMIT = 4 << 20  # more than any control file has
 # A guest that reaches the folder over NFS is `nobody` there unless the export says
 # no_root_squash, so its folder must be open to all; the control domain's is not.
 GUEST_MODE = 0o777
@@ -106,6 +107,24 @@ def hand_out(shared: Path, domain: str, text: str) -> None:
         durable.write_text(shared / domain / CONTROL_FILE, text)
     except OSError as error:
         raise _unusable(shared, error) from None
+
+
+def mend(shared: Path, domain: str, text: str) -> None:
+    """Hand a domain's copy out again where it has come to say something else (a disk may have
+    damaged it, and the domain would not know what to do); work that was taken away stays away."""
+    try:
+        with opened(shared, domain) as folder:
+            said = untrusted.read_file(folder, CONTROL_FILE, COPY_LIMIT)
+    except (FileNotFoundError, untrusted.Refused):
+        return  # it is done, or what was put in its place is no work
+    except OSError:
+        said = b""
+    if said == text.encode():
+        return
+    try:
+        hand_out(shared, domain, text)
+    except BrokenError:
+        pass  # a domain that is in the way of its own work must not break the run
 
 
 def withdraw(shared: Path, domain: str) -> None:

@@ -253,6 +253,9 @@ class _Flow:
                 f"the shared folder {self._shared} {whose}: run {self._run.id} cannot go on",
                 "Is it mounted? Its tests and their results were there.",
             )
+        else:
+            for domain in self._control.domains:
+                shared.mend(self._shared, domain.name, self._control.text)
         self._aftermath.take_basis()
 
     def _end_leftovers(self) -> None:
