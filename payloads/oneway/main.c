@@ -113,6 +113,18 @@ static int make_address(struct address *a, const char *host, const char *path, s
 	return address_parse(a, text, why);
 }
 
+/* Better now than after an hour of measuring. */
+static void need_file(const struct program_spec *program, const char *option, const char *path)
+{
+	FILE *file = path ? fopen(path, "ae") : NULL;
+
+	if (path && !file)
+		options_error(program, "--%s cannot be '%s': %s; name a file that can be written",
+			      option, path, strerror(errno));
+	if (file)
+		fclose(file);
+}
+
 /* A transport that is not here is no error of anybody: skip, and say so. */
 static void need_transport(const struct address *a)
 {
@@ -235,6 +247,7 @@ static int run_measure(int argc, char **argv)
 		choose_source();
 	if (make_address(&measure.address, client_address, path, &why))
 		options_error(&measure_program, "%s", why.text);
+	need_file(&measure_program, "hgrm", measure.hgrm);
 	need_transport(&measure.address);
 	prepare(&measure_program);
 	choose_clock(&measure.clock);
@@ -283,54 +296,57 @@ static int run_serve(int argc, char **argv)
 	return EXIT_PASS;
 }
 
+static const char *compared_cid = "local";
+static struct compare compare = {.count = 100000, .rounds = 10, .server_cpu = -1};
+static const struct option_spec compare_options[] = {
+	{.name = "vsock", .argument = "CID", .text = &compared_cid,
+	 .help = "whose 'oneway serve -m vsock' to ask; local (the default): our own"},
+	{.name = "remote", .argument = "IP", .text = &compare.remote,
+	 .help = "where 'oneway serve -m inet' runs, for inet remote"},
+	OPTION_PORT,
+	{.name = "count", .letter = 'n', .argument = "N", .number = &compare.count, .low = 2,
+	 .high = 1e8, .help = "messages of each transport (100000)"},
+	{.name = "rounds", .argument = "N", .number = &compare.rounds, .low = 1, .high = 1e5,
+	 .help = "in which all transports take turns (10)"},
+	OPTION_SIZE, OPTION_CLOCK, OPTION_TRUST, OPTION_CPU,
+	{.name = "server-cpu", .argument = "N", .number = &compare.server_cpu, .low = 0,
+	 .high = 1023, .help = "where our own servers run"},
+	OPTION_NO_IDLE, OPTION_TIMEOUT,
+	{.name = "svg", .argument = "FILE", .text = &compare.svg,
+	 .help = "write a picture of the distributions there"},
+	OPTION_PERCENTILES, OPTION_JSON,
+	{0},
+};
+static const struct program_spec compare_program = {
+	.name = "oneway compare", .usage = "[options]", .options = compare_options,
+	.summary = "Latency of vsock, unix and inet sockets, in turns, in one run.",
+};
+
 static int run_compare(int argc, char **argv)
 {
-	static const char *cid = "local";
-	static struct compare c = {.count = 100000, .rounds = 10, .server_cpu = -1};
-	static const struct option_spec options[] = {
-		{.name = "vsock", .argument = "CID", .text = &cid,
-		 .help = "whose 'oneway serve -m vsock' to ask; local (the default): our own"},
-		{.name = "remote", .argument = "IP", .text = &c.remote,
-		 .help = "where 'oneway serve -m inet' runs, for inet remote"},
-		OPTION_PORT,
-		{.name = "count", .letter = 'n', .argument = "N", .number = &c.count, .low = 2,
-		 .high = 1e8, .help = "messages of each transport (100000)"},
-		{.name = "rounds", .argument = "N", .number = &c.rounds, .low = 1, .high = 1e5,
-		 .help = "in which all transports take turns (10)"},
-		OPTION_SIZE, OPTION_CLOCK, OPTION_TRUST, OPTION_CPU,
-		{.name = "server-cpu", .argument = "N", .number = &c.server_cpu, .low = 0,
-		 .high = 1023, .help = "where our own servers run"},
-		OPTION_NO_IDLE, OPTION_TIMEOUT,
-		{.name = "svg", .argument = "FILE", .text = &c.svg,
-		 .help = "write a picture of the distributions there"},
-		OPTION_PERCENTILES, OPTION_JSON,
-		{0},
-	};
-	static const struct program_spec program = {
-		.name = "oneway compare", .usage = "[options]", .options = options,
-		.summary = "Latency of vsock, unix and inet sockets, in turns, in one run.",
-	};
 	struct address a;
 	struct why why;
 	char text[128];
 
-	check_no_words(&program, argc, argv, options_parse(&program, argc, argv));
-	if (c.count / c.rounds < 2)
-		options_error(&program, "%lld messages are too few for %lld rounds; write -n %lld",
-			      (long long)c.count, (long long)c.rounds, (long long)c.rounds * 2);
-	snprintf(text, sizeof(text), "vsock:%s:1", cid);
+	check_no_words(&compare_program, argc, argv, options_parse(&compare_program, argc, argv));
+	if (compare.count / compare.rounds < 2)
+		options_error(&compare_program, "%lld messages are too few for %lld rounds; write "
+			      "-n %lld", (long long)compare.count, (long long)compare.rounds,
+			      (long long)compare.rounds * 2);
+	snprintf(text, sizeof(text), "vsock:%s:1", compared_cid);
 	if (address_parse(&a, text, &why))
-		options_error(&program, "%s", why.text);
-	c.vsock_cid = ((const struct sockaddr_vm *)&a.storage)->svm_cid;
-	prepare(&program);
-	choose_clock(&c.clock);
-	c.trust = common.trust;
-	c.port = common.port;
-	c.size = common.size;
-	c.limit_ms = common.limit_s * 1000;
-	c.json = common.json;
-	c.percentiles = common.percentiles;
-	return compare_run(&c, "oneway", argv);
+		options_error(&compare_program, "%s", why.text);
+	compare.vsock_cid = ((const struct sockaddr_vm *)&a.storage)->svm_cid;
+	need_file(&compare_program, "svg", compare.svg);
+	prepare(&compare_program);
+	choose_clock(&compare.clock);
+	compare.trust = common.trust;
+	compare.port = common.port;
+	compare.size = common.size;
+	compare.limit_ms = common.limit_s * 1000;
+	compare.json = common.json;
+	compare.percentiles = common.percentiles;
+	return compare_run(&compare, "oneway", argv);
 }
 
 int main(int argc, char **argv)

@@ -266,6 +266,8 @@ def test_nobody_comes_nobody_is_there(program, path):
         (["-m", "unix", "-s", "0", "extra"], "what is 'extra'?"),
         (["compare", "-n", "10", "--rounds", "9"], "too few"),
         (["serve", "-m", "unix"], "-m vsock or -m inet"),
+        (["-m", "unix", "-c", "x", "--hgrm", "/nonexistent/x"], "name a file that can be written"),
+        (["compare", "-n", "20", "--svg", "/nonexistent/x"], "name a file that can be written"),
     ],
 )
 def test_wrong_command_lines(program, words, what):
