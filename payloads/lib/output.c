@@ -46,7 +46,8 @@ int output_settled(int status)
 
 	if (!name || !lost)
 		return status;
-	fprintf(stderr, "%s: the output could not be written; is the disk full, or was it closed?\n", name);
+	fprintf(stderr, "%s: the output could not be written; is the disk full, or was it closed?\n",
+		name);
 	return status == EXIT_PASS || status == EXIT_SKIP ? EXIT_ERROR : status;
 }
 

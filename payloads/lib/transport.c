@@ -30,8 +30,7 @@ static int give_up(int fd)
 	return -1;
 }
 
-/* A socket in the file system to which nobody listens any more. */
-static bool is_stale(const struct address *a, int type)
+bool transport_is_stale(const struct address *a, int type)
 {
 	const struct sockaddr_un *un = (const struct sockaddr_un *)&a->storage;
 	struct stat status;
@@ -69,7 +68,7 @@ int transport_listen(const struct address *a, int type, int backlog, struct why 
 
 	if (fd < 0)
 		return -1;
-	if (is_stale(a, type))
+	if (transport_is_stale(a, type))
 		unlink(((const struct sockaddr_un *)&a->storage)->sun_path);
 	if (bind_to(fd, a, why))
 		return give_up(fd);

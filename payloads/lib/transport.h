@@ -46,6 +46,9 @@ int64_t vsock_local_cid(struct why *why);
 /* True when AF_VSOCK sockets can reach `cid` or, for UINT32_MAX, anybody; else `why` says why not. */
 bool vsock_usable(uint32_t cid, struct why *why);
 
+/* Whether it is a socket in the file system to which nobody listens any more. */
+bool transport_is_stale(const struct address *a, int type);
+
 /* All descriptors are close-on-exec and non-blocking.  A stale unix path is removed before bind. */
 int transport_listen(const struct address *a, int type, int backlog, struct why *why);
 int transport_accept(int listener, struct address *peer, deadline_t deadline, struct why *why);

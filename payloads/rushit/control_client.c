@@ -7,17 +7,6 @@
 #define ATTEMPT_MS 1000
 #define RETRY_MS 50
 
-static struct address address_of(const struct endpoint *e)
-{
-	struct address a = {
-		.family = e->info.ai_family,
-		.size = e->info.ai_addrlen,
-		.storage = e->storage,
-	};
-
-	return a;
-}
-
 /* The peer may not listen yet: try all its addresses again and again until the deadline. */
 static int connect_patiently(const struct settings *s, struct endpoint *found, int count,
 			     struct endpoint *server, struct why *why)
@@ -26,14 +15,14 @@ static int connect_patiently(const struct settings *s, struct endpoint *found, i
 
 	for (;;) {
 		for (int i = 0; i < count; i++) {
-			struct address to = address_of(&found[i]), from;
+			struct address to = endpoint_address(&found[i]), from;
 			struct endpoint local;
 			int fd;
 
 			if (s->local_host && endpoint_local(s, &found[i], &local, why))
 				continue;
 			if (s->local_host)
-				from = address_of(&local);
+				from = endpoint_address(&local);
 			fd = transport_connect(&to, s->local_host ? &from : NULL, SOCK_STREAM,
 					       deadline_in_ms(ATTEMPT_MS), why);
 			if (fd >= 0) {
@@ -68,7 +57,7 @@ static struct message hello_of(const struct settings *s)
 
 static bool can_reach(const struct endpoint *e, struct why *why)
 {
-	const struct address a = address_of(e);
+	const struct address a = endpoint_address(e);
 	const struct sockaddr_vm *vm = (const struct sockaddr_vm *)&a.storage;
 
 	return a.family != AF_VSOCK || vsock_usable(vm->svm_cid, why);

@@ -26,11 +26,7 @@ int control_listen(const struct settings *s, struct endpoint *bound, struct why 
 	int count = endpoint_server(s, s->control_port, SOCK_STREAM, found, why);
 
 	for (int i = 0; i < count; i++) {
-		struct address a = {
-			.family = found[i].info.ai_family,
-			.size = found[i].info.ai_addrlen,
-			.storage = found[i].storage,
-		};
+		const struct address a = endpoint_address(&found[i]);
 		int fd = transport_listen(&a, SOCK_STREAM, LISTEN_BACKLOG, why);
 
 		if (fd >= 0) {

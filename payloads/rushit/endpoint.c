@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 #include <linux/vm_sockets.h>
@@ -191,11 +190,19 @@ int endpoint_local(const struct settings *s, const struct endpoint *peer, struct
 	return 0;
 }
 
+struct address endpoint_address(const struct endpoint *e)
+{
+	return (struct address){
+		.family = e->info.ai_family,
+		.size = e->info.ai_addrlen,
+		.storage = e->storage,
+	};
+}
+
 const char *endpoint_format(const struct endpoint *e, char *text, size_t size)
 {
-	struct address a = {.family = e->info.ai_family, .size = e->info.ai_addrlen};
+	const struct address a = endpoint_address(e);
 
-	memcpy(&a.storage, &e->storage, sizeof(a.storage));
 	return address_format(&a, text, size);
 }
 
@@ -206,35 +213,18 @@ static bool is_path(const struct endpoint *e)
 	return e->info.ai_family == AF_UNIX && sun->sun_path[0];
 }
 
-/* True when the path is a socket's but nobody answers: its owner died. */
-static bool is_stale(const struct endpoint *e)
-{
-	const struct sockaddr_un *sun = (const struct sockaddr_un *)&e->storage;
-	struct stat status;
-	bool stale;
-	int fd;
-
-	if (lstat(sun->sun_path, &status) || !S_ISSOCK(status.st_mode))
-		return false;
-	fd = socket(AF_UNIX, e->info.ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return false;
-	stale = connect(fd, e->info.ai_addr, e->info.ai_addrlen) && errno == ECONNREFUSED;
-	close(fd);
-	return stale;
-}
-
 int endpoint_bind(int fd, const struct endpoint *e, struct why *why)
 {
+	const struct address a = endpoint_address(e);
 	int status = bind(fd, e->info.ai_addr, e->info.ai_addrlen);
 	char text[160];
 
-	if (status && errno == EADDRINUSE && is_path(e) && is_stale(e)) {
+	if (status && errno == EADDRINUSE && transport_is_stale(&a, e->info.ai_socktype)) {
 		endpoint_unlink(e);
 		status = bind(fd, e->info.ai_addr, e->info.ai_addrlen);
 	}
 	if (status)
-		why_errno(why, errno, "cannot bind to %s", endpoint_format(e, text, sizeof(text)));
+		why_errno(why, errno, "cannot bind to %s", address_format(&a, text, sizeof(text)));
 	return status;
 }
 

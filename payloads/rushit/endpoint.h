@@ -33,6 +33,7 @@ int endpoint_move(struct endpoint *e, const struct settings *s, const char *port
 int endpoint_local(const struct settings *s, const struct endpoint *peer, struct endpoint *local,
 		   struct why *why);
 
+struct address endpoint_address(const struct endpoint *e);
 const char *endpoint_format(const struct endpoint *e, char *text, size_t size);
 
 /* bind(2); a Unix path that nobody listens on any more is removed first. */

@@ -56,6 +56,15 @@ bool message_pull(struct flow *flow)
 	return flow->to_read == 0;
 }
 
+bool message_answered(struct flow *flow, uint32_t events)
+{
+	if (!message_heed_errors(flow, events))
+		return false;
+	if (flow->to_write && !message_push(flow))
+		return false;
+	return events & (EPOLLIN | EPOLLHUP) && message_pull(flow);
+}
+
 bool message_heed_errors(struct flow *flow, uint32_t events)
 {
 	if (!(events & EPOLLERR) || !flow_error_queue(flow))

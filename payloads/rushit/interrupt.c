@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -32,8 +33,10 @@ void interrupt_install(void)
 	struct sigaction action = {.sa_handler = on_signal};
 
 	wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (wake_fd < 0)
+	if (wake_fd < 0) {
+		perror("cannot wait for signals (eventfd)");
 		exit(EXIT_ERROR);
+	}
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 	signal(SIGPIPE, SIG_IGN);

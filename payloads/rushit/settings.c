@@ -39,8 +39,10 @@ static char *with_default_value(char *word)
 	if (strncmp(word, "-A", 2))
 		return word;
 	written = malloc(strlen(word) + sizeof("--all-samples="));
-	if (!written)
+	if (!written) {
+		fputs("rushit: no memory\n", stderr);
 		exit(EXIT_ERROR);
+	}
 	sprintf(written, "--all-samples=%s", word + 2);
 	return written;
 }
@@ -64,11 +66,29 @@ static enum transport transport_named(const char *name)
 
 static const char *const transport_names[] = {"inet", "unix", "vsock"};
 
+/* By the program's own name, or else by the first word, which is taken away then. */
+static const struct program_name *take_name(int *argc, char ***argv)
+{
+	const char *slash = strrchr(**argv, '/');
+	const struct program_name *name = program_find(slash ? slash + 1 : **argv);
+
+	if (name)
+		return name;
+	if (*argc > 1)
+		name = program_find((*argv)[1]);
+	if (!name) {
+		fprintf(stderr, "rushit: which workload?  Call it by one of its names, or write "
+			"the name first: rushit tcp_rr.  It knows %s.\n", program_names());
+		exit(EXIT_USAGE);
+	}
+	++*argv;
+	--*argc;
+	return name;
+}
+
 const struct settings *settings_parse(int argc, char **argv)
 {
-	const char *slash = strrchr(argv[0], '/');
-	const char *called = slash ? slash + 1 : argv[0];
-	const struct program_name *name = program_find(called);
+	const struct program_name *name = take_name(&argc, &argv);
 	struct program_spec program = {
 		.usage = "[options]",
 		.epilog = "Without -c it is the server.  Exit status: 0 done, 1 a script or the\n"
@@ -76,17 +96,6 @@ const struct settings *settings_parse(int argc, char **argv)
 	};
 	int words;
 
-	if (!name && argc > 1)
-		name = program_find(argv[1]);
-	if (!name) {
-		fprintf(stderr, "rushit: which workload?  Call it by one of its names, or write "
-			"the name first: rushit tcp_rr.  It knows %s.\n", program_names());
-		exit(EXIT_USAGE);
-	}
-	if (strcmp(name->name, called)) {
-		argv++;
-		argc--;
-	}
 	program.name = settings_values.program = name->name;
 	program.summary = name->summary;
 	settings_values.transport = name->transport;

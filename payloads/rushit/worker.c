@@ -190,11 +190,11 @@ struct worker *worker_new(struct run *run, int index, struct why *why)
 	w->buffer = malloc((size_t)s->buffer_size);
 	w->latency = settings_has_latency(s) ? histogram_new(LATENCY_HIGHEST, LATENCY_DIGITS)
 					     : NULL;
+	why_set(why, "no memory or no open files for thread %d", index);
 	if (s->all_samples)
 		w->sampler = sampler_new(s, index, why);
 	if (w->epoll_fd < 0 || !w->buffer || (settings_has_latency(s) && !w->latency) ||
 	    (s->all_samples && !w->sampler)) {
-		why_set(why, "no memory or no open files for thread %d", index);
 		worker_free(w);
 		return NULL;
 	}

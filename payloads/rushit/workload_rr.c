@@ -31,11 +31,7 @@ static void client_ready(struct flow *flow, uint32_t events)
 	struct worker *w = flow->worker;
 	uint64_t now;
 
-	if (!message_heed_errors(flow, events))
-		return;
-	if (flow->to_write && !message_push(flow))
-		return;
-	if (!(events & (EPOLLIN | EPOLLHUP)) || !message_pull(flow))
+	if (!message_answered(flow, events))
 		return;
 	now = clock_ns();
 	worker_transaction(w, flow, flow->start_ns, now);

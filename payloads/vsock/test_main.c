@@ -1,4 +1,5 @@
 /* vsock-test: correctness of AF_VSOCK, in one machine or between two. */
+#include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
@@ -70,7 +71,7 @@ static int fork_server(struct side *s)
 	int ends[2];
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends)) {
-		why_set(&s->why, "no pair of sockets");
+		why_errno(&s->why, errno, "no pair of sockets for the other side");
 		return -1;
 	}
 	fflush(NULL);
@@ -84,6 +85,8 @@ static int fork_server(struct side *s)
 		_exit(blocking_begin(s->control, s->limit_ms, &s->why) || suite_serve(s)
 			      ? EXIT_ERROR : EXIT_PASS);
 	}
+	if (child < 0)
+		why_errno(&s->why, errno, "no process for the other side");
 	close(ends[1]);
 	s->control = ends[0];
 	return child < 0 ? -1 : 0;

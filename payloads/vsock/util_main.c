@@ -7,28 +7,29 @@
 #include "guest.h"
 #include "options.h"
 
+static const char *peer = "host";
+static int64_t limit_s = 15;
+static struct volume volume = VOLUME_UNSET;
+static const struct option_spec options[] = {
+	{.name = "peer", .letter = 'p', .argument = "WHO", .text = &peer,
+	 .help = "where the host's half is: a CID, host (the default), local, or an IP "
+		 "address where there is no vsock"},
+	{.name = "timeout", .argument = "S", .number = &limit_s, .low = 1, .high = 86400,
+	 .help = "for each step (15)"},
+	VOLUME_OPTIONS(volume),
+	{0},
+};
+static const char *const modes[] = {"integration_test", "micro_benchmark", NULL};
+static const struct program_spec program = {
+	.name = "vsock-util", .usage = "integration_test | micro_benchmark [options]",
+	.summary = "Runs in a guest and answers vsock-integration or vsock-perf on its host.",
+	.epilog = "integration_test prints PASS.  Exit status: 0 all well, 1 a step failed "
+		  "(it is named), 77 no vsock here.",
+	.options = options,
+};
+
 int main(int argc, char **argv)
 {
-	static const char *peer = "host";
-	static int64_t limit_s = 15;
-	static struct volume volume = VOLUME_UNSET;
-	static const struct option_spec options[] = {
-		{.name = "peer", .letter = 'p', .argument = "WHO", .text = &peer,
-		 .help = "where the host's half is: a CID, host (the default), local, or an IP "
-			 "address where there is no vsock"},
-		{.name = "timeout", .argument = "S", .number = &limit_s, .low = 1, .high = 86400,
-		 .help = "for each step (15)"},
-		VOLUME_OPTIONS(volume),
-		{0},
-	};
-	static const char *const modes[] = {"integration_test", "micro_benchmark", NULL};
-	static const struct program_spec program = {
-		.name = "vsock-util", .usage = "integration_test | micro_benchmark [options]",
-		.summary = "Runs in a guest and answers vsock-integration or vsock-perf on its host.",
-		.epilog = "integration_test prints PASS.  Exit status: 0 all well, 1 a step failed "
-			  "(it is named), 77 no vsock here.",
-		.options = options,
-	};
 	int first = options_parse(&program, argc, argv), status;
 	struct address host;
 	struct why why;
