@@ -24,7 +24,7 @@ from typing import IO, Any, Callable, Optional, Sequence
 import xentest.report.mail  # noqa: F401 (here once, not in each child)
 import xentest.report.text  # noqa: F401
 import xentest.verdict.console  # noqa: F401
-from xentest import aftermath, atboot, boot, build, control, fleet, guests, runner, runs, startdoms
+from xentest import atboot, boot, build, control, fleet, guests, moment, runner, runs, startdoms
 from xentest import strays, trial
 from xentest.commands import startdoms as command
 from xentest.domains import DomainInfo, Memory
@@ -194,6 +194,7 @@ class Machine:
         self.boots = 0
         shutil.rmtree(self.seen)
         self.seen.mkdir()
+        self._note_boot()
 
     def prepare_night(self) -> None:
         """As xenbuild leaves the machine."""
@@ -239,10 +240,13 @@ class Machine:
         path = self.seen / what
         return path.read_text().splitlines() if path.exists() else []
 
+    def _note_boot(self) -> None:
+        (self.seen / "boot_id").write_text(f"{self.boots}\n")
+
     def power_on(self, cut: int = 0, loss: str = "") -> bool:
         """A boot, cut at its Nth change or fsync, and what is lost then; whether it got so far."""
         self.boots += 1
-        (self.seen / "boot_id").write_text(f"{self.boots}\n")
+        self._note_boot()
         shutil.rmtree(self.root / "run", ignore_errors=True)  # a tmpfs
         booted_xen = self._chosen.exists() or self.default == "xen"
         self._chosen.unlink(missing_ok=True)
@@ -307,8 +311,8 @@ class Machine:
         patched: list[tuple[Any, dict[str, object]]] = [
             (fleet, {"POLL": 0.0, "LIST_EVERY": 0.0, "LIST_SELDOM": 0.0}),
             (guests, {"POLL": 0.0, "CONSOLE_LIMIT": 0.0}),
-            (runner, {"BOOT_ID": self.seen / "boot_id", "_write": self._written}),
-            (aftermath, {"BOOT_ID": self.seen / "boot_id"}),
+            (moment, {"BOOT_ID": self.seen / "boot_id"}),
+            (runner, {"_write": self._written}),
             (strays, {"end": lambda *_: []}),
             (trial, {"perform": self._perform}),
             (startdoms, {"OwnRunner": OwnTests, "toolstack_for": lambda _: stack}),

@@ -11,7 +11,7 @@ import pytest
 
 from atboot_box import CONTROL, Stand, words
 from boot_console import GRUB, LINUX, OOPS, OWN, XEN, XEN_PANIC
-from xentest import boot, control, runs
+from xentest import control, moment, runs
 from xentest.errors import EXIT_INTERRUPTED, BrokenError, XentestError, guarded_main
 from xentest.progress import Progress
 
@@ -63,7 +63,7 @@ def test_a_confirmed_boot_starts_the_domains(stand: Stand) -> None:
     run.update(rebooted=10.0)  # the clock has jumped since
     assert stand.come_up() == 0
     assert stand.asked == [words(stand)]
-    assert stand.paths.confirmed.read_text().strip() == boot.boot_id()
+    assert stand.paths.confirmed.read_text().strip() == moment.boot_id()
     facts = stand.run().facts
     assert facts["boots"] == 1 and facts["phases"] == []
     assert stand.is_over()

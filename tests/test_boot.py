@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from xentest import boot, buildid, durable
+from xentest import boot, buildid, durable, moment
 from xentest.errors import BrokenError
 
 THIS_BOOT = "11111111-2222-3333-4444-555555555555"
@@ -226,7 +226,7 @@ def test_the_last_lines_are_words_and_not_a_painted_menu() -> None:
 @pytest.fixture
 def booted(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """A machine that came up in Xen with the build id that was asked for."""
-    monkeypatch.setattr(boot, "boot_id", lambda: THIS_BOOT)
+    monkeypatch.setattr(moment, "boot_id", lambda: THIS_BOOT)
     monkeypatch.setattr(boot, "_hypervisor_type", lambda: "xen")
     monkeypatch.setattr(buildid, "of_running", lambda: BUILD_ID)
     return monkeypatch
@@ -237,7 +237,7 @@ def test_the_right_boot_has_no_fault(booted: pytest.MonkeyPatch) -> None:
 
 
 def test_the_same_boot_is_none(booted: pytest.MonkeyPatch) -> None:
-    booted.setattr(boot, "boot_id", lambda: "earlier")
+    booted.setattr(moment, "boot_id", lambda: "earlier")
     assert "not restarted" in boot.fault_of_boot(EARLIER)
 
 
@@ -276,10 +276,10 @@ def test_kvm_is_not_tested_in_xen(booted: pytest.MonkeyPatch) -> None:
 def test_the_boot_is_confirmed_with_its_own_id(tmp_path: Path) -> None:
     paths = boot.Paths(tmp_path)
     boot.confirm(paths)
-    assert paths.confirmed.read_text().strip() == boot.boot_id()
+    assert paths.confirmed.read_text().strip() == moment.boot_id()
     durable.write_text(paths.confirmed, "of an earlier boot\n")
     boot.confirm(paths)
-    assert paths.confirmed.read_text().strip() == boot.boot_id()
+    assert paths.confirmed.read_text().strip() == moment.boot_id()
 
 
 def test_reboot_asks_init(paths: boot.Paths) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from build_box import CONTROL, Stand
 from small_disk import fill, small_disk
-from xentest import boot, build, control, durable, runs, tree
+from xentest import boot, build, control, durable, moment, runs, tree
 from xentest.errors import BrokenError, XentestError, guarded_main
 from xentest.readiness import Finding
 
@@ -38,7 +38,7 @@ def test_a_run_is_built_and_armed(stand: Stand) -> None:
     state = boot.load(stand.paths)
     assert state is not None and state.run == stand.run().id
     assert (state.phase, state.build_id, state.console_size) == ("booting", "abc123", 5)
-    assert state.boot_id == boot.boot_id()
+    assert state.boot_id == moment.boot_id()
     assert stand.paths.flag.read_text() == state.run + "\n"
     assert stand.paths.control.read_bytes() == stand.file.read_bytes()
     assert not stand.paths.work.exists()

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence
 
-from xentest import collect, durable, leaks, runs
+from xentest import collect, durable, leaks, moment, runs
 from xentest.domains import Toolstack
 from xentest.errors import BrokenError, XentestError, printable, printable_line
 from xentest.fleet import EXTRAS, extra_number
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from xentest.control import Control
 
 NOT_KEPT = "there is no result of it in the run's folder"
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 @dataclass
@@ -45,7 +43,7 @@ class Aftermath:
             self.logs.go_on()
             return
         basis = leaks.take(self.toolstack).to_json() if self.toolstack is not None else None
-        value = {"boot": _boot_id(), "basis": basis, "said": self._said_before()}
+        value = {"boot": moment.boot_id(), "basis": basis, "said": self._said_before()}
         durable.write_json(self.run.folder / "basis.json", value)
 
     def _noted(self) -> dict[str, Any]:
@@ -53,7 +51,7 @@ class Aftermath:
         try:
             text = (self.run.folder / "basis.json").read_text(encoding="utf-8")
             value: dict[str, Any] = json.loads(text)
-            return value if value["boot"] == _boot_id() else {}
+            return value if value["boot"] == moment.boot_id() else {}
         except (FileNotFoundError, ValueError, TypeError, KeyError):
             return {}
 
@@ -169,7 +167,3 @@ def _since(said: str, before: str) -> str:
     """What a log says after the end that it had before; all of it when that end is gone."""
     at = said.find(before)
     return said[at + len(before) :] if at >= 0 else said
-
-
-def _boot_id() -> str:
-    return BOOT_ID.read_text(encoding="ascii").strip()

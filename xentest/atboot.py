@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Optional, Sequence
 
-from xentest import boot, control, durable, runs
+from xentest import boot, control, durable, moment, runs
 from xentest.errors import EXIT_BROKEN, EXIT_INTERRUPTED, EXIT_OK, BrokenError, XentestError
 from xentest.progress import Progress
 from xentest.report import mail
@@ -30,7 +30,7 @@ class Machine:
     reboot: Callable[[], None] = boot.reboot
     choose_once: Callable[[boot.Paths], None] = boot.choose_once
     fault_of_boot: Callable[[boot.State], str] = boot.fault_of_boot
-    boot_id: Callable[[], str] = boot.boot_id
+    boot_id: Callable[[], str] = moment.boot_id
     start_domains: Callable[[Sequence[str]], int] = lambda words: subprocess.call(words)
 
 
@@ -187,7 +187,7 @@ class AtBoot:
             told += "the console's last lines:\n" + "".join(
                 f"  {line}\n" for line in lines.splitlines()
             )
-        facts = {"status": Status.BROKEN.value, "reason": reason, "ended": runs.now()}
+        facts = {"status": Status.BROKEN.value, "reason": reason, "ended": moment.now()}
         self.run.make_room()
         try:
             durable.write_text(self.run.folder / "summary.txt", told)
@@ -264,7 +264,7 @@ def _control_of(run: runs.Run, paths: boot.Paths) -> control.Control:
 
 def _break(run: runs.Run, paths: boot.Paths, reason: str) -> None:
     """The run ends here, for what is needed to go on with it is damaged."""
-    facts = {"status": Status.BROKEN.value, "reason": reason, "ended": runs.now()}
+    facts = {"status": Status.BROKEN.value, "reason": reason, "ended": moment.now()}
     run.make_room()
     try:
         told = f"run {run.id}: {Status.BROKEN.value}\n{reason}\n"

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Optional
 
-from xentest import durable
+from xentest import durable, moment
 from xentest.errors import BrokenError, printable
 
 ENTRY = "xentest"
@@ -117,11 +117,6 @@ def clear(paths: Paths) -> None:
         if path.parent.is_dir():
             durable.remove(path)
     _choose_no_more(paths)
-
-
-def boot_id() -> str:
-    """Differs from boot to boot."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 def console_size(console: str) -> int:
@@ -330,7 +325,7 @@ def fault_of_boot(state: State) -> str:
     """Why this boot is not the one that was asked for; empty when it is."""
     from xentest import buildid
 
-    if boot_id() == state.boot_id:
+    if moment.boot_id() == state.boot_id:
         return "the machine was not restarted: this is still the boot that asked for it"
     if state.hypervisor == "kvm" and _hypervisor_type() == "xen":
         return "the machine came back in Xen, where KVM cannot be tested"
@@ -351,13 +346,13 @@ def fault_of_boot(state: State) -> str:
 def confirm(paths: Paths) -> None:
     """Note in tmpfs that this boot is confirmed: the note cannot outlive the boot."""
     paths.confirmed.parent.mkdir(parents=True, exist_ok=True)
-    durable.write_text(paths.confirmed, boot_id() + "\n")
+    durable.write_text(paths.confirmed, moment.boot_id() + "\n")
 
 
 def is_confirmed(paths: Paths) -> bool:
     """Whether this very boot was confirmed."""
     try:
-        return paths.confirmed.read_text().strip() == boot_id()
+        return paths.confirmed.read_text().strip() == moment.boot_id()
     except OSError:
         return False
 

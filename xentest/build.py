@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator, Sequence
 
-from xentest import VERSION, boot, durable, interrupted, readiness, runs, strays
+from xentest import VERSION, boot, durable, interrupted, moment, readiness, runs, strays
 from xentest.control import Control, Location
 from xentest.errors import EXIT_OK, BrokenError, XentestError, of_system, without_password
 from xentest.progress import Progress
@@ -102,7 +102,7 @@ def _look_at_machine(
 def _begin(control: Control, paths: boot.Paths, results_dir: Path) -> tuple[runs.Run, boot.State]:
     """The state before the run: a run that a power cut leaves behind is always known of."""
     run_id = runs.free_id(results_dir)
-    state = boot.State(run_id, control.preferences.results_dir, boot_id=boot.boot_id())
+    state = boot.State(run_id, control.preferences.results_dir, boot_id=moment.boot_id())
     state.hypervisor = control.preferences.hypervisor
     boot.save(paths, state)
     try:
@@ -197,7 +197,7 @@ def _end(
     """The run ends here: the tree's fault is `fail`, ours is `broken`."""
     own = isinstance(error, XentestError) and error.exit_status == 1
     status = Status.FAIL if own else Status.BROKEN
-    facts = {"status": status.value, "reason": _reason(error), "ended": runs.now()}
+    facts = {"status": status.value, "reason": _reason(error), "ended": moment.now()}
     summary = f"run {run.id}: {status.value}\n{facts['reason']}\n"
     run.make_room()
     try:

@@ -20,7 +20,7 @@ from xentest.errors import XentestError, printable, printable_line
 from xentest.guests import Guests
 from xentest.ownrunner import OwnRunner
 from xentest.progress import Progress
-from xentest.results import Result, Status
+from xentest.results import MAX_REASON, Result, Status
 from xentest.runs import Run
 from xentest.verdict import console
 
@@ -287,7 +287,7 @@ class Fleet:
         return why
 
     def _put(self, result: Result) -> None:
-        result.reason = printable_line(result.reason)[:500]
+        result.reason = printable_line(result.reason)[:MAX_REASON]
         self.say(collect.conclude(self.folder, self.run, result))
 
     def break_off(self, what: str) -> None:

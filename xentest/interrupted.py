@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Collection
 
-from xentest import ownrunner, runs
+from xentest import moment, ownrunner, runs
 from xentest.errors import XentestError
 from xentest.progress import Progress
 from xentest.results import Status
@@ -28,5 +28,5 @@ def _close(old: runs.Run, progress: Progress) -> None:
         progress.say(f"ended xenruntests, left at work by run {old.id}")
     reason = f"given up while {old.facts.get('state')}: another run was begun"
     old.make_room()
-    old.update(state="broken", status=Status.BROKEN.value, reason=reason, ended=runs.now())
+    old.update(state="broken", status=Status.BROKEN.value, reason=reason, ended=moment.now())
     progress.say(f"run {old.id}: {reason}")

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Iterator, Optional
 
-from xentest import durable, results, strays, trial, untrusted
+from xentest import durable, moment, results, strays, trial, untrusted
 from xentest.control import Control
 from xentest.control_keys import Domain
 from xentest.errors import BrokenError, XentestError
@@ -27,7 +27,6 @@ RESULT_LIMIT = 64 << 20
 MARKER_LIMIT = 4096
 DONE = "done"  # beside the results: all of them are there, the work was taken away
 RESERVE = 64 << 10  # kept free for result.json, should the disk become full
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 @dataclass(frozen=True)
@@ -148,7 +147,7 @@ class Runner:
             trial.discard(item.folder)
             item.folder.mkdir()
             (item.folder / ".reserve").write_bytes(bytes(RESERVE))
-            mark = {"boot": _boot_id(), "started": trial.now(), "pid": os.getpid()}
+            mark = {"boot": moment.boot_id(), "started": moment.now(), "pid": os.getpid()}
             durable.write_json(item.folder / "running", mark)
         except OSError as error:
             raise _unusable(item.folder, error) from None
@@ -162,7 +161,7 @@ class Runner:
     def _interrupted(self, item: Trial, marker: dict[str, object], later: list[Trial]) -> Result:
         """The result of a test that something died under."""
         reason = "the domain (or machine) went down while this test ran"
-        if marker.get("boot") == _boot_id():
+        if marker.get("boot") == moment.boot_id():
             reason = "xenruntests was killed while this test ran"
         try:
             trial.discard(item.work)
@@ -201,10 +200,6 @@ def _unusable(place: Path, error: Exception) -> BrokenError:
         f"results cannot be written to {place}: {error}",
         "Look whether the shared folder is mounted, writable and not full; then run this again.",
     )
-
-
-def _boot_id() -> str:
-    return BOOT_ID.read_text().strip()
 
 
 def _read(item: Trial, name: str, limit: int) -> Optional[str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Optional
 
-from xentest import durable, strays
+from xentest import durable, moment, strays
 from xentest.errors import BrokenError, UsageError, printable
 
 if TYPE_CHECKING:
@@ -79,11 +79,6 @@ def _shown(fact: Any) -> Any:
     return printable(fact) if isinstance(fact, str) else fact
 
 
-def now() -> str:
-    """The time in the form that all records use (ISO 8601, UTC)."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-
-
 def begin(
     results_dir: Path, control: Control, run_id: Optional[str] = None, state: str = "building"
 ) -> Run:
@@ -99,7 +94,7 @@ def begin(
         "control": printable(control.path),
         "control_digest": control.digest,
         "tree": control.preferences.xen_tree,
-        "started": now(),
+        "started": moment.now(),
         "phases": [],
         "boots": 0,
         "order": 1 + max(map(_order, kept(results_dir)), default=0),
@@ -220,7 +215,7 @@ class Lock:
                 f"another command works on this machine: {holder}",
                 f"Wait until it has ended, or end it; the lock is {self.path}.",
             ) from None
-        record = {"pid": os.getpid(), "command": self.command, "started": now()}
+        record = {"pid": os.getpid(), "command": self.command, "started": moment.now()}
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, json.dumps(record).encode() + b"\n", 0)
         try:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Callable, Iterator, Optional, Sequence
 
 import xentest
-from xentest import boot, buildid, collect, control, durable, guests, interrupted, runs, shared
+from xentest import boot, buildid, collect, control, durable, guests, interrupted, moment, runs
+from xentest import shared
 from xentest.aftermath import Aftermath
 from xentest.death import Death
 from xentest.domains import Toolstack
@@ -246,7 +247,7 @@ class _Flow:
             shared.make_fresh(self._shared, self._run.id, names, own)
             for name in names:
                 shared.hand_out(self._shared, name, self._control.text)
-            durable.write_text(prepared, runs.now() + "\n")
+            durable.write_text(prepared, moment.now() + "\n")
         elif (owner := shared.owner(self._shared)) != self._run.id:
             whose = f"is that of run {owner} now" if owner else "does not say whose it is"
             raise BrokenError(
@@ -271,7 +272,7 @@ class _Flow:
 
     def _report(self, trouble: str) -> int:
         self._run.make_room()
-        facts = {"status": Status.BROKEN.value, "reason": trouble, "ended": runs.now()}
+        facts = {"status": Status.BROKEN.value, "reason": trouble, "ended": moment.now()}
         try:
             facts |= self._summarise(trouble)
         except (XentestError, OSError) as error:
@@ -297,7 +298,7 @@ class _Flow:
         if trouble:
             status, reason = Status.BROKEN, trouble
         self._run.add_phase("xentest itself (CPU)", time.process_time())
-        facts = {"status": status.value, "reason": reason, "ended": runs.now()}
+        facts = {"status": status.value, "reason": reason, "ended": moment.now()}
         summary = text.summary({**self._run.facts, **facts}, results, str(self._run.folder))
         print(summary, end="", flush=True)
         durable.write_text(self._run.folder / "summary.txt", summary)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Iterator
 
-from xentest import process, tool, untrusted
+from xentest import moment, process, tool, untrusted
 from xentest.control_keys import Domain, Test
 from xentest.errors import XentestError, first_line, of_system, printable
 from xentest.results import MAX_REASON, Result, Status, folder_name
@@ -70,7 +70,7 @@ class Trial:
 
 def perform(trial: Trial) -> Result:
     """Do everything for a test; whatever happens becomes its result."""
-    started, begun = now(), time.monotonic()
+    started, begun = moment.now(), time.monotonic()
     try:
         result = _perform(trial)
     except _Ended as ended:
@@ -290,10 +290,6 @@ def _unmount_below(folder: Path) -> None:
     for point in reversed(mounted):
         if umount(point, detach_nofollow):
             raise OSError(ctypes.get_errno(), f"{os.fsdecode(point)} stays mounted")
-
-
-def now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def fit(reason: str) -> str:

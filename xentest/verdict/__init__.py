@@ -43,17 +43,9 @@ def read(
         from xentest.verdict import exit as exit_format
 
         return exit_format.verdict(exit_status, last, offset, matches(test, expect))
-    findings = Findings(expect)
+    findings = Findings(expect, in_output=not place)
     if place:
-        findings.in_output = False
-        present = report_files(form, work)
-        fresh = [path for path, mark in present.items() if (stale or {}).get(path) != mark]
-        if len(present) > MAX_FILES:
-            findings.problem(f"more than {MAX_FILES} files are {place}: not all were read")
-        if not fresh:
-            old = " (only files from before the run)" if present else ""
-            findings.problem(f"the test wrote no {place}{old}")
-        _read_all(name, fresh[:MAX_FILES], findings)
+        _read_all(name, _fresh(place, report_files(form, work), stale or {}, findings), findings)
     else:
         findings.cut = text.is_cut(output)
         _read_all(name, [output], findings)
@@ -61,6 +53,19 @@ def read(
     if not place and verdict.log_offset is not None:
         offset = verdict.log_offset
     return Verdict(verdict.status, verdict.reason, verdict.subtests, offset)
+
+
+def _fresh(
+    place: str, present: dict[Path, object], stale: dict[Path, object], findings: Findings
+) -> list[Path]:
+    """The files that are there and were not before; what is wrong with them is a problem."""
+    fresh = [path for path, mark in present.items() if stale.get(path) != mark]
+    if len(present) > MAX_FILES:
+        findings.problem(f"more than {MAX_FILES} files are {place}: not all were read")
+    if not fresh:
+        old = " (only files from before the run)" if present else ""
+        findings.problem(f"the test wrote no {place}{old}")
+    return fresh[:MAX_FILES]
 
 
 def report_files(form: str, work: Path) -> dict[Path, object]:
