@@ -223,7 +223,10 @@ int endpoint_bind(int fd, const struct endpoint *e, struct why *why)
 		endpoint_unlink(e);
 		status = bind(fd, e->info.ai_addr, e->info.ai_addrlen);
 	}
-	if (status)
+	if (status && errno == EADDRINUSE)
+		why_set(why, "cannot bind to %s: %s; is another server running?",
+			address_format(&a, text, sizeof(text)), strerror(errno));
+	else if (status)
 		why_errno(why, errno, "cannot bind to %s", address_format(&a, text, sizeof(text)));
 	return status;
 }

@@ -149,7 +149,7 @@ struct flow *socket_serve(struct worker *w, flow_ready_fn ready)
 	if (call_socket_hook(w, fd, &e) || w->failed)
 		goto failed;
 	if (endpoint_bind(fd, &e, &why)) {
-		worker_fail(w, "%s; is another server running?", why.text);
+		worker_fail(w, "%s", why.text);
 		goto failed;
 	}
 	if (e.info.ai_socktype != SOCK_DGRAM && listen(fd, (int)s->listen_backlog)) {

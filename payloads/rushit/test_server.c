@@ -34,7 +34,7 @@ static int listen_for_data(struct test *t, int *control, struct endpoint *contro
 	if (endpoint_move(&t->run.server, s, s->port, 0, &why))
 		return test_fail(t, EXIT_ERROR, "%s", why.text);
 	if (!run_spreads_ports(s) && socket_probe(&t->run.server, &why))
-		return test_fail(t, EXIT_ERROR, "%s; is another server running?", why.text);
+		return test_fail(t, EXIT_ERROR, "%s", why.text);
 	return test_start_workers(t);
 }
 

@@ -335,3 +335,16 @@ def test_a_peer_that_stands_still_is_not_waited_for_without_end(folder, tmp_path
         stopped.send_signal(signal.SIGCONT)
     last = Ended(stopped)
     assert last.status == (99 if victim == "client" else 0) and last.lines("result"), last
+
+
+@pytest.mark.parametrize("files", [3, 4, 5, 6])
+def test_too_few_open_files_are_said(pair, files):
+    """And not that another server is in the way."""
+    both = pair()
+    words = f"{both.folder}/tcp_rr -C {both.control} -P {both.data} --patience 200"
+    said = subprocess.run(
+        ["sh", "-c", f"ulimit -n {files}; exec {words}"],
+        capture_output=True, text=True, timeout=LIMIT,
+    )  # fmt: skip
+    assert said.returncode == 99 and "open files" in said.stderr, said
+    assert "another server" not in said.stderr
