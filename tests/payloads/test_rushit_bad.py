@@ -17,6 +17,7 @@ from ports import free_ports
 from rushit_box import Ended, Pair, build
 
 NUMBER = "write a number from "
+PERCENTILES = "write up to 32 different numbers from 0 to 100, as 50,99,99.9"
 UNITS = "b, B, kb, Kib, kB, KiB, Mb, Mib, MB, MiB, Gb, Gib, GB or GiB"
 
 # Workload, options, and the whole message.  First what the ancestor checks, then what is ours.
@@ -63,12 +64,12 @@ BAD = [
     (
         "tcp_rr",
         "-p 101",
-        "--percentiles cannot be '101'; write up to 32 different numbers from 0 to 100, as 50,99,99.9",
+        f"--percentiles cannot be '101'; {PERCENTILES}",
     ),
     (
         "udp_rr",
         "-p -1",
-        "--percentiles cannot be '-1'; write up to 32 different numbers from 0 to 100, as 50,99,99.9",
+        f"--percentiles cannot be '-1'; {PERCENTILES}",
     ),
     ("tcp_stream", "-D -1", f"--delay cannot be -1; {NUMBER}0 to 1e+18"),
     ("tcp_rr", "-s -1", f"--suicide-length cannot be -1; {NUMBER}0 to 100000000"),
