@@ -70,11 +70,7 @@ enum report_form cases_form(const struct cases_choice *choice)
 int cases_none(const struct cases_choice *choice, char *const argv[], const char *program,
 	       const char *name, const struct verdict *verdict)
 {
-	struct report report;
-
-	report_begin(&report, cases_form(choice), stdout, program, argv, 1);
-	report_verdict(&report, name, verdict);
-	return report_end(&report);
+	return report_only(cases_form(choice), program, argv, name, *verdict);
 }
 
 static struct verdict why_it_ended(struct supervised_result end, uint64_t limit_ms)

@@ -42,4 +42,8 @@ void report_note(struct report *r, const char *text, ...) __attribute__((format(
 /* The totals; the exit status as of ktap_end(). */
 int report_end(struct report *r);
 
+/* All of it where nothing can be tried: one verdict, on standard output. */
+int report_only(enum report_form form, const char *program, char *const argv[], const char *name,
+		struct verdict verdict);
+
 #endif

@@ -189,22 +189,6 @@ static const struct step {
 	{"the guest says PASS", guest_says_pass},
 };
 
-static int run(struct session *s, struct report *r)
-{
-	size_t n = sizeof(steps) / sizeof(*steps) - (s->console < 0);
-	const char *stopped = NULL;
-
-	for (size_t i = 0; i < n; i++) {
-		struct verdict v = stopped ? verdict_skip("not reached: \"%s\" did not work", stopped)
-					   : steps[i].check(s);
-
-		report_verdict(r, steps[i].name, &v);
-		if (!stopped && v.outcome != OUTCOME_PASS)
-			stopped = steps[i].name;
-	}
-	return report_end(r);
-}
-
 static const char *listen_on = "any", *peer, *console_path;
 static const char *command = "vsock-util integration_test";
 static bool json, ktap;
@@ -232,6 +216,29 @@ static const struct program_spec program = {
 	.epilog = "Exit status: 0 all well, 1 a step failed, 77 no vsock here, 99 no guest.",
 };
 
+static enum report_form form(void)
+{
+	return json ? REPORT_JSON : ktap ? REPORT_KTAP : REPORT_PLAIN;
+}
+
+static int run(struct session *s, char **argv)
+{
+	int n = (int)(sizeof(steps) / sizeof(*steps)) - (s->console < 0);
+	const char *stopped = NULL;
+	struct report r;
+
+	report_begin(&r, form(), stdout, program.name, argv, n);
+	for (int i = 0; i < n; i++) {
+		struct verdict v = stopped ? verdict_skip("not reached: \"%s\" did not work", stopped)
+					   : steps[i].check(s);
+
+		report_verdict(&r, steps[i].name, &v);
+		if (!stopped && v.outcome != OUTCOME_PASS)
+			stopped = steps[i].name;
+	}
+	return report_end(&r);
+}
+
 /* The listener stands before the guest's half is started. */
 static int begin(struct session *s, const struct address *where)
 {
@@ -250,7 +257,6 @@ int main(int argc, char **argv)
 {
 	struct session s = {.listener = -1, .client = -1, .console = -1};
 	struct address where;
-	struct report report;
 
 	if (options_parse(&program, argc, argv) != argc)
 		options_error(&program, "it takes no words; '%s --help' lists the options",
@@ -260,19 +266,11 @@ int main(int argc, char **argv)
 		options_error(&program, "%s", s.why.text);
 	s.guest_given = peer;
 	s.limit_ms = limit_s * 1000;
-	report_begin(&report, json ? REPORT_JSON : ktap ? REPORT_KTAP : REPORT_PLAIN, stdout,
-		     program.name, argv, -1);
-	if (!endpoint_usable(&where, &s.why)) {
-		const struct verdict v = verdict_skip("%s", s.why.text);
-
-		report_verdict(&report, "vsock transport", &v);
-		return report_end(&report);
-	}
-	if (begin(&s, &where)) {
-		const struct verdict v = verdict_error("%s", s.why.text);
-
-		report_verdict(&report, "begin", &v);
-		return report_end(&report);
-	}
-	return run(&s, &report);
+	if (!endpoint_usable(&where, &s.why))
+		return report_only(form(), program.name, argv, "vsock transport",
+				   verdict_skip("%s", s.why.text));
+	if (begin(&s, &where))
+		return report_only(form(), program.name, argv, "begin",
+				   verdict_error("%s", s.why.text));
+	return run(&s, argv);
 }

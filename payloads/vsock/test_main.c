@@ -140,20 +140,9 @@ static struct verdict run_case(struct side *s, unsigned int index)
 	return suite_ask(s, index, (uint64_t)seed + index);
 }
 
-static void begin_report(struct report *r, char **argv, int planned)
+static enum report_form form(void)
 {
-	report_begin(r, json ? REPORT_JSON : ktap ? REPORT_KTAP : REPORT_PLAIN, stdout,
-		     program.name, argv, planned);
-}
-
-/* Nothing can be tried: a report of its own, as a reader of verdicts takes silence for an error. */
-static int report_only(char **argv, const char *name, struct verdict v)
-{
-	struct report r;
-
-	begin_report(&r, argv, 1);
-	report_verdict(&r, name, &v);
-	return report_end(&r);
+	return json ? REPORT_JSON : ktap ? REPORT_KTAP : REPORT_PLAIN;
 }
 
 static int run(struct side *s, char **argv)
@@ -162,7 +151,7 @@ static int run(struct side *s, char **argv)
 	struct report r;
 	bool canary_alive = true;
 
-	begin_report(&r, argv, count_wanted());
+	report_begin(&r, form(), stdout, program.name, argv, count_wanted());
 	report_note(&r, "seed %" PRId64, seed);
 	for (unsigned int i = 0; (c = suite_case_at(i)); i++) {
 		struct verdict v;
@@ -191,7 +180,8 @@ int main(int argc, char **argv)
 	if (only && !count_wanted())
 		options_error(&program, "no case has '%s' in its name; --list shows them", only);
 	if (!endpoint_usable(&side.peer, &side.why))
-		return report_only(argv, "vsock transport", verdict_skip("%s", side.why.text));
+		return report_only(form(), program.name, argv, "vsock transport",
+				   verdict_skip("%s", side.why.text));
 	side.limit_ms = limit_s * 1000;
 	if (serve)
 		return serve_once(&side);
@@ -199,6 +189,7 @@ int main(int argc, char **argv)
 		seed = (int64_t)seed_choose();
 	if ((!peer || both ? fork_server(&side) : connect_control(&side)) ||
 	    blocking_begin(side.control, side.limit_ms * 2, &side.why))
-		return report_only(argv, "the other side", verdict_error("%s", side.why.text));
+		return report_only(form(), program.name, argv, "the other side",
+				   verdict_error("%s", side.why.text));
 	return run(&side, argv);
 }
