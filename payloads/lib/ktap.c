@@ -11,11 +11,8 @@
 void ktap_begin(struct ktap *k, FILE *out, bool plain, int planned)
 {
 	*k = (struct ktap){.out = out, .plain = plain, .planned = planned};
-	if (!plain) {
-		fputs("KTAP version 1\n", out);
-		if (planned >= 0)
-			fprintf(out, "1..%d\n", planned);
-	}
+	if (!plain)
+		fprintf(out, "KTAP version 1\n1..%d\n", planned);
 	fflush(out);
 }
 
@@ -145,11 +142,9 @@ int ktap_end(struct ktap *k)
 	int total = ktap_told(k);
 	int missing = k->planned > total ? k->planned - total : 0;
 
-	if (!k->plain && k->planned < 0)
-		fprintf(k->out, "1..%d\n", total);
 	if (missing)
 		ktap_note(k, "%d of %d planned verdicts are missing", missing, k->planned);
-	else if (k->planned >= 0 && total > k->planned)
+	else if (total > k->planned)
 		ktap_note(k, "%d verdicts, but only %d were planned", total, k->planned);
 	else if (!total)
 		ktap_note(k, "nothing was checked");
@@ -161,7 +156,7 @@ int ktap_end(struct ktap *k)
 			k->passed, k->failed, k->skipped, k->errors);
 	if (fflush(k->out) || ferror(k->out))
 		return EXIT_ERROR;
-	if (k->errors || !total || (k->planned >= 0 && total != k->planned))
+	if (k->errors || !total || total != k->planned)
 		return EXIT_ERROR;
 	if (k->failed)
 		return EXIT_FAIL;

@@ -11,14 +11,14 @@
 struct ktap {
 	FILE *out;
 	bool plain;		/* sentences instead of KTAP */
-	int planned;		/* -1: said at the end */
+	int planned;
 	int passed;
 	int failed;
 	int skipped;
 	int errors;
 };
 
-/* `planned` verdicts will follow, or -1 when that is not known yet. */
+/* `planned` verdicts will follow. */
 void ktap_begin(struct ktap *k, FILE *out, bool plain, int planned);
 
 /* `name` must not hold '#'; it is replaced.  The reason of a pass may be NULL. */
