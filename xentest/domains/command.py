@@ -46,17 +46,7 @@ def run(
         output = own if printed is None else printed
         words.write(given)
         words.seek(0)
-        try:
-            process = subprocess.Popen(
-                arguments,
-                stdin=words,
-                stdout=output,
-                stderr=errors,
-                env={**os.environ, "LC_ALL": "C.UTF-8"},  # what tools say is read
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise BrokenError(f"cannot run {shown}: {error}", "Is it installed?") from None
+        process = _start(arguments, words, output, errors)
         try:
             status = _wait(process, timeout, (output, errors))
         except subprocess.TimeoutExpired:
@@ -75,6 +65,23 @@ def run(
             said = _telling_line(_content(errors)) or first_line(text) or f"exit status {status}"
             raise CommandFailed(f"`{shown}` failed: {said}", "Run it by hand to see more.")
         return text
+
+
+def _start(
+    arguments: Sequence[str], words: IO[bytes], output: IO[bytes], errors: IO[bytes]
+) -> "subprocess.Popen[bytes]":
+    try:
+        return subprocess.Popen(
+            arguments,
+            stdin=words,
+            stdout=output,
+            stderr=errors,
+            env={**os.environ, "LC_ALL": "C.UTF-8"},  # what tools say is read
+            start_new_session=True,
+        )
+    except OSError as error:
+        shown = " ".join(arguments)
+        raise BrokenError(f"cannot run {shown}: {error}", "Is it installed?") from None
 
 
 class _Flood(Exception):
