@@ -29,6 +29,7 @@ from xentest.progress import Progress
 MINIMISE = Path(__file__).resolve().parents[1] / "payloads/xenfc/ring0/minimise"
 NAME = "reproducer.txt"
 BUDGET = 1800.0
+SHARE = 0.7  # of the budget, for tries to begin in: the last one must end as well
 TELLS = re.compile(
     r"\bseed (?P<seed>\d{1,20})(?: twist (?P<twist>\d{1,20}))? (?:up to )?call (?P<call>\d{1,20})"
     r"(?: to (?P<last>\d{1,20}))?"
@@ -86,9 +87,10 @@ def shrink(failure: Failure, xen: Path, budget: float, minimise: Path = MINIMISE
     """Write and give back the words that do it again; None when it does not happen again."""
     end = time.monotonic() + budget
     for role in ROLES:
+        left = end - time.monotonic()
         command = [str(minimise), "--json", "--xen", str(xen), "--until", f"to={failure.last}"]
-        command += [failure.seed, *role, *failure.words]
-        said, wrong, status = _run(command, end - time.monotonic())
+        command += ["--budget", f"{left * SHARE:.0f}", failure.seed, *role, *failure.words]
+        said, wrong, status = _run(command, left)
         if status == GONE:
             continue
         try:

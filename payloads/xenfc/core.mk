@@ -1,5 +1,5 @@
 # The freestanding core, relative to payloads/xenfc: every door links these.
-CORE_SOURCES = text.c timed.c timer_life.c torn.c untold.c multicall.c page_list.c plan.c model.c call.c choose.c perform.c repeat.c tell.c sequence.c probe.c \
+CORE_SOURCES = text.c timed.c timer_life.c torn.c untold.c multicall.c page_list.c plan.c model.c call.c choose.c perform.c repeat.c tell.c sequence.c spans.c probe.c \
 	housekeeping.c families.c xenfc.c who.c port.c port_event.c window.c \
 	domctl.c domctl_life.c domctl_limits.c domctl_rights.c domctl_own_rights.c paging.c domctl_vcpu.c domctl_state.c domctl_parameters.c domctl_pages.c domctl_devices.c domctl_registers.c \
 	domctl_affinity.c domctl_hvm.c running.c surroundings.c machine_frames.c waiting.c guest_code.c guest_checks.c guest_random.c sysctl.c sysctl_information.c sysctl_topology.c sysctl_control.c sysctl_power.c sysctl_livepatch.c pool.c fifo.c platform.c \

@@ -10,57 +10,22 @@
 #define MAGIC "xenfc corpus 1\n"
 #define LARGEST (1u << 20)
 
-static uint64_t calls[CORPUS_MOST_CALLS];
+static struct call_span spans[CORPUS_MOST_CALLS];
 static char content[LARGEST + 1];
 static char only[4096];
 
-static const char *add(struct plan *plan, uint64_t first, uint64_t last)
-{
-	if (last < first || (plan->n_calls && first <= calls[plan->n_calls - 1]))
-		return "the numbers of calls do not ascend";
-	if (last - first >= CORPUS_MOST_CALLS - plan->n_calls)
-		return "too many calls; 65536 is the most";
-	for (uint64_t number = first; number - first <= last - first; number++) {
-		calls[plan->n_calls++] = number;
-		if (number == last)
-			break;
-	}
-	return NULL;
-}
-
-static bool take_number(const char **text, uint64_t *value)
-{
-	char *end;
-
-	if (**text < '0' || **text > '9')
-		return false;
-	errno = 0;
-	*value = strtoull(*text, &end, 10);
-	*text = end;
-	return !errno;
-}
-
 const char *corpus_parse_calls(const char *list, struct plan *plan)
 {
-	plan->calls = calls;
-	plan->n_calls = 0;
-	for (;; list++) {
-		uint64_t first, last;
-		const char *wrong;
+	const char *wrong = spans_of(list, spans, CORPUS_MOST_CALLS, &plan->n_spans);
+	uint64_t room = CORPUS_MOST_CALLS;
 
-		if (!take_number(&list, &first))
-			return "no list of numbers; write it as 3,7-9";
-		last = first;
-		if (*list == '-' && (list++, !take_number(&list, &last)))
-			return "no list of numbers; write it as 3,7-9";
-		wrong = add(plan, first, last);
-		if (wrong)
-			return wrong;
-		if (!*list)
-			return NULL;
-		if (*list != ',')
-			return "no list of numbers; write it as 3,7-9";
+	plan->spans = spans;
+	for (size_t i = 0; !wrong && i < plan->n_spans; i++) {
+		if (spans[i].last - spans[i].first >= room)
+			return "too many calls; 65536 is the most";
+		room -= spans[i].last - spans[i].first + 1;
 	}
+	return wrong;
 }
 
 /* FNV-1a: finds what was cut or changed by accident; against malice there are the fences. */
@@ -134,14 +99,14 @@ const char *corpus_read(const char *path, struct plan *plan)
 
 	if (!wrong)
 		wrong = check_sum();
-	plan->n_calls = 0;
+	plan->n_spans = 0;
 	plan->twist = 0;
 	if (wrong)
 		return wrong;
 	for (char *line = strtok(content + sizeof(MAGIC) - 1, "\n"); line && !wrong;
 	     line = strtok(NULL, "\n"))
 		wrong = read_line(plan, line);
-	return wrong || plan->n_calls ? wrong : "it names no calls";
+	return wrong || plan->n_spans ? wrong : "it names no calls";
 }
 
 static int write_all(const char *path, const char *text, size_t size)

@@ -89,14 +89,15 @@ static void list_calls(const struct plan *plan, char *list, size_t size)
 {
 	size_t used = 0;
 
-	if (!plan->calls) {
+	if (!plan->spans) {
 		snprintf(list, size, "%llu-%llu", (unsigned long long)plan->from,
 			 (unsigned long long)plan->to);
 		return;
 	}
-	for (size_t i = 0; i < plan->n_calls && used < size; i++)
-		used += (size_t)snprintf(list + used, size - used, "%s%llu", i ? "," : "",
-					 (unsigned long long)plan->calls[i]);
+	for (size_t i = 0; i < plan->n_spans && used < size; i++)
+		used += (size_t)snprintf(list + used, size - used, "%s%llu-%llu", i ? "," : "",
+					 (unsigned long long)plan->spans[i].first,
+					 (unsigned long long)plan->spans[i].last);
 }
 
 static void keep(struct plan *plan, unsigned int release, const char *prefix)
@@ -134,8 +135,8 @@ static void look_at_piece(struct plan *plan, const struct outcome *outcome)
 
 static void fresh_piece(struct plan *plan)
 {
-	plan->calls = NULL;
-	plan->n_calls = 0;
+	plan->spans = NULL;
+	plan->n_spans = 0;
 	plan->only = guided.only;
 	plan->seed = random_u64(&guided.random) >> 32;
 	plan->twist = 0;
@@ -156,14 +157,9 @@ static bool varied_piece(struct plan *plan)
 					 strcmp(kept.only, guided.only)))
 		return false;
 	plan->seed = kept.seed;
-	plan->calls = kept.calls;
-	plan->n_calls = kept.n_calls;
+	plan->spans = kept.spans;
+	plan->n_spans = kept.n_spans;
 	plan->twist = 1 + (random_u64(&guided.random) >> 32);
-	if (kept.calls[kept.n_calls - 1] - kept.calls[0] == kept.n_calls - 1) {
-		plan->from = kept.calls[0];	/* one mark for all is enough */
-		plan->to = kept.calls[kept.n_calls - 1];
-		plan->calls = NULL;
-	}
 	return true;
 }
 

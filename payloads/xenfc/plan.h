@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "door.h"
+#include "spans.h"
 
 struct call;
 
@@ -38,8 +39,8 @@ struct plan {
 	uint64_t loops;
 	uint64_t from;		/* the first call that is made, counted from 0 */
 	uint64_t to;		/* the last one; UINT64_MAX: up to `loops` */
-	const uint64_t *calls;	/* when not NULL: only these, ascending */
-	size_t n_calls;
+	const struct call_span *spans;	/* when not NULL: only these calls, ascending */
+	size_t n_spans;
 	uint64_t twist;		/* not 0: one call in four gets other arguments */
 	uint64_t limit_ns;	/* 0: none */
 	const char *only;	/* patterns of operations' names; NULL: all */
@@ -51,7 +52,7 @@ struct plan {
 	void (*show)(const struct call *call);	/* in a dry run: what to do instead of telling it */
 	/*
 	 * When not NULL, the run is made of pieces.  Before each this sets seed, twist, and
-	 * from and to or calls; false: that was the last.
+	 * from and to or spans; false: that was the last.
 	 */
 	bool (*next)(struct plan *plan, const struct outcome *outcome);
 	uint64_t block;		/* calls between marks and leak checks; 0: the default, 4096 */

@@ -104,12 +104,18 @@ static uint64_t last_call(const struct plan *plan)
 	return plan->to < last ? plan->to : last;
 }
 
-static void make_chosen(struct run *run)
+/* False: time is over. */
+static bool make_span(struct run *run, const struct call_span *span, uint64_t start)
 {
-	for (size_t i = 0; i < run->plan.n_calls; i++) {
-		mark(run, run->plan.calls[i]);
-		make_call(run, run->plan.calls[i]);
+	for (uint64_t made = 0; made <= span->last - span->first; made++) {
+		if (made % run->plan.block == 0) {
+			if (time_is_over(run, start))
+				return false;
+			mark(run, span->first + made);
+		}
+		make_call(run, span->first + made);
 	}
+	return true;
 }
 
 static bool make_piece(struct run *run, uint64_t start)
@@ -119,8 +125,10 @@ static bool make_piece(struct run *run, uint64_t start)
 	uint64_t next_mark = plan->from, next_clean = plan->from - plan->from % clean_every;
 	bool clean = true;
 
-	if (plan->calls) {
-		make_chosen(run);
+	if (plan->spans) {
+		for (size_t i = 0; i < plan->n_spans; i++)
+			if (!make_span(run, &plan->spans[i], start))
+				break;
 		return housekeep(run);
 	}
 	for (uint64_t number = plan->from; number <= last; number++) {

@@ -10,6 +10,7 @@ import struct
 import subprocess
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
+import types
 from pathlib import Path
 from types import ModuleType
 
@@ -106,20 +107,33 @@ def test_boot_without_the_coverage_that_was_asked_for_is_no_pass(boot, tmp_path)
     assert ended == 99 and "coverage" in facts["reason"]
 
 
-class Failing:
-    """Tries of a sequence in which some calls are needed together."""
+class Sequence:
+    """Stands in for the boots of a sequence in which some calls are needed together; each takes a
+    second, which the module is told."""
 
-    def __init__(self, module: ModuleType, needed: set[int]) -> None:
+    def __init__(self, module: ModuleType, needed: set[int], monkeypatch) -> None:
         self._module = module
         self._needed = needed
-        self.signature = "it"
+        self.boots = 0
+        clock = types.SimpleNamespace(monotonic=lambda: float(self.boots))
+        monkeypatch.setattr(module, "time", clock)
+        monkeypatch.setattr(module.Tries, "run", lambda _, *words: self.run(*words))
 
-    def same(self, *words: str) -> bool:
+    def run(self, *words: str) -> tuple[str, int]:
+        self.boots += 1
         values = dict(word.split("=") for word in words)
+        return ("it" if self.happens(values) else ""), max(self._needed) + 2000
+
+    def happens(self, values: dict[str, str]) -> bool:
         if "calls" in values:
             return self._needed <= set(numbers(values["calls"]))
-        first, last = int(values.get("from", 0)), int(values["to"])
+        first, last = int(values.get("from", 0)), int(values.get("to", 1 << 40))
         return all(first <= call <= last for call in self._needed)
+
+    def shrunk(self, capsys, *options: str) -> list[str]:
+        """The words that it ends with."""
+        assert self._module.main(["1", "--json", *options]) == 0
+        return json.loads(capsys.readouterr().out)["words"].split()
 
 
 def numbers(text: str) -> list[int]:
@@ -130,15 +144,28 @@ def numbers(text: str) -> list[int]:
     return found
 
 
-@pytest.mark.parametrize("needed", [{0}, {5000}, {4999, 5000}, {1000, 3000, 5000}, {0, 4096}])
-def test_minimise_finds_the_needed_calls(needed):
-    minimise = load(RING0 / "minimise")
-    tries = Failing(minimise, needed)
-    last = minimise.last_call(tries, max(needed) + 2000)
-    assert last == max(needed)
-    first = minimise.first_call(tries, last)
-    calls = minimise.shrink(tries, list(range(first, last + 1)), lambda text: None)
-    assert set(calls) == needed
+@pytest.mark.parametrize(
+    "needed",
+    [{0}, {5000}, {4999, 5000}, {1000, 3000, 5000}, {0, 4096}, {7, 15655}, {9, 90000, 700000}],
+)
+def test_minimise_finds_the_needed_calls(needed, monkeypatch, capsys):
+    sequence = Sequence(load(RING0 / "minimise"), needed, monkeypatch)
+    calls = sequence.shrunk(capsys)[1].removeprefix("calls=")
+    assert set(numbers(calls)) == needed
+
+
+@pytest.mark.parametrize("budget", [0, 1, 5, 12, 15, 20, 30, 50])
+def test_minimise_tells_the_best_that_it_knows_when_time_is_over(budget, monkeypatch, capsys):
+    sequence = Sequence(load(RING0 / "minimise"), {1000, 3000, 5000}, monkeypatch)
+    words = sequence.shrunk(capsys, "--budget", str(budget))
+    assert sequence.boots == budget + 1
+    assert sequence.happens(dict(word.split("=") for word in words[1:])), words
+
+
+def test_minimise_makes_no_list_that_a_command_line_has_no_room_for(monkeypatch, capsys):
+    sequence = Sequence(load(RING0 / "minimise"), set(range(0, 4000, 10)), monkeypatch)
+    words = sequence.shrunk(capsys)
+    assert 0 < len(words[1]) < 1000 and sequence.happens(dict([words[1].split("=")]))
 
 
 def test_minimise_names_the_guest_first_whatever_else_is_said():

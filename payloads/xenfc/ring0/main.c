@@ -27,7 +27,6 @@
 #include "words.h"
 
 #define MOST_WORDS 64
-#define MOST_CALLS 8192
 #define CALLS "calls="
 
 void kernel_main(const struct start_info *info);
@@ -84,12 +83,10 @@ struct extras {
 
 static const char *take_calls(struct plan *plan, const char *list)
 {
-	static uint64_t calls[MOST_CALLS];
+	static struct call_span spans[MAX_GUEST_CMDLINE / 2];	/* a number and a comma each */
 
-	if (!numbers_of(list, calls, MOST_CALLS, &plan->n_calls))
-		return "no list of up to 8192 ascending numbers; write it as 3,7-9";
-	plan->calls = calls;
-	return NULL;
+	plan->spans = spans;
+	return spans_of(list, spans, sizeof(spans) / sizeof(spans[0]), &plan->n_spans);
 }
 
 static const char *take_word(struct plan *plan, struct extras *extras, const char *word)

@@ -22,9 +22,10 @@ static void lists_are_ascending_numbers_and_ranges(void **state)
 	(void)state;
 	plan_default(&plan);
 	assert_null(corpus_parse_calls("3,7-9,18446744073709551615", &plan));
-	assert_int_equal(plan.n_calls, 5);
-	assert_int_equal(plan.calls[1], 7);
-	assert_true(plan.calls[4] == UINT64_MAX);
+	assert_int_equal(plan.n_spans, 3);
+	assert_int_equal(plan.spans[1].first, 7);
+	assert_int_equal(plan.spans[1].last, 9);
+	assert_true(plan.spans[2].last == UINT64_MAX);
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
 		assert_non_null(corpus_parse_calls(wrong[i], &plan));
 }
@@ -79,7 +80,7 @@ static void what_was_written_is_read(void **state)
 	assert_int_equal(plan.seed, 77);
 	assert_int_equal(plan.release, RELEASE(4, 17));
 	assert_string_equal(plan.only, "domctl.*pause*");
-	assert_int_equal(plan.n_calls, 4);
+	assert_int_equal(plan.n_spans, 2);
 }
 
 static void files_cut_short_are_refused(void **state)
