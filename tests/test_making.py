@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -43,8 +44,11 @@ def let_go(world: World) -> None:
 
 def waits_for_the_maker(world: World, running: "subprocess.Popen[bytes]") -> bool:
     assert running.poll() is None, (world.folder / "driver.log").read_text()
-    opened = Path(f"/proc/{running.pid}/fd").iterdir()
-    return any(os.path.basename(os.path.realpath(link)) == making.NOTE for link in opened)
+    for link in Path(f"/proc/{running.pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            if os.path.basename(os.readlink(link)) == making.NOTE:
+                return True
+    return False
 
 
 def assert_all_well(world: World) -> None:
