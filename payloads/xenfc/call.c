@@ -54,6 +54,13 @@ uint64_t draw_around(struct call *call, uint64_t most, uint64_t enough)
 	return chance(call, 50) ? enough - 1 + draw(call, 3) : draw(call, most);
 }
 
+uint32_t draw_offset(struct call *call, uint32_t last)
+{
+	if (chance(call, 50))
+		return last - 8 + 8 * (uint32_t)draw(call, 3);
+	return (uint32_t)draw_interesting(call, chance(call, 50) ? 12 : 32);
+}
+
 void draw_bytes(struct call *call, void *at, size_t size)
 {
 	struct dice dice = call->dice;	/* the compiler cannot know that `at` is not there */

@@ -184,6 +184,8 @@ uint64_t draw_interesting(struct call *call, unsigned int bits);	/* edges, mostl
 uint32_t draw_mostly(struct call *call, unsigned int percent, uint64_t bound);
 /* Below `most`; half of the time what is just enough, or one less or more. */
 uint64_t draw_around(struct call *call, uint64_t most, uint64_t enough);
+/* A place in a page: half of the time round the last one that is of use, by eights; else any. */
+uint32_t draw_offset(struct call *call, uint32_t last);
 /* The caller's last physical interrupt, the first that it does not have, or one far beyond. */
 uint32_t draw_last_interrupt(struct call *call);
 void draw_fields(struct call *call);	/* all input fields of the operation */

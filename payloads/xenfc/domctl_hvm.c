@@ -161,9 +161,11 @@ static void generate_listener(struct call *call)
 		v->op |= XEN_VM_EVENT_GET_VERSION + 1;
 }
 
+/* Nobody listens, and where nobody can, Xen was built without it. */
 static void expect_listener(struct call *call)
 {
 	const struct xen_domctl_vm_event_op *v = &domctl_of(call)->u.vm_event_op;
+	bool switches = v->op <= XEN_VM_EVENT_DISABLE;
 
 	if (v->op == XEN_VM_EVENT_GET_VERSION) {
 		expect_only(call, 0);
@@ -172,12 +174,18 @@ static void expect_listener(struct call *call)
 	expect_only(call, ERR(EINVAL));
 	if (is_self(call) || !has_vcpus(call))
 		return;
-	/* Built without it, of a kind that has none, without its page, switched off. */
-	expect_also(call, ERR(ENOSYS));
+	if (!switches)
+		expect_only(call, v->op == XEN_VM_EVENT_RESUME ? ERR(ENODEV) : ERR(ENOSYS));
+	if (v->mode == XEN_DOMCTL_VM_EVENT_OP_PAGING || v->mode == XEN_DOMCTL_VM_EVENT_OP_SHARING)
+		expect_also(call, ERR(ENOSYS));
+	else if (v->mode != XEN_DOMCTL_VM_EVENT_OP_MONITOR)
+		expect_only(call, ERR(ENOSYS));
+	if (v->op != XEN_VM_EVENT_ENABLE)
+		return;
+	/* Of a kind that has none, without its page, without memory. */
 	expect_also(call, ERR(ENODEV));
 	expect_also(call, ERR(EOPNOTSUPP));
-	if (v->op == XEN_VM_EVENT_ENABLE)
-		expect_also(call, ERR(ENOMEM));
+	expect_also(call, ERR(ENOMEM));
 }
 
 static void expect_required(struct call *call)

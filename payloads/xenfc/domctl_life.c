@@ -4,6 +4,8 @@
 #define MAKE_PERCENT 4
 #define MAX_VCPUS_PV 8192u
 #define MAX_VCPUS_HVM 128u
+#define MOST_GRANT_FRAMES 64	/* unless Xen was started to allow more */
+#define MOST_MAPTRACK_FRAMES 1024
 
 /* The kind of each own domain, when it is made as it should be. */
 static uint32_t flags_of_slot(uint16_t id)
@@ -33,8 +35,10 @@ static void fill_valid(struct call *call, struct xen_domctl *d)
 	c->flags = flags_of_slot(d->domain);
 	c->max_vcpus = chance(call, 80) ? vcpus_of_slot(d->domain) : 1 + (uint32_t)draw(call, 4);
 	c->max_evtchn_port = chance(call, 50) ? 1023 : (uint32_t)draw_interesting(call, 31);
-	c->max_grant_frames = chance(call, 50) ? -1 : 1 + (int32_t)draw(call, 32);
-	c->max_maptrack_frames = chance(call, 50) ? -1 : (int32_t)draw(call, 64);
+	c->max_grant_frames = chance(call, 50) ? -1 : chance(call, 20) ? MOST_GRANT_FRAMES :
+		1 + (int32_t)draw(call, 32);
+	c->max_maptrack_frames = chance(call, 50) ? -1 : chance(call, 20) ? MOST_MAPTRACK_FRAMES :
+		(int32_t)draw(call, 64);
 	c->grant_opts = XEN_DOMCTL_GRANT_version(1 + draw(call, 2));
 	if (c->flags & XEN_DOMCTL_CDF_hvm)
 		c->arch.emulation_flags = XEN_X86_EMU_LAPIC;
@@ -72,7 +76,8 @@ static void spoil_soon(struct call *call, struct xen_domctl_createdomain *c)
 		c->grant_opts |= 16u << draw(call, 24);
 		break;
 	case 2:
-		c->max_vcpus = chance(call, 50) ? 0 : MAX_VCPUS_PV + 1 + any;
+		c->max_vcpus = chance(call, 50) ? 0 : 1 + (chance(call, 50) ? 0 : any) +
+			(c->flags & XEN_DOMCTL_CDF_hvm ? MAX_VCPUS_HVM : MAX_VCPUS_PV);
 		break;
 	case 3:
 		c->flags = XEN_DOMCTL_CDF_hap;
@@ -157,7 +162,7 @@ static void expect_created(struct call *call, const struct xen_domctl_createdoma
 	if (!version || version > 2 || c->max_grant_frames == 0)
 		return expect_only(call, ERR(EINVAL));
 	expect_only(call, 0);
-	if (c->max_grant_frames > 64 || c->max_maptrack_frames > 1024)
+	if (c->max_grant_frames > MOST_GRANT_FRAMES || c->max_maptrack_frames > MOST_MAPTRACK_FRAMES)
 		expect_also(call, ERR(EINVAL));
 	if (c->cpupool_id)
 		expect_only(call, ERR(ESRCH));

@@ -1,5 +1,6 @@
 /* domctl: saved state, what a domain's processors are told to be, devices' memory, debuggers. */
 #include "domctl.h"
+#include "room.h"
 
 #define MOST_LEAVES 300u
 #define LEAST_CONTEXT 16u	/* of a machine's state: its header */
@@ -75,6 +76,39 @@ static void expect_policy(struct call *call)
 		expect_also(call, ERR(EFAULT));
 }
 
+/* Of the two lists one; the other one is not asked for. */
+static long ask_policy(struct call *call, bool leaves, uint64_t room, uint64_t *told)
+{
+	struct xen_domctl *d = domctl_aside_structure(call->run);
+	struct xen_domctl_cpu_policy *p = &d->u.cpu_policy;
+	uint64_t at = (uintptr_t)room_buffer(call);
+	long result;
+
+	memset(d, 0, sizeof(*d));
+	p->nr_leaves = p->nr_msrs = (uint32_t)room;
+	memcpy(leaves ? (void *)&p->leaves : (void *)&p->msrs, &at, sizeof(at));
+	result = domctl_aside(call->run, DOMCTL(get_cpu_policy), domctl_of(call)->domain);
+	*told = leaves ? p->nr_leaves : p->nr_msrs;
+	return result;
+}
+
+static long ask_leaves(struct call *call, uint64_t room, uint64_t *told)
+{
+	return ask_policy(call, true, room, told);
+}
+
+static long ask_registers(struct call *call, uint64_t room, uint64_t *told)
+{
+	return ask_policy(call, false, room, told);
+}
+
+static const struct room leaves_room = {
+	"leaves", ask_leaves, ROOM_BYTES / sizeof(xen_cpuid_leaf_t), 0, ERR(ENOBUFS),
+};
+static const struct room registers_room = {
+	"registers", ask_registers, ROOM_BYTES / sizeof(xen_msr_entry_t), 0, ERR(ENOBUFS),
+};
+
 /* How many there may be is told to who asks for none. */
 static void after_policy(struct call *call)
 {
@@ -89,6 +123,10 @@ static void after_policy(struct call *call)
 	check_policy(call, &(struct policy){ handle_value(&p->leaves), handle_value(&p->msrs),
 					     p->nr_leaves, p->nr_msrs },
 		     most->nr_leaves, most->nr_msrs);
+	if (chance(call, 10))
+		check_room_of_all(call, &leaves_room);
+	if (chance(call, 10))
+		check_room_of_all(call, &registers_room);
 }
 
 static void generate_mapping(struct call *call)

@@ -13,7 +13,7 @@
 #define CONTROL_PAGE DEST
 #define ARRAY_PAGE (DEST + 1)
 #define MOST_QUEUED 64u
-#define LAST_OFFSET (DOOR_PAGE - sizeof(struct evtchn_fifo_control_block))
+#define LAST_OFFSET ((uint32_t)(DOOR_PAGE - sizeof(struct evtchn_fifo_control_block)))
 
 static void *structure(struct call *call, size_t size)
 {
@@ -256,7 +256,7 @@ static void generate_fifo(struct call *call)
 		call->run->machine.vcpus;
 	c->offset = (uint32_t)draw(call, DOOR_PAGE / 8 + 1) * 8;
 	if (chance(call, 20))
-		c->offset = (uint32_t)draw_interesting(call, chance(call, 50) ? 12 : 32);
+		c->offset = draw_offset(call, LAST_OFFSET);
 	c->control_gfn = own_frame(call, CONTROL_PAGE);
 	if (chance(call, 10))
 		c->control_gfn = 1ull << 50 | draw_interesting(call, 50);

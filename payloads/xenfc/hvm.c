@@ -55,6 +55,14 @@ static bool is_retired(uint32_t index)
 	return false;
 }
 
+/* Some are told through another one. */
+static uint64_t told(const struct domain_model *domain, uint32_t index)
+{
+	if (index == HVM_PARAM_VM86_TSS)
+		return (uint32_t)domain->parameters[HVM_PARAM_VM86_TSS_SIZED];
+	return domain->parameters[index];
+}
+
 static void expect_get_param(struct call *call)
 {
 	if (param_expected(call))
@@ -62,50 +70,93 @@ static void expect_get_param(struct call *call)
 	expect_only(call, is_retired(param_of(call)->index) ? ERR(EINVAL) : 0);
 }
 
-/* Parameters that nothing in Xen acts on as long as the domain does not run. */
-static const struct {
+static void after_get_param(struct call *call)
+{
+	const struct xen_hvm_param *p = param_of(call);
+	uint64_t right;
+
+	if (call->result || !call->domain)
+		return;
+	right = told(call->domain, p->index);
+	if (p->value != right && right != PARAMETER_UNKNOWN)
+		call_wrong(call, "parameter %u is %lx, expected %lx", p->index,
+			   (uint64_t)p->value, right);
+}
+
+#define TSS_BYTES 104ull
+#define MOST_TSS_BYTES (TSS_BYTES + 32 + 8192 + 1)	/* more are not used */
+#define SIZED(bytes) ((bytes) << 32)
+#define OLD_TSS_BYTES 128ull
+
+/*
+ * Parameters that nothing in Xen acts on as long as the domain does not run.  What `mask` lacks
+ * must not be set.
+ */
+static const struct parameter {
 	uint32_t index;
 	uint64_t least, most;
-	unsigned int once;	/* its number, from 1 on, when it is set for good; 0: it is not */
+	uint64_t mask;		/* 0: any bits */
+	bool once;		/* it is set for good */
 } plain[] = {
-	{ HVM_PARAM_STORE_PFN, 0, UINT64_MAX, 0 },
-	{ HVM_PARAM_STORE_EVTCHN, 0, UINT64_MAX, 0 },
-	{ HVM_PARAM_CONSOLE_PFN, 0, UINT64_MAX, 0 },
-	{ HVM_PARAM_CONSOLE_EVTCHN, 0, UINT64_MAX, 0 },
-	{ HVM_PARAM_VM_GENERATION_ID_ADDR, 0, UINT64_MAX, 0 },
-	{ HVM_PARAM_TIMER_MODE, 0, HVMPTM_one_missed_tick_pending, 0 },
-	{ HVM_PARAM_TRIPLE_FAULT_REASON, 0, SHUTDOWN_MAX, 0 },
-	{ HVM_PARAM_NR_IOREQ_SERVER_PAGES, 1, 64, 1 },
-	{ HVM_PARAM_IOREQ_SERVER_PFN, 0, UINT64_MAX, 2 },
-	{ HVM_PARAM_IOREQ_PFN, 0, UINT64_MAX, 3 },
-	{ HVM_PARAM_BUFIOREQ_PFN, 0, UINT64_MAX, 4 },
-	{ HVM_PARAM_ALTP2M, 0, XEN_ALTP2M_limited, ONCE_PARAMETERS },
+	{ HVM_PARAM_CALLBACK_IRQ, 0, UINT64_MAX, 0, false },
+	{ HVM_PARAM_STORE_PFN, 0, UINT64_MAX, 0, false },
+	{ HVM_PARAM_STORE_EVTCHN, 0, UINT64_MAX, 0, false },
+	{ HVM_PARAM_CONSOLE_PFN, 0, UINT64_MAX, 0, false },
+	{ HVM_PARAM_CONSOLE_EVTCHN, 0, UINT64_MAX, 0, false },
+	{ HVM_PARAM_VM_GENERATION_ID_ADDR, 0, UINT64_MAX, 0, false },
+	{ HVM_PARAM_HPET_ENABLED, 0, UINT64_MAX, 0, false },
+	{ HVM_PARAM_VPT_ALIGN, 0, UINT64_MAX, 0, false },
+	{ HVM_PARAM_IDENT_PT, 0, UINT64_MAX, 0, false },
+	{ HVM_PARAM_PAGING_RING_PFN, 0, UINT64_MAX, 0, false },
+	{ HVM_PARAM_MONITOR_RING_PFN, 0, UINT64_MAX, 0, false },
+	{ HVM_PARAM_SHARING_RING_PFN, 0, UINT64_MAX, 0, false },
+	{ HVM_PARAM_TIMER_MODE, 0, HVMPTM_one_missed_tick_pending, 0, false },
+	{ HVM_PARAM_TRIPLE_FAULT_REASON, 0, SHUTDOWN_MAX, 0, false },
+	{ HVM_PARAM_X87_FIP_WIDTH, 0, 8, 4 | 8, false },
+	{ HVM_PARAM_VM86_TSS, 0, UINT32_MAX, 0, false },
+	{ HVM_PARAM_VM86_TSS_SIZED, SIZED(TSS_BYTES), UINT64_MAX, 0, false },
+	{ HVM_PARAM_VIRIDIAN, HVMPV_base_freq, HVMPV_feature_mask, HVMPV_feature_mask, true },
+	{ HVM_PARAM_NR_IOREQ_SERVER_PAGES, 1, 64, 0, true },
+	{ HVM_PARAM_IOREQ_SERVER_PFN, 0, UINT64_MAX, 0, true },
+	{ HVM_PARAM_IOREQ_PFN, 0, UINT64_MAX, 0, true },
+	{ HVM_PARAM_BUFIOREQ_PFN, 0, UINT64_MAX, 0, true },
+	{ HVM_PARAM_ALTP2M, 0, XEN_ALTP2M_limited, 0, true },
 	/* Not any more. */
-	{ HVM_PARAM_PAE_ENABLED, 1, 0, 0 },
-	{ HVM_PARAM_NESTEDHVM, 1, 0, 0 },
-	{ HVM_PARAM_MEMORY_EVENT_CR0, 1, 0, 0 },
-	{ HVM_PARAM_BUFIOREQ_EVTCHN, 1, 0, 0 },
+	{ HVM_PARAM_PAE_ENABLED, 1, 0, 0, false },
+	{ HVM_PARAM_NESTEDHVM, 1, 0, 0, false },
+	{ HVM_PARAM_MEMORY_EVENT_CR0, 1, 0, 0, false },
+	{ HVM_PARAM_BUFIOREQ_EVTCHN, 1, 0, 0, false },
 };
 
 static void generate_set_param(struct call *call)
 {
+	struct xen_hvm_param *p = param_of(call);
+
 	generate_param(call);
-	if (param_of(call)->index >= HVM_NR_PARAMS)
+	if (p->index >= HVM_NR_PARAMS)
 		return;
 	call->note = (long)draw(call, COUNT(plain));
-	param_of(call)->index = plain[call->note].index;
+	p->index = plain[call->note].index;
 	if (chance(call, 40))
-		param_of(call)->value = plain[call->note].least - 1 + draw(call, 3);
+		p->value = plain[call->note].least - 1 + draw(call, 3);
 	else if (chance(call, 50))
-		param_of(call)->value = plain[call->note].most - 1 + draw(call, 3);
+		p->value = plain[call->note].most - 1 + draw(call, 3);
+	else if (p->index == HVM_PARAM_VM86_TSS_SIZED)
+		p->value = SIZED(MOST_TSS_BYTES - 1 + draw(call, 3)) | (uint32_t)p->value;
 }
 
-/* Where the model keeps a parameter that is set only once; NULL: it may be changed at will. */
-static uint64_t *kept(const struct call *call)
+static bool value_sane(const struct parameter *parameter, uint64_t value)
 {
-	unsigned int once = plain[call->note].once;
+	if (parameter->index == HVM_PARAM_VIRIDIAN && !(value & HVMPV_base_freq))
+		return false;
+	return value >= parameter->least && value <= parameter->most &&
+	       !(parameter->mask && value & ~parameter->mask);
+}
 
-	return once ? &call->domain->set_once[once - 1] : NULL;
+/* What is set once is not changed any more, at whatever time that is tried; 0: it may be changed. */
+static uint64_t kept(const struct call *call)
+{
+	return plain[call->note].once ? call->domain->parameters[param_of(call)->index] : 0;
 }
 
 static void expect_set_param(struct call *call)
@@ -114,11 +165,10 @@ static void expect_set_param(struct call *call)
 
 	if (param_expected(call))
 		return;
-	if (kept(call) && *kept(call) && value != *kept(call))
+	if (kept(call) && value != kept(call))
 		expect_only(call, ERR(EEXIST));
 	else
-		expect_only(call, value >= plain[call->note].least &&
-			    value <= plain[call->note].most ? 0 : ERR(EINVAL));
+		expect_only(call, value_sane(&plain[call->note], value) ? 0 : ERR(EINVAL));
 }
 
 static long param_aside(struct call *call, unsigned int command, struct xen_hvm_param *p)
@@ -126,7 +176,6 @@ static long param_aside(struct call *call, unsigned int command, struct xen_hvm_
 	return aside(call->run, __HYPERVISOR_hvm_op, command, (uintptr_t)p, 0);
 }
 
-/* What is set once is not changed, at whatever time that is tried. */
 static void try_again(struct call *call, struct xen_hvm_param *p)
 {
 	long result;
@@ -138,6 +187,17 @@ static void try_again(struct call *call, struct xen_hvm_param *p)
 			   ERR(EEXIST));
 }
 
+static void note_parameter(struct domain_model *domain, uint32_t index, uint64_t value)
+{
+	if (index == HVM_PARAM_VM86_TSS) {
+		index = HVM_PARAM_VM86_TSS_SIZED;
+		value |= value ? SIZED(OLD_TSS_BYTES) : 0;
+	} else if (index == HVM_PARAM_VM86_TSS_SIZED && value >> 32 > MOST_TSS_BYTES) {
+		value = SIZED(MOST_TSS_BYTES) | (uint32_t)value;
+	}
+	domain->parameters[index] = value;
+}
+
 static void after_set_param(struct call *call)
 {
 	const struct xen_hvm_param *set = param_of(call);
@@ -146,12 +206,12 @@ static void after_set_param(struct call *call)
 	if (call->result || !call->domain)
 		return;
 	*p = (struct xen_hvm_param){ .domid = set->domid, .index = set->index };
+	note_parameter(call->domain, set->index, set->value);
 	if (kept(call))
-		*kept(call) = set->value;
-	if (kept(call) && set->value)
 		try_again(call, p);
-	if (param_aside(call, HVMOP_get_param, p) || p->value != set->value)
-		call_wrong(call, "the parameter is %lu afterwards", p->value);
+	if (param_aside(call, HVMOP_get_param, p) || p->value != told(call->domain, set->index))
+		call_wrong(call, "the parameter is %lx afterwards, expected %lx", p->value,
+			   told(call->domain, set->index));
 }
 
 static const struct field get_fields[] = {
@@ -171,7 +231,8 @@ static const struct field set_fields[] = {
 static const struct operation hvm_operations[] = {
 	{ .name = "get_param", .command = HVMOP_get_param, .danger = DANGER_SAFE, .weight = 6,
 	  .traits = TRAIT_READS, .structure_size = sizeof(struct xen_hvm_param),
-	  .fields = get_fields, .generate = generate_param, .expect = expect_get_param },
+	  .fields = get_fields, .generate = generate_param, .expect = expect_get_param,
+	  .after = after_get_param },
 	{ .name = "set_param", .command = HVMOP_set_param, .danger = DANGER_OWN, .weight = 6,
 	  .structure_size = sizeof(struct xen_hvm_param), .fields = set_fields,
 	  .generate = generate_set_param, .expect = expect_set_param, .after = after_set_param },

@@ -6,8 +6,6 @@
 #include "hvm.h"
 #include "who.h"
 
-#define ALTP2M_KEPT (ONCE_PARAMETERS - 1)	/* where the model has how a domain may use them */
-
 static struct xen_hvm_altp2m_op *view_of(const struct call *call)
 {
 	return (struct xen_hvm_altp2m_op *)(void *)call->structure->at;
@@ -44,7 +42,7 @@ static void expect_state(struct call *call)
 
 	if (!domain || !domain->hvm || !state)
 		expect_only(call, ERR(EOPNOTSUPP));
-	else if (!domain->set_once[ALTP2M_KEPT] ||
+	else if (!domain->parameters[HVM_PARAM_ALTP2M] ||
 		 (nested && a->cmd == HVMOP_altp2m_set_domain_state))
 		expect_only(call, ERR(EINVAL));
 	else

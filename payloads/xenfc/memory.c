@@ -1,5 +1,4 @@
-/* memory_op: reservations of our domains, claims, and what is told about memory. */
-#include "domctl.h"
+/* memory_op: reservations of our domains, and what is told about memory. */
 #include "memory.h"
 #include "who.h"
 
@@ -196,56 +195,6 @@ static bool spoilt_by_start(struct call *call)
 	return true;
 }
 
-static void generate_claim(struct call *call)
-{
-	struct xen_memory_reservation *r = (void *)structure(call);
-
-	r->domid = draw_who(call, false);
-	r->nr_extents = chance(call, 50) ? 0 : (xen_ulong_t)draw(call, 1024);
-	if (chance(call, 5))
-		r->nr_extents |= 1ull << (32 + draw(call, 32));
-	r->extent_order = chance(call, 5);
-	r->mem_flags = chance(call, 5);
-	if (chance(call, 5))
-		buffer_take(call, &r->extent_start, 8, false, false);
-}
-
-static void expect_claim(struct call *call)
-{
-	const struct xen_memory_reservation *r = (void *)structure(call);
-	const struct domain_model *domain = model_domain(&call->run->model, r->domid);
-	bool sane = !handle_value(&r->extent_start) && !r->extent_order && !r->mem_flags;
-
-	call->domain = model_domain(&call->run->model, r->domid);
-	if (!sane || who_is(call, r->domid, LOOKUP_NUMBER) == WHO_NOBODY)
-		expect_only(call, ERR(EINVAL));
-	else if (!domain)
-		expect_only(call, ERR(EPERM));
-	else if (!r->nr_extents)
-		expect_only(call, 0);
-	else if (domain->claimed || r->nr_extents <= domain->pages ||
-		 r->nr_extents > domain->max_pages)
-		expect_only(call, ERR(EINVAL));
-	else
-		expect_only(call, 0);
-	if (sane && who_is(call, r->domid, LOOKUP_NUMBER) == WHO_UNSURE)
-		expect_also(call, ERR(EINVAL));
-}
-
-static void after_claim(struct call *call)
-{
-	const struct xen_memory_reservation *r = (void *)structure(call);
-	const struct xen_domctl_getdomaininfo *info;
-
-	if (call->result || !call->domain)
-		return;
-	call->domain->claimed = r->nr_extents ? r->nr_extents - call->domain->pages : 0;
-	info = domain_read(call->run, call->domain->id);
-	if (!info || info->outstanding_pages != call->domain->claimed)
-		call_wrong(call, "the domain has %lu claimed pages, not %lu",
-			   info ? (uint64_t)info->outstanding_pages : 0, call->domain->claimed);
-}
-
 static void generate_told(struct call *call)
 {
 	struct xen_memory_domain *m = (void *)structure(call);
@@ -341,8 +290,6 @@ static const struct operation operations[] = {
 	       generate_reservation, expect_populate, after_increase),
 	MEMORY(decrease_reservation, DANGER_OWN, xen_memory_reservation, reservation_fields,
 	       generate_reservation, expect_decrease, memory_follow_fewer),
-	MEMORY(claim_pages, DANGER_OWN, xen_memory_reservation, reservation_fields,
-	       generate_claim, expect_claim, after_claim),
 	MEMORY(current_reservation, DANGER_SAFE, xen_memory_domain, domain_fields, generate_told,
 	       expect_told, NULL),
 	MEMORY(maximum_reservation, DANGER_SAFE, xen_memory_domain, domain_fields, generate_told,
@@ -359,8 +306,10 @@ static const struct operation operations[] = {
 static const size_t operation_count = COUNT(operations);
 static const struct part parts[] = {
 	{ operations, &operation_count },
+	{ memory_claims, &memory_claims_count },
 	{ memory_maps, &memory_maps_count },
 	{ memory_places, &memory_places_count },
+	{ memory_resources, &memory_resources_count },
 	{ memory_own, &memory_own_count },
 	{ memory_list, &memory_list_count },
 	{ memory_vnuma, &memory_vnuma_count },

@@ -6,10 +6,10 @@
 
 #define MAP_PLACES 4096u	/* in the memory maps of HVM domains */
 
-extern const struct operation memory_maps[], memory_places[], memory_own[], memory_vnuma[],
-	memory_list[];
-extern const size_t memory_maps_count, memory_places_count, memory_own_count,
-	memory_vnuma_count, memory_list_count;
+extern const struct operation memory_claims[], memory_maps[], memory_places[],
+	memory_resources[], memory_own[], memory_vnuma[], memory_list[];
+extern const size_t memory_claims_count, memory_maps_count, memory_places_count,
+	memory_resources_count, memory_own_count, memory_vnuma_count, memory_list_count;
 
 /* The domain may have lost pages by the call, and cannot have got any. */
 void memory_follow_fewer(struct call *call);

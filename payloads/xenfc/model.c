@@ -35,6 +35,9 @@ void model_created(struct domain_model *domain, uint16_t id,
 	};
 	memcpy(domain->handle, config->handle, sizeof(domain->handle));
 	domain->ports[0].state = PORT_RESERVED;
+	domain->parameters[HVM_PARAM_HPET_ENABLED] =
+		domain->hvm && domain->emulation & XEN_X86_EMU_HPET;
+	domain->parameters[HVM_PARAM_X87_FIP_WIDTH] = PARAMETER_UNKNOWN;
 }
 
 void model_destroyed(struct domain_model *domain)

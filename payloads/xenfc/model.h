@@ -19,7 +19,7 @@
 #define DOMID_NOBODY_LAST 29999u
 
 #define MODEL_PORTS 16u
-#define ONCE_PARAMETERS 5u
+#define PARAMETER_UNKNOWN UINT64_MAX	/* what it begins with depends on the processor */
 
 /* Facts that do not change during a run; in a dry run, those of the reference machine. */
 struct machine {
@@ -79,7 +79,7 @@ struct domain_model {
 	uint32_t vnodes, vranges;	/* as set last; no nodes: never */
 	bool shut;
 	uint32_t shut_code;
-	uint64_t set_once[ONCE_PARAMETERS];	/* those that are never changed again; 0: not set */
+	uint64_t parameters[HVM_NR_PARAMS];	/* of an HVM domain */
 	uint32_t watched;	/* events that are reported: a bit each */
 };
 

@@ -11,6 +11,7 @@
 
 #define PAGE_BITS 12
 #define DESCRIPTORS_OF_A_PAGE 512u
+#define MOST_LOCAL_DESCRIPTORS 8192u
 #define KEPT_PAGE 28u	/* of the arena: the last one for calls beside the sequence */
 #define LOCAL_SELECTOR 7u	/* the first of the local table */
 
@@ -110,17 +111,25 @@ static void be_half_a_table(const struct use *use)
 		   pages * DESCRIPTORS_OF_A_PAGE, 0), ERR(EINVAL));
 }
 
-/* An empty table of descriptors: the kernel uses none. */
+static long descriptor_table(const struct use *use, uint64_t descriptors)
+{
+	uint64_t pages = (descriptors + DESCRIPTORS_OF_A_PAGE - 1) / DESCRIPTORS_OF_A_PAGE;
+	uint64_t *list = structure(use, (FIRST_RESERVED_GDT_PAGE + 1) * sizeof(*list));
+
+	for (uint64_t i = 0; i < pages; i++)
+		list[i] = use->frame;
+	return aside(use->call->run, __HYPERVISOR_set_gdt, (uintptr_t)list, descriptors, 0);
+}
+
+/* An empty table of descriptors, the largest one too: the kernel uses none. */
 static void be_a_table(const struct use *use)
 {
-	uint64_t *list = structure(use, sizeof(*list));
-
-	*list = use->frame;
+	must(use, "more than the largest table of descriptors in",
+	     descriptor_table(use, FIRST_RESERVED_GDT_ENTRY + 1), ERR(EINVAL));
 	must(use, "a table of descriptors in",
-	     aside(use->call->run, __HYPERVISOR_set_gdt, (uintptr_t)list, DESCRIPTORS_OF_A_PAGE,
-		   0), 0);
-	must(use, "no table of descriptors after",
-	     aside(use->call->run, __HYPERVISOR_set_gdt, (uintptr_t)list, 0, 0), 0);
+	     descriptor_table(use, chance(use->call, 50) ? DESCRIPTORS_OF_A_PAGE :
+			      FIRST_RESERVED_GDT_ENTRY), 0);
+	must(use, "no table of descriptors after", descriptor_table(use, 0), 0);
 }
 
 /* Xen maps it when it is looked at first. */
@@ -147,7 +156,11 @@ static void be_a_local_table(const struct use *use)
 	uint64_t at = (uintptr_t)window_page(WINDOW_SECOND);
 
 	must(use, "showing", window_show(use->call->run, WINDOW_SECOND, use->frame), 0);
-	must(use, "a local table in", local_table(use, at, DESCRIPTORS_OF_A_PAGE), 0);
+	must(use, "more than the largest local table in",
+	     local_table(use, at, MOST_LOCAL_DESCRIPTORS + 1), ERR(EINVAL));
+	must(use, "a local table in",
+	     local_table(use, at, chance(use->call, 50) ? DESCRIPTORS_OF_A_PAGE :
+			 MOST_LOCAL_DESCRIPTORS), 0);
 	look_into_local_table(use);
 	must(use, "no local table after", local_table(use, 0, 0), 0);
 	window_close(use->call->run, WINDOW_SECOND);

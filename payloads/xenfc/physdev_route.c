@@ -98,10 +98,30 @@ static void expect_map(struct call *call)
 	}
 }
 
+static long unmap_aside(struct call *call, uint16_t id, int pirq)
+{
+	struct physdev_unmap_pirq *u = (void *)(call->run->door->arena + ARENA_ASIDE);
+
+	*u = (struct physdev_unmap_pirq){ .domid = id, .pirq = pirq };
+	return aside(call->run, __HYPERVISOR_physdev_op, PHYSDEVOP_unmap_pirq, (uintptr_t)u, 0);
+}
+
+/* What was mapped is there to be taken away, once; half of them stay. */
 static void after_map(struct call *call)
 {
-	if (!call->result && call->domain)
-		call->domain->has_pirqs = true;
+	const struct physdev_map_pirq *m = structure(call);
+	long first, second;
+
+	if (call->result || !call->domain)
+		return;
+	call->domain->has_pirqs = true;
+	if (m->type != MAP_PIRQ_TYPE_GSI || chance(call, 50))
+		return;
+	first = unmap_aside(call, m->domid, m->pirq);
+	second = unmap_aside(call, m->domid, m->pirq);
+	if (first || second != ERR(EINVAL))
+		call_wrong(call, "unmapping interrupt %d of a domain twice gave %ld and %ld", m->pirq,
+			   first, second);
 }
 
 static void generate_unmap(struct call *call)

@@ -1,5 +1,6 @@
 /* sysctl: what only tells about the host. */
 #include "domctl.h"
+#include "room.h"
 #include "sysctl.h"
 
 #define MOST_LEAVES 300u
@@ -75,6 +76,7 @@ static void generate_console(struct call *call)
 	r->incremental = chance(call, 50);
 	r->index = (uint32_t)draw_interesting(call, 32);
 	r->count = 1 + (uint32_t)draw(call, chance(call, 5) ? 8192 : 128);
+	call->note = (long)r->count;
 	buffer_take(call, &r->buffer, r->count, true, false);
 }
 
@@ -86,6 +88,18 @@ static void expect_console(struct call *call)
 	expect_only(call, 0);
 	if (!reachable(call, handle_value(&r->buffer), r->count))
 		expect_also(call, ERR(EFAULT));
+}
+
+static void after_console(struct call *call)
+{
+	const struct xen_sysctl_readconsole *r = &sysctl_of(call)->u.readconsole;
+
+	if (call->result)
+		return;
+	if (r->count > (uint32_t)call->note)
+		call_wrong(call, "%u characters are told, %ld were asked for", r->count, call->note);
+	else
+		check_rest(call, &call->areas[1], handle_value(&r->buffer), r->count);
 }
 
 static void generate_features(struct call *call)
@@ -123,25 +137,54 @@ static void expect_features(struct call *call)
 		expect_also(call, ERR(EFAULT));
 }
 
+static struct xen_sysctl *begin(struct call *call, uint32_t command)
+{
+	struct xen_sysctl *s = memset(call->run->door->arena + ARENA_ASIDE, 0, sizeof(*s));
+
+	s->cmd = command;
+	s->interface_version = call->run->machine.sysctl_version;
+	return s;
+}
+
+static long ask(struct call *call, const struct xen_sysctl *s)
+{
+	return aside(call->run, __HYPERVISOR_sysctl, (uintptr_t)s, 0, 0);
+}
+
+static long ask_features(struct call *call, uint64_t room, uint64_t *told)
+{
+	struct xen_sysctl *s = begin(call, SYSCTL(get_cpu_featureset));
+	uint64_t at = (uintptr_t)room_buffer(call);
+	long result;
+
+	s->u.cpu_featureset.index = sysctl_of(call)->u.cpu_featureset.index;
+	s->u.cpu_featureset.nr_features = (uint32_t)room;
+	memcpy(&s->u.cpu_featureset.features, &at, sizeof(at));
+	result = ask(call, s);
+	*told = s->u.cpu_featureset.nr_features;
+	return result;
+}
+
 /* Those that were told are as many as there are, which is told when nothing else is asked. */
 static void after_features(struct call *call)
 {
 	const struct xen_sysctl_cpu_featureset *told = &sysctl_of(call)->u.cpu_featureset;
-	struct xen_sysctl *s = (void *)(call->run->door->arena + ARENA_ASIDE);
+	static const struct room room = { "words", ask_features, 64, 0, ERR(ENOBUFS) };
+	struct xen_sysctl *s;
 	uint32_t all;
 
 	if (call->result)
 		return;
 	check_rest(call, &call->areas[1], handle_value(&told->features),
 		   (uint64_t)told->nr_features * sizeof(uint32_t));
-	memset(s, 0, sizeof(*s));
-	s->cmd = SYSCTL(get_cpu_featureset);
-	s->interface_version = call->run->machine.sysctl_version;
-	aside(call->run, __HYPERVISOR_sysctl, (uintptr_t)s, 0, 0);
+	s = begin(call, SYSCTL(get_cpu_featureset));
+	ask(call, s);
 	all = s->u.cpu_featureset.nr_features;
 	if (told->nr_features != all)
 		call_wrong(call, "of %ld words asked for %u are told, there are %u", call->note,
 			   told->nr_features, all);
+	else if (handle_value(&told->features))
+		check_room(call, &room, all);
 }
 
 static void generate_policy(struct call *call)
@@ -175,6 +218,39 @@ static void expect_policy(struct call *call)
 		expect_also(call, ERR(EFAULT));
 }
 
+/* Of the two lists one; the other one is not asked for. */
+static long ask_policy(struct call *call, bool leaves, uint64_t room, uint64_t *told)
+{
+	struct xen_sysctl *s = begin(call, SYSCTL(get_cpu_policy));
+	struct xen_sysctl_cpu_policy *p = &s->u.cpu_policy;
+	uint64_t at = (uintptr_t)room_buffer(call);
+	long result;
+
+	p->index = sysctl_of(call)->u.cpu_policy.index;
+	p->nr_leaves = p->nr_msrs = (uint32_t)room;
+	memcpy(leaves ? (void *)&p->leaves : (void *)&p->msrs, &at, sizeof(at));
+	result = ask(call, s);
+	*told = leaves ? p->nr_leaves : p->nr_msrs;
+	return result;
+}
+
+static long ask_leaves(struct call *call, uint64_t room, uint64_t *told)
+{
+	return ask_policy(call, true, room, told);
+}
+
+static long ask_registers(struct call *call, uint64_t room, uint64_t *told)
+{
+	return ask_policy(call, false, room, told);
+}
+
+static const struct room leaves_room = {
+	"leaves", ask_leaves, ROOM_BYTES / sizeof(xen_cpuid_leaf_t), 0, ERR(ENOBUFS),
+};
+static const struct room registers_room = {
+	"registers", ask_registers, ROOM_BYTES / sizeof(xen_msr_entry_t), 0, ERR(ENOBUFS),
+};
+
 /* How many there may be is told to who asks for none. */
 static void after_policy(struct call *call)
 {
@@ -192,6 +268,10 @@ static void after_policy(struct call *call)
 	check_policy(call, &(struct policy){ handle_value(&p->leaves), handle_value(&p->msrs),
 					     p->nr_leaves, p->nr_msrs },
 		     most->nr_leaves, most->nr_msrs);
+	if (chance(call, 10))
+		check_room_of_all(call, &leaves_room);
+	if (chance(call, 10))
+		check_room_of_all(call, &registers_room);
 }
 
 /* All of it, or what is free within some limits. */
@@ -305,7 +385,8 @@ static const struct field physinfo_fields[] = {
 
 const struct operation sysctl_information[] = {
 	SYSCTL_READS(getdomaininfolist, list_fields, generate_list, expect_list, after_list),
-	SYSCTL_READS(readconsole, console_fields, generate_console, expect_console, NULL),
+	SYSCTL_READS(readconsole, console_fields, generate_console, expect_console,
+		     after_console),
 	SYSCTL_READS(get_cpu_featureset, feature_fields, generate_features, expect_features,
 	      after_features),
 	{ .name = "get_cpu_policy", .command = SYSCTL(get_cpu_policy), .danger = DANGER_SAFE,

@@ -6,6 +6,7 @@
 #define NO_FRAME (1ull << 50)	/* no machine has memory there */
 #define ANY_PAGE 26u	/* of the arena */
 #define XEN_MEMORY 0xffff830000000000ull
+#define LAST_INFORMATION ((uint32_t)(DOOR_PAGE - sizeof(struct vcpu_info)))
 #define LEAST_PERIOD_NS 1000000ull
 #define MOST_PERIOD_NS (UINT64_MAX >> 2)
 
@@ -95,7 +96,7 @@ static void generate_register_info(struct call *call)
 	struct vcpu_register_vcpu_info *info = structure(call);
 
 	info->mfn = NO_FRAME | draw_interesting(call, 50);
-	info->offset = (uint32_t)draw_interesting(call, chance(call, 50) ? 12 : 32);
+	info->offset = draw_offset(call, LAST_INFORMATION);
 }
 
 /* A page that might well be the place: a kernel of ours has chosen another one already. */
@@ -110,7 +111,7 @@ static void generate_move_info(struct call *call)
 static void expect_register_info(struct call *call)
 {
 	const struct vcpu_register_vcpu_info *info = structure(call);
-	bool fits = info->offset <= DOOR_PAGE - sizeof(struct vcpu_info) && !(info->offset % 8);
+	bool fits = info->offset <= LAST_INFORMATION && !(info->offset % 8);
 
 	expect_only(call, fits ? ERR(EINVAL) : ERR(ENXIO));
 }

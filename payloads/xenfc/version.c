@@ -1,5 +1,8 @@
 /* xen_version: what everybody may ask. */
+#include "room.h"
 #include "run.h"
+
+#define LONGEST_ID 64u
 
 /* The texts: how much Xen fills of a buffer that has room for it. */
 static void generate_text(struct call *call, uint32_t size)
@@ -154,8 +157,8 @@ static void after_platform(struct call *call)
 /* With no buffer, or a short one: the length, or that it does not fit. */
 static void generate_build_id(struct call *call)
 {
-	struct area *area = area_take(call, 4 + 64, false);
-	uint32_t room = (uint32_t)draw(call, 65);
+	struct area *area = area_take(call, 4 + LONGEST_ID, false);
+	uint32_t room = (uint32_t)draw(call, LONGEST_ID + 1);
 
 	memcpy(area->at, &room, sizeof(room));
 	area->out_size = 4 + room;
@@ -171,15 +174,41 @@ static void expect_build_id(struct call *call)
 		return;
 	}
 	memcpy(&room, call->areas[0].at, sizeof(room));
-	expect_range(call, 1, 64);
+	expect_range(call, 1, LONGEST_ID);
 	expect_also(call, ERR(ENODATA));
 	if (!call->arguments[1])
 		return;
 	if (!room)
 		expect_only(call, ERR(EINVAL));
-	else if (room < 64)
+	else if (room < LONGEST_ID)
 		expect_also(call, ERR(ENOBUFS));
 	expect_also(call, ERR(ENODATA));
+}
+
+static long ask_build_id(struct call *call, uint64_t room, uint64_t *told)
+{
+	uint32_t *length = room_buffer(call);
+	long result;
+
+	*length = (uint32_t)room;
+	result = aside(call->run, __HYPERVISOR_xen_version, XENVER_build_id, (uintptr_t)length, 0);
+	*told = (uint64_t)result;
+	return result;
+}
+
+/* How long it is, is told to who has no memory for it. */
+static void after_build_id(struct call *call)
+{
+	static const struct room room = { "bytes", ask_build_id, ROOM_BYTES, 0, ERR(ENOBUFS) };
+	long length;
+
+	if (call->result <= 0 && call->result != ERR(ENOBUFS))
+		return;
+	length = aside(call->run, __HYPERVISOR_xen_version, XENVER_build_id, 0, 0);
+	if (length <= 1 || (call->result > 0 && length != call->result))
+		call_wrong(call, "the build id has %ld bytes", length);
+	else
+		check_room(call, &room, (uint64_t)length);
 }
 
 static const struct field feature_fields[] = {
@@ -208,7 +237,7 @@ static const struct operation operations[] = {
 	READS(guest_handle, generate_handle, expect_text, NULL),
 	READS(commandline, generate_commandline, expect_commandline, after_commandline),
 	{ .name = "build_id", .command = XENVER_build_id, .danger = DANGER_SAFE, .weight = 4,
-	  .generate = generate_build_id, .expect = expect_build_id },
+	  .generate = generate_build_id, .expect = expect_build_id, .after = after_build_id },
 };
 static const size_t operation_count = COUNT(operations);
 static const struct part parts[] = { { operations, &operation_count } };

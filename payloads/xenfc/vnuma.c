@@ -46,20 +46,34 @@ static xen_vmemrange_t range_of(const struct call *call, uint32_t i)
 	return range;
 }
 
+/* Of so many the one that is wrong; mostly none. */
+static uint32_t draw_wrong(struct call *call, uint32_t count)
+{
+	return chance(call, 8) ? (uint32_t)draw(call, count + 1) : count;
+}
+
 static void fill_lists(struct call *call, uint32_t nodes, uint32_t vcpus, uint32_t ranges)
 {
+	uint32_t wrong_node = draw_wrong(call, nodes), wrong_range = draw_wrong(call, ranges);
+
 	for (uint32_t i = 0; i < vcpus; i++)
 		put_element(call, VCPUS, i, (uint32_t)draw(call, nodes) +
 			    (chance(call, 4) ? nodes : 0));
 	for (uint32_t i = 0; i < nodes; i++)
-		put_element(call, NODES, i, chance(call, 4) ?
+		put_element(call, NODES, i, i == wrong_node ?
 			    NO_NODE + (uint32_t)draw_interesting(call, 31) : 0);
 	for (uint32_t i = 0; i < ranges; i++) {
 		xen_vmemrange_t range = range_of(call, i);
 
-		range.flags = chance(call, 4) ? 1u << draw(call, 32) : 0;
+		range.flags = i == wrong_range ? 1u << draw(call, 32) : 0;
 		memcpy(call->areas[RANGES].at + i * sizeof(range), &range, sizeof(range));
 	}
+}
+
+/* Few, or as many as there may be. */
+static uint32_t draw_few(struct call *call, uint32_t least, uint32_t few, uint32_t lawful)
+{
+	return chance(call, 3) ? lawful : least + (uint32_t)draw(call, few - least + 1);
 }
 
 /* Lists are as long as Xen reads them: one that is partly out of reach is always too short. */
@@ -67,14 +81,14 @@ static void generate_set(struct call *call)
 {
 	struct xen_domctl *d = domctl_of(call);
 	struct xen_domctl_vnuma *v = &d->u.vnuma;
-	uint32_t nodes = 1 + (uint32_t)draw(call, MOST_NODES), vcpus, ranges;
+	uint32_t nodes = draw_few(call, 1, MOST_NODES, LAWFUL_NODES), vcpus, ranges;
 
 	memset(v, 0, sizeof(*v));
 	v->nr_vnodes = nodes;
 	if (chance(call, 8))
 		v->nr_vnodes = chance(call, 50) ? 0 :
 			LAWFUL_NODES + 1 + (uint32_t)draw_interesting(call, 31);
-	v->nr_vmemranges = chance(call, 94) ? (uint32_t)draw(call, MOST_RANGES + 1) :
+	v->nr_vmemranges = chance(call, 94) ? draw_few(call, 0, MOST_RANGES, LAWFUL_RANGES) :
 		LAWFUL_RANGES + 1 + (uint32_t)draw_interesting(call, 31);
 	v->nr_vcpus = chance(call, 90) ? vcpus_of_slot(d->domain) :
 		(uint32_t)draw(call, MOST_VCPUS);
@@ -82,7 +96,7 @@ static void generate_set(struct call *call)
 		v->nr_vcpus |= NO_VCPUS;
 	v->pad = chance(call, 3) ? (uint32_t)draw_interesting(call, 32) : 0;
 	vcpus = at_most(v->nr_vcpus, MOST_VCPUS);
-	ranges = at_most(v->nr_vmemranges, MOST_RANGES);
+	ranges = at_most(v->nr_vmemranges, LAWFUL_RANGES);
 	buffer_take(call, &v->vdistance, nodes * nodes * sizeof(uint32_t), false, false);
 	buffer_take(call, &v->vcpu_to_vnode, vcpus * sizeof(uint32_t), false, false);
 	buffer_take(call, &v->vnode_to_pnode, nodes * sizeof(uint32_t), false, false);
@@ -154,9 +168,9 @@ static void expect_set(struct call *call)
 /* What Xen tells, and the room for its lists. */
 struct told {
 	struct xen_vnuma_topology_info info;
-	uint32_t distances[MOST_NODES * MOST_NODES];
+	uint32_t distances[LAWFUL_NODES * LAWFUL_NODES];
 	uint32_t vcpus[MOST_VCPUS];
-	xen_vmemrange_t ranges[MOST_RANGES];
+	xen_vmemrange_t ranges[LAWFUL_RANGES];
 };
 
 static void point(void *handle, const void *at)
@@ -166,6 +180,19 @@ static void point(void *handle, const void *at)
 	memcpy(handle, &address, sizeof(address));
 }
 
+static void point_at(struct told *told, uint16_t id)
+{
+	told->info.domid = id;
+	point(&told->info.vdistance, told->distances);
+	point(&told->info.vcpu_to_vnode, told->vcpus);
+	point(&told->info.vmemrange, told->ranges);
+}
+
+static long ask(struct call *call, const struct told *told)
+{
+	return aside(call->run, __HYPERVISOR_memory_op, XENMEM_get_vnumainfo, (uintptr_t)told, 0);
+}
+
 /* What was set is told, to the last byte. */
 static void read_back(struct call *call)
 {
@@ -173,14 +200,11 @@ static void read_back(struct call *call)
 	struct told *told = memset(call->run->door->arena + ARENA_ASIDE, 0, sizeof(*told));
 	long result;
 
-	told->info.domid = call->domain->id;
+	point_at(told, call->domain->id);
 	told->info.nr_vnodes = v->nr_vnodes;
 	told->info.nr_vcpus = v->nr_vcpus;
 	told->info.nr_vmemranges = v->nr_vmemranges;
-	point(&told->info.vdistance, told->distances);
-	point(&told->info.vcpu_to_vnode, told->vcpus);
-	point(&told->info.vmemrange, told->ranges);
-	result = aside(call->run, __HYPERVISOR_memory_op, XENMEM_get_vnumainfo, (uintptr_t)told, 0);
+	result = ask(call, told);
 	if (result)
 		call_wrong(call, "asking for the nodes that were set gave %ld", result);
 	else if (memcmp(told->distances, call->areas[DISTANCES].at, call->areas[DISTANCES].size) ||
@@ -213,9 +237,10 @@ static void generate_get(struct call *call)
 	t->nr_vnodes = chance(call, 85) ? MOST_NODES : (uint32_t)draw(call, MOST_NODES);
 	t->nr_vcpus = chance(call, 85) ? MOST_VCPUS : (uint32_t)draw(call, MOST_VCPUS);
 	t->nr_vmemranges = chance(call, 85) ? MOST_RANGES : (uint32_t)draw(call, MOST_RANGES);
-	buffer_take(call, &t->vdistance, sizeof(((struct told *)0)->distances), true, true);
-	buffer_take(call, &t->vcpu_to_vnode, sizeof(((struct told *)0)->vcpus), true, true);
-	buffer_take(call, &t->vmemrange, sizeof(((struct told *)0)->ranges), true, true);
+	buffer_take(call, &t->vdistance, MOST_NODES * MOST_NODES * sizeof(uint32_t), true,
+		    true);
+	buffer_take(call, &t->vcpu_to_vnode, MOST_VCPUS * sizeof(uint32_t), true, true);
+	buffer_take(call, &t->vmemrange, MOST_RANGES * sizeof(xen_vmemrange_t), true, true);
 }
 
 static bool can_be_told(const struct call *call, const void *handle, uint64_t size)
@@ -249,6 +274,28 @@ static void expect_get(struct call *call)
 					domain->max_vcpus * sizeof(uint32_t)) ? 0 : ERR(EFAULT));
 }
 
+/* What is set is told with just enough room; with less for any of the three it is not. */
+static void refuse_less_room(struct call *call, const struct domain_model *domain)
+{
+	struct told *told = (void *)(call->run->door->arena + ARENA_ASIDE);
+	uint32_t *const rooms[] = {
+		&told->info.nr_vnodes, &told->info.nr_vcpus, &told->info.nr_vmemranges,
+	};
+	unsigned int which = (unsigned int)draw(call, domain->vranges ? 3 : 2);
+	long result;
+
+	memset(told, 0, sizeof(*told));
+	point_at(told, domain->id);
+	told->info.nr_vnodes = domain->vnodes;
+	told->info.nr_vcpus = domain->max_vcpus;
+	told->info.nr_vmemranges = domain->vranges;
+	--*rooms[which];
+	result = ask(call, told);
+	if (result != ERR(ENOBUFS))
+		call_wrong(call, "nodes for which room %u is too little gave %ld, expected %ld", which,
+			   result, ERR(ENOBUFS));
+}
+
 static void after_get(struct call *call)
 {
 	const struct xen_vnuma_topology_info *t = asked(call);
@@ -261,6 +308,8 @@ static void after_get(struct call *call)
 		call_wrong(call, "%u nodes, %u processors, %u ranges are told, not %u, %u, %u",
 			   t->nr_vnodes, t->nr_vcpus, t->nr_vmemranges, domain->vnodes,
 			   domain->max_vcpus, domain->vranges);
+	if (domain->vnodes && chance(call, 30))
+		refuse_less_room(call, domain);
 	if (call->result)
 		return;
 	check_rest(call, &call->areas[1], handle_value(&t->vdistance),

@@ -15,6 +15,7 @@
 #define CALLS 20u
 
 #define DESCRIPTORS_OF_A_PAGE 512u
+#define MOST_LOCAL_DESCRIPTORS 8192u
 
 enum careless {
 	NOTHING, FLUSH, COPY_STATUS, DESCRIPTOR, TABLE, WHOLE_TABLE, LOCAL_TABLE, EVENTS, COPY_PAGE,
@@ -22,6 +23,7 @@ enum careless {
 	/* What a page that is pinned as a table must refuse. */
 	PINNED_TWICE, UNPINNED_TWICE, TABLE_CLEARED, TABLE_COPIED_TO, TABLE_AS_BASE,
 	TABLE_DESCRIBED, TABLE_OF_DESCRIPTORS, TABLE_OF_INFORMATION, TABLE_OF_ENDS,
+	LARGE_TABLE, LARGE_LOCAL_TABLE,
 	ONE_CACHE,
 };
 
@@ -76,12 +78,25 @@ static long extended(const struct mmuext_op *op)
 	case MMUEXT_NEW_USER_BASEPTR:
 		return refused(TABLE_AS_BASE);
 	case MMUEXT_SET_LDT:
+		if (op->arg2.nr_ents > MOST_LOCAL_DESCRIPTORS)
+			return careless == LARGE_LOCAL_TABLE ? 0 : ERR(EINVAL);
 		return careless == LOCAL_TABLE && op->arg2.nr_ents ? ERR(EINVAL) : 0;
 	default:
 		if (careless == ONE_CACHE)
 			return 0;
 		return op->cmd == MMUEXT_FLUSH_CACHE ? ERR(EACCES) : ERR(EINVAL);
 	}
+}
+
+/* A table of all the pages listed, each of which must be the one that is used. */
+static long describe(const uint64_t *list, uint64_t descriptors)
+{
+	if (descriptors > FIRST_RESERVED_GDT_ENTRY)
+		return careless == LARGE_TABLE ? 0 : ERR(EINVAL);
+	for (uint64_t i = 0; i * DESCRIPTORS_OF_A_PAGE < descriptors; i++)
+		if (list[i] != FRAME)
+			return careless == TABLE ? 0 : ERR(EINVAL);
+	return careless == WHOLE_TABLE && descriptors ? ERR(EINVAL) : refused(TABLE_OF_DESCRIPTORS);
 }
 
 static long hypercall(struct door *from, unsigned int number, const uint64_t arguments[5])
@@ -94,10 +109,7 @@ static long hypercall(struct door *from, unsigned int number, const uint64_t arg
 		assert_int_equal(arguments[0] / DOOR_PAGE, FRAME);
 		return careless == DESCRIPTOR ? ERR(EINVAL) : refused(TABLE_DESCRIBED);
 	case __HYPERVISOR_set_gdt:
-		if (arguments[1] <= DESCRIPTORS_OF_A_PAGE)
-			return careless == WHOLE_TABLE && arguments[1] ? ERR(EINVAL) :
-				refused(TABLE_OF_DESCRIPTORS);
-		return careless == TABLE ? 0 : ERR(EINVAL);
+		return describe((const void *)(uintptr_t)arguments[0], arguments[1]);
 	case __HYPERVISOR_update_va_mapping:
 		return 0;
 	case __HYPERVISOR_vcpu_op:
