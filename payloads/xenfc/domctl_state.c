@@ -77,7 +77,7 @@ static void expect_policy(struct call *call)
 }
 
 /* Of the two lists one; the other one is not asked for. */
-static long ask_policy(struct call *call, bool leaves, uint64_t room, uint64_t *told)
+static long ask_policy(struct call *call, const struct room *room, uint64_t given, uint64_t *told)
 {
 	struct xen_domctl *d = domctl_aside_structure(call->run);
 	struct xen_domctl_cpu_policy *p = &d->u.cpu_policy;
@@ -85,33 +85,19 @@ static long ask_policy(struct call *call, bool leaves, uint64_t room, uint64_t *
 	long result;
 
 	memset(d, 0, sizeof(*d));
-	p->nr_leaves = p->nr_msrs = (uint32_t)room;
-	memcpy(leaves ? (void *)&p->leaves : (void *)&p->msrs, &at, sizeof(at));
+	p->nr_leaves = p->nr_msrs = (uint32_t)given;
+	memcpy(room->second ? (void *)&p->msrs : (void *)&p->leaves, &at, sizeof(at));
 	result = domctl_aside(call->run, DOMCTL(get_cpu_policy), domctl_of(call)->domain);
-	*told = leaves ? p->nr_leaves : p->nr_msrs;
+	*told = room->second ? p->nr_msrs : p->nr_leaves;
 	return result;
 }
-
-static long ask_leaves(struct call *call, uint64_t room, uint64_t *told)
-{
-	return ask_policy(call, true, room, told);
-}
-
-static long ask_registers(struct call *call, uint64_t room, uint64_t *told)
-{
-	return ask_policy(call, false, room, told);
-}
-
-static const struct room leaves_room = {
-	"leaves", ask_leaves, ROOM_BYTES / sizeof(xen_cpuid_leaf_t), 0, ERR(ENOBUFS),
-};
-static const struct room registers_room = {
-	"registers", ask_registers, ROOM_BYTES / sizeof(xen_msr_entry_t), 0, ERR(ENOBUFS),
-};
 
 /* How many there may be is told to who asks for none. */
 static void after_policy(struct call *call)
 {
+	static const struct room rooms[] = {
+		ROOM_FOR_LEAVES(ask_policy), ROOM_FOR_REGISTERS(ask_policy),
+	};
 	const struct xen_domctl_cpu_policy *p = &domctl_of(call)->u.cpu_policy, *most;
 	struct xen_domctl *d = domctl_aside_structure(call->run);
 
@@ -123,10 +109,8 @@ static void after_policy(struct call *call)
 	check_policy(call, &(struct policy){ handle_value(&p->leaves), handle_value(&p->msrs),
 					     p->nr_leaves, p->nr_msrs },
 		     most->nr_leaves, most->nr_msrs);
-	if (chance(call, 10))
-		check_room_of_all(call, &leaves_room);
-	if (chance(call, 10))
-		check_room_of_all(call, &registers_room);
+	if (chance(call, 20))
+		check_room_of_all(call, &rooms[draw(call, COUNT(rooms))]);
 }
 
 static void generate_mapping(struct call *call)

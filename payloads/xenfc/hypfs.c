@@ -99,15 +99,16 @@ static void expect_read(struct call *call)
 		expect_also(call, ERR(EFAULT));
 }
 
-static long ask_content(struct call *call, uint64_t room, uint64_t *told)
+static long ask_content(struct call *call, const struct room *room, uint64_t given, uint64_t *told)
 {
 	struct xen_hypfs_direntry *entry = memset(room_buffer(call), 0, sizeof(*entry));
 	const uint64_t arguments[5] = {
 		XEN_HYPFS_OP_read, area_sure(&call->areas[0]), call->arguments[2],
-		(uintptr_t)entry, room,
+		(uintptr_t)entry, given,
 	};
 	long result = make_hypercall(call->run, __HYPERVISOR_hypfs_op, arguments);
 
+	(void)room;
 	*told = sizeof(*entry) + entry->content_len;
 	return result;
 }
@@ -141,7 +142,7 @@ static void check_directory(struct call *call, const uint8_t *at, uint32_t size)
 /* What a file or directory is, is told before its content, also when that does not fit. */
 static void after_read(struct call *call)
 {
-	static const struct room room = { "bytes", ask_content, ROOM_BYTES, 0, ERR(ENOBUFS) };
+	static const struct room room = { "bytes", ask_content, ROOM_BYTES, 0, ERR(ENOBUFS), false };
 	const struct area *out = &call->areas[1];
 	struct xen_hypfs_direntry entry;
 

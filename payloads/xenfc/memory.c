@@ -264,7 +264,7 @@ static void expect_frames(struct call *call)
 	expect_range(call, 1, INT64_MAX);
 }
 
-static const struct field reservation_fields[] = {
+const struct field reservation_fields[] = {
 	FIELD(struct xen_memory_reservation, extent_start, FLOW_IN),
 	FIELD(struct xen_memory_reservation, nr_extents, FLOW_IN),
 	FIELD(struct xen_memory_reservation, extent_order, FLOW_IN),

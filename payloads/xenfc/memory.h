@@ -6,6 +6,7 @@
 
 #define MAP_PLACES 4096u	/* in the memory maps of HVM domains */
 
+extern const struct field reservation_fields[];
 extern const struct operation memory_claims[], memory_maps[], memory_places[],
 	memory_resources[], memory_own[], memory_vnuma[], memory_list[];
 extern const size_t memory_claims_count, memory_maps_count, memory_places_count,

@@ -85,18 +85,9 @@ static void after_claim(struct call *call)
 			   info ? (uint64_t)info->outstanding_pages : 0, call->domain->claimed);
 }
 
-static const struct field claim_fields[] = {
-	FIELD(struct xen_memory_reservation, extent_start, FLOW_IN),
-	FIELD(struct xen_memory_reservation, nr_extents, FLOW_IN),
-	FIELD(struct xen_memory_reservation, extent_order, FLOW_IN),
-	FIELD(struct xen_memory_reservation, mem_flags, FLOW_IN),
-	FIELD(struct xen_memory_reservation, domid, FLOW_IN),
-	FIELDS_END,
-};
-
 const struct operation memory_claims[] = {
 	{ .name = "claim_pages", .command = XENMEM_claim_pages, .danger = DANGER_OWN,
-	  .structure_size = sizeof(struct xen_memory_reservation), .fields = claim_fields,
+	  .structure_size = sizeof(struct xen_memory_reservation), .fields = reservation_fields,
 	  .generate = generate_claim, .expect = expect_claim, .after = after_claim },
 };
 const size_t memory_claims_count = COUNT(memory_claims);

@@ -30,13 +30,15 @@ static void after_map(struct call *call)
 			   m->nr_entries * RANGE_BYTES);
 }
 
-static long ask_machine_map(struct call *call, uint64_t room, uint64_t *told)
+static long ask_machine_map(struct call *call, const struct room *room, uint64_t given,
+			    uint64_t *told)
 {
 	struct xen_memory_map *m = (void *)(call->run->door->arena + ARENA_ASIDE);
 	uint64_t at = (uintptr_t)room_buffer(call);
 	long result;
 
-	m->nr_entries = (unsigned int)room;
+	(void)room;
+	m->nr_entries = (unsigned int)given;
 	memcpy(&m->buffer, &at, sizeof(at));
 	result = aside(call->run, __HYPERVISOR_memory_op, XENMEM_machine_memory_map, (uintptr_t)m,
 		       0);
@@ -48,7 +50,7 @@ static long ask_machine_map(struct call *call, uint64_t room, uint64_t *told)
 static void after_machine_map(struct call *call)
 {
 	static const struct room room = {
-		"ranges", ask_machine_map, ROOM_BYTES / RANGE_BYTES, 1, ERR(EINVAL),
+		"ranges", ask_machine_map, ROOM_BYTES / RANGE_BYTES, 1, ERR(EINVAL), false,
 	};
 
 	after_map(call);

@@ -6,6 +6,20 @@ struct xen_sysctl *sysctl_of(const struct call *call)
 	return (struct xen_sysctl *)(void *)call->structure->at;
 }
 
+struct xen_sysctl *sysctl_begin(struct call *call, uint32_t command)
+{
+	struct xen_sysctl *s = memset(call->run->door->arena + ARENA_ASIDE, 0, sizeof(*s));
+
+	s->cmd = command;
+	s->interface_version = call->run->machine.sysctl_version;
+	return s;
+}
+
+long sysctl_ask(struct call *call, const struct xen_sysctl *s)
+{
+	return aside(call->run, __HYPERVISOR_sysctl, (uintptr_t)s, 0, 0);
+}
+
 uint64_t sysctl_free_pages(struct call *call)
 {
 	return call->run->door->owns_kernel ? free_pages_read(call->run) : 0;

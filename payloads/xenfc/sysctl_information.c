@@ -137,30 +137,17 @@ static void expect_features(struct call *call)
 		expect_also(call, ERR(EFAULT));
 }
 
-static struct xen_sysctl *begin(struct call *call, uint32_t command)
+static long ask_features(struct call *call, const struct room *room, uint64_t given, uint64_t *told)
 {
-	struct xen_sysctl *s = memset(call->run->door->arena + ARENA_ASIDE, 0, sizeof(*s));
-
-	s->cmd = command;
-	s->interface_version = call->run->machine.sysctl_version;
-	return s;
-}
-
-static long ask(struct call *call, const struct xen_sysctl *s)
-{
-	return aside(call->run, __HYPERVISOR_sysctl, (uintptr_t)s, 0, 0);
-}
-
-static long ask_features(struct call *call, uint64_t room, uint64_t *told)
-{
-	struct xen_sysctl *s = begin(call, SYSCTL(get_cpu_featureset));
+	struct xen_sysctl *s = sysctl_begin(call, SYSCTL(get_cpu_featureset));
 	uint64_t at = (uintptr_t)room_buffer(call);
 	long result;
 
+	(void)room;
 	s->u.cpu_featureset.index = sysctl_of(call)->u.cpu_featureset.index;
-	s->u.cpu_featureset.nr_features = (uint32_t)room;
+	s->u.cpu_featureset.nr_features = (uint32_t)given;
 	memcpy(&s->u.cpu_featureset.features, &at, sizeof(at));
-	result = ask(call, s);
+	result = sysctl_ask(call, s);
 	*told = s->u.cpu_featureset.nr_features;
 	return result;
 }
@@ -169,7 +156,7 @@ static long ask_features(struct call *call, uint64_t room, uint64_t *told)
 static void after_features(struct call *call)
 {
 	const struct xen_sysctl_cpu_featureset *told = &sysctl_of(call)->u.cpu_featureset;
-	static const struct room room = { "words", ask_features, 64, 0, ERR(ENOBUFS) };
+	static const struct room room = { "words", ask_features, 64, 0, ERR(ENOBUFS), false };
 	struct xen_sysctl *s;
 	uint32_t all;
 
@@ -177,8 +164,8 @@ static void after_features(struct call *call)
 		return;
 	check_rest(call, &call->areas[1], handle_value(&told->features),
 		   (uint64_t)told->nr_features * sizeof(uint32_t));
-	s = begin(call, SYSCTL(get_cpu_featureset));
-	ask(call, s);
+	s = sysctl_begin(call, SYSCTL(get_cpu_featureset));
+	sysctl_ask(call, s);
 	all = s->u.cpu_featureset.nr_features;
 	if (told->nr_features != all)
 		call_wrong(call, "of %ld words asked for %u are told, there are %u", call->note,
@@ -219,59 +206,41 @@ static void expect_policy(struct call *call)
 }
 
 /* Of the two lists one; the other one is not asked for. */
-static long ask_policy(struct call *call, bool leaves, uint64_t room, uint64_t *told)
+static long ask_policy(struct call *call, const struct room *room, uint64_t given, uint64_t *told)
 {
-	struct xen_sysctl *s = begin(call, SYSCTL(get_cpu_policy));
+	struct xen_sysctl *s = sysctl_begin(call, SYSCTL(get_cpu_policy));
 	struct xen_sysctl_cpu_policy *p = &s->u.cpu_policy;
 	uint64_t at = (uintptr_t)room_buffer(call);
 	long result;
 
 	p->index = sysctl_of(call)->u.cpu_policy.index;
-	p->nr_leaves = p->nr_msrs = (uint32_t)room;
-	memcpy(leaves ? (void *)&p->leaves : (void *)&p->msrs, &at, sizeof(at));
-	result = ask(call, s);
-	*told = leaves ? p->nr_leaves : p->nr_msrs;
+	p->nr_leaves = p->nr_msrs = (uint32_t)given;
+	memcpy(room->second ? (void *)&p->msrs : (void *)&p->leaves, &at, sizeof(at));
+	result = sysctl_ask(call, s);
+	*told = room->second ? p->nr_msrs : p->nr_leaves;
 	return result;
 }
-
-static long ask_leaves(struct call *call, uint64_t room, uint64_t *told)
-{
-	return ask_policy(call, true, room, told);
-}
-
-static long ask_registers(struct call *call, uint64_t room, uint64_t *told)
-{
-	return ask_policy(call, false, room, told);
-}
-
-static const struct room leaves_room = {
-	"leaves", ask_leaves, ROOM_BYTES / sizeof(xen_cpuid_leaf_t), 0, ERR(ENOBUFS),
-};
-static const struct room registers_room = {
-	"registers", ask_registers, ROOM_BYTES / sizeof(xen_msr_entry_t), 0, ERR(ENOBUFS),
-};
 
 /* How many there may be is told to who asks for none. */
 static void after_policy(struct call *call)
 {
+	static const struct room rooms[] = {
+		ROOM_FOR_LEAVES(ask_policy), ROOM_FOR_REGISTERS(ask_policy),
+	};
 	const struct xen_sysctl_cpu_policy *p = &sysctl_of(call)->u.cpu_policy, *most;
-	struct xen_sysctl *s = (void *)(call->run->door->arena + ARENA_ASIDE);
+	struct xen_sysctl *s;
 
 	if (call->result)
 		return;
-	memset(s, 0, sizeof(*s));
-	s->cmd = SYSCTL(get_cpu_policy);
-	s->interface_version = call->run->machine.sysctl_version;
+	s = sysctl_begin(call, SYSCTL(get_cpu_policy));
 	s->u.cpu_policy.index = p->index;
-	aside(call->run, __HYPERVISOR_sysctl, (uintptr_t)s, 0, 0);
+	sysctl_ask(call, s);
 	most = &s->u.cpu_policy;
 	check_policy(call, &(struct policy){ handle_value(&p->leaves), handle_value(&p->msrs),
 					     p->nr_leaves, p->nr_msrs },
 		     most->nr_leaves, most->nr_msrs);
-	if (chance(call, 10))
-		check_room_of_all(call, &leaves_room);
-	if (chance(call, 10))
-		check_room_of_all(call, &registers_room);
+	if (chance(call, 20))
+		check_room_of_all(call, &rooms[draw(call, COUNT(rooms))]);
 }
 
 /* All of it, or what is free within some limits. */

@@ -185,12 +185,13 @@ static void expect_build_id(struct call *call)
 	expect_also(call, ERR(ENODATA));
 }
 
-static long ask_build_id(struct call *call, uint64_t room, uint64_t *told)
+static long ask_build_id(struct call *call, const struct room *room, uint64_t given, uint64_t *told)
 {
 	uint32_t *length = room_buffer(call);
 	long result;
 
-	*length = (uint32_t)room;
+	(void)room;
+	*length = (uint32_t)given;
 	result = aside(call->run, __HYPERVISOR_xen_version, XENVER_build_id, (uintptr_t)length, 0);
 	*told = (uint64_t)result;
 	return result;
@@ -199,7 +200,7 @@ static long ask_build_id(struct call *call, uint64_t room, uint64_t *told)
 /* How long it is, is told to who has no memory for it. */
 static void after_build_id(struct call *call)
 {
-	static const struct room room = { "bytes", ask_build_id, ROOM_BYTES, 0, ERR(ENOBUFS) };
+	static const struct room room = { "bytes", ask_build_id, ROOM_BYTES, 0, ERR(ENOBUFS), false };
 	long length;
 
 	if (call->result <= 0 && call->result != ERR(ENOBUFS))
