@@ -264,6 +264,21 @@ static void expect_frames(struct call *call)
 	expect_range(call, 1, INT64_MAX);
 }
 
+/* All of the machine's memory is below it; it is told elsewhere with room for what may still come. */
+static void after_frames(struct call *call)
+{
+	const struct xen_sysctl_physinfo *info;
+
+	if (!call->run->machine.control)
+		return;
+	info = physinfo_read(call->run);
+	if (!info || (uint64_t)call->result < info->total_pages ||
+	    (uint64_t)call->result > info->max_mfn + 1)
+		call_wrong(call, "the machine has %ld frames, and its last one is %lu of %lu",
+			   call->result, info ? (uint64_t)info->max_mfn : 0,
+			   call->run->machine.total_pages);
+}
+
 const struct field reservation_fields[] = {
 	FIELD(struct xen_memory_reservation, extent_start, FLOW_IN),
 	FIELD(struct xen_memory_reservation, nr_extents, FLOW_IN),
@@ -301,7 +316,7 @@ static const struct operation operations[] = {
 	  .structure_size = sizeof(struct xen_memory_domain), .fields = domain_fields,
 	  .generate = generate_own_last, .expect = expect_own_last, .after = after_own_last },
 	{ .name = "maximum_ram_page", .command = XENMEM_maximum_ram_page, .danger = DANGER_SAFE,
-	  .weight = 3, .expect = expect_frames },
+	  .weight = 3, .expect = expect_frames, .after = after_frames },
 };
 static const size_t operation_count = COUNT(operations);
 static const struct part parts[] = {

@@ -22,7 +22,7 @@ static void must(struct call *call, const char *what, long result, long expected
 
 static struct xen_sysctl *begin_pool(struct call *call, uint32_t command)
 {
-	struct xen_sysctl *s = sysctl_begin(call, XEN_SYSCTL_cpupool_op);
+	struct xen_sysctl *s = sysctl_begin(call->run, XEN_SYSCTL_cpupool_op);
 
 	s->u.cpupool_op.op = command;
 	s->u.cpupool_op.cpupool_id = (uint32_t)call->note;
@@ -34,7 +34,7 @@ static void check_told(struct call *call)
 	struct xen_sysctl *s = begin_pool(call, XEN_SYSCTL_CPUPOOL_OP_INFO);
 	const struct xen_sysctl_cpupool_op *p = &s->u.cpupool_op;
 
-	must(call, "asking about", sysctl_ask(call, s), 0);
+	must(call, "asking about", sysctl_ask(call->run, s), 0);
 	if (p->cpupool_id != (uint32_t)call->note || p->sched_id != pool_of(call)->sched_id ||
 	    p->n_dom)
 		call_wrong(call, "pool %ld is told as %u, with scheduler %u and %u domains",
@@ -43,12 +43,12 @@ static void check_told(struct call *call)
 
 static long schedule(struct call *call, uint32_t scheduler, uint32_t command)
 {
-	struct xen_sysctl *s = sysctl_begin(call, XEN_SYSCTL_scheduler_op);
+	struct xen_sysctl *s = sysctl_begin(call->run, XEN_SYSCTL_scheduler_op);
 
 	s->u.scheduler_op.cpupool_id = (uint32_t)call->note;
 	s->u.scheduler_op.sched_id = scheduler;
 	s->u.scheduler_op.cmd = command;
-	return sysctl_ask(call, s);
+	return sysctl_ask(call->run, s);
 }
 
 static void refuse_scheduling(struct call *call)
@@ -66,7 +66,7 @@ static void refuse_domain(struct call *call, uint16_t id, long expected)
 	struct xen_sysctl *s = begin_pool(call, XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN);
 
 	s->u.cpupool_op.domid = id;
-	must(call, "a domain for", sysctl_ask(call, s), expected);
+	must(call, "a domain for", sysctl_ask(call->run, s), expected);
 }
 
 static void refuse_members(struct call *call)
@@ -74,13 +74,13 @@ static void refuse_members(struct call *call)
 	struct xen_sysctl *s = begin_pool(call, XEN_SYSCTL_CPUPOOL_OP_ADDCPU);
 
 	s->u.cpupool_op.cpu = NO_PROCESSOR;
-	must(call, "a processor that is not there for", sysctl_ask(call, s), ERR(EINVAL));
+	must(call, "a processor that is not there for", sysctl_ask(call->run, s), ERR(EINVAL));
 	s = begin_pool(call, XEN_SYSCTL_CPUPOOL_OP_RMCPU);
 	s->u.cpupool_op.cpu = NO_PROCESSOR;
-	must(call, "taking such a processor from", sysctl_ask(call, s), ERR(EINVAL));
+	must(call, "taking such a processor from", sysctl_ask(call->run, s), ERR(EINVAL));
 	s = begin_pool(call, XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN);
 	s->u.cpupool_op.domid = DOMID_NOBODY_FIRST;
-	must(call, "a domain that is not there for", sysctl_ask(call, s), ERR(ESRCH));
+	must(call, "a domain that is not there for", sysctl_ask(call->run, s), ERR(ESRCH));
 	refuse_domain(call, call->run->machine.domid, ERR(EPERM));
 	for (unsigned int i = 0; i < OWN_DOMAINS; i++)
 		if (call->run->model.own[i].exists)
@@ -118,7 +118,7 @@ static long make(struct call *call, uint32_t number)
 
 	s->u.cpupool_op.cpupool_id = number;
 	s->u.cpupool_op.sched_id = pool_of(call)->sched_id;
-	return sysctl_ask(call, s);
+	return sysctl_ask(call->run, s);
 }
 
 /* Where there may be one pool more only, that is not told of the call's own. */
@@ -134,8 +134,8 @@ static void destroy(struct call *call)
 {
 	struct xen_sysctl *s = begin_pool(call, XEN_SYSCTL_CPUPOOL_OP_DESTROY);
 
-	must(call, "destroying", sysctl_ask(call, s), 0);
-	must(call, "destroying twice", sysctl_ask(call, s), ERR(ENOENT));
+	must(call, "destroying", sysctl_ask(call->run, s), 0);
+	must(call, "destroying twice", sysctl_ask(call->run, s), ERR(ENOENT));
 }
 
 static void live(struct call *call)

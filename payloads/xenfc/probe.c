@@ -1,6 +1,7 @@
 /* What machine this is, asked before anything else; and the proof that the door is open. */
 #include "exits.h"
 #include "domctl.h"
+#include "sysctl.h"
 
 #define VERSIONS 256u
 #define MOST_VCPUS 8192u
@@ -41,20 +42,11 @@ static uint32_t features(struct run *run)
 	return info->submap;
 }
 
-static struct xen_sysctl *sysctl_begin(struct run *run, uint32_t command)
-{
-	struct xen_sysctl *s = memset(run->door->arena + ARENA_ASIDE, 0, sizeof(*s));
-
-	s->cmd = command;
-	s->interface_version = run->machine.sysctl_version;
-	return s;
-}
-
 static uint32_t read_scheduler(struct run *run)
 {
 	struct xen_sysctl *s = sysctl_begin(run, XEN_SYSCTL_sched_id);
 
-	return aside(run, __HYPERVISOR_sysctl, (uintptr_t)s, 0, 0) ? 0 : s->u.sched_id.sched_id;
+	return sysctl_ask(run, s) ? 0 : s->u.sched_id.sched_id;
 }
 
 static long ask_power(struct run *run, uint32_t type)
@@ -62,7 +54,7 @@ static long ask_power(struct run *run, uint32_t type)
 	struct xen_sysctl *s = sysctl_begin(run, XEN_SYSCTL_get_pmstat);
 
 	s->u.get_pmstat.type = type;
-	return aside(run, __HYPERVISOR_sysctl, (uintptr_t)s, 0, 0);
+	return sysctl_ask(run, s);
 }
 
 /* Without lists to write to nothing is told but how long they are, if there are any. */
@@ -72,7 +64,7 @@ static long ask_frequencies(struct run *run)
 	long result;
 
 	s->u.pm_op.cmd = GET_CPUFREQ_PARA;
-	result = aside(run, __HYPERVISOR_sysctl, (uintptr_t)s, 0, 0);
+	result = sysctl_ask(run, s);
 	return result == ERR(EAGAIN) ? 0 : result;
 }
 
@@ -82,7 +74,7 @@ static long count_livepatches(struct run *run)
 	long result;
 
 	s->u.livepatch.cmd = XEN_SYSCTL_LIVEPATCH_LIST;
-	result = aside(run, __HYPERVISOR_sysctl, (uintptr_t)s, 0, 0);
+	result = sysctl_ask(run, s);
 	return result ? result : (long)s->u.livepatch.u.list.nr;
 }
 
@@ -124,7 +116,7 @@ const struct xen_sysctl_physinfo *physinfo_read(struct run *run)
 {
 	struct xen_sysctl *s = sysctl_begin(run, XEN_SYSCTL_physinfo);
 
-	if (aside(run, __HYPERVISOR_sysctl, (uintptr_t)s, 0, 0))
+	if (sysctl_ask(run, s))
 		return NULL;
 	return &s->u.physinfo;
 }

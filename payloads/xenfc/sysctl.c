@@ -6,18 +6,18 @@ struct xen_sysctl *sysctl_of(const struct call *call)
 	return (struct xen_sysctl *)(void *)call->structure->at;
 }
 
-struct xen_sysctl *sysctl_begin(struct call *call, uint32_t command)
+struct xen_sysctl *sysctl_begin(struct run *run, uint32_t command)
 {
-	struct xen_sysctl *s = memset(call->run->door->arena + ARENA_ASIDE, 0, sizeof(*s));
+	struct xen_sysctl *s = memset(run->door->arena + ARENA_ASIDE, 0, sizeof(*s));
 
 	s->cmd = command;
-	s->interface_version = call->run->machine.sysctl_version;
+	s->interface_version = run->machine.sysctl_version;
 	return s;
 }
 
-long sysctl_ask(struct call *call, const struct xen_sysctl *s)
+long sysctl_ask(struct run *run, const struct xen_sysctl *s)
 {
-	return aside(call->run, __HYPERVISOR_sysctl, (uintptr_t)s, 0, 0);
+	return aside(run, __HYPERVISOR_sysctl, (uintptr_t)s, 0, 0);
 }
 
 uint64_t sysctl_free_pages(struct call *call)

@@ -16,8 +16,8 @@ extern const size_t sysctl_information_count, sysctl_control_count, sysctl_pool_
 struct xen_sysctl *sysctl_of(const struct call *call);
 
 /* A sysctl beside the sequence, its structure in the arena: valid until the next one. */
-struct xen_sysctl *sysctl_begin(struct call *call, uint32_t command);
-long sysctl_ask(struct call *call, const struct xen_sysctl *s);
+struct xen_sysctl *sysctl_begin(struct run *run, uint32_t command);
+long sysctl_ask(struct run *run, const struct xen_sysctl *s);
 
 /* A count near a limit, or any. */
 uint32_t sysctl_draw_count(struct call *call, uint32_t limit);

@@ -139,7 +139,7 @@ static void expect_features(struct call *call)
 
 static long ask_features(struct call *call, const struct room *room, uint64_t given, uint64_t *told)
 {
-	struct xen_sysctl *s = sysctl_begin(call, SYSCTL(get_cpu_featureset));
+	struct xen_sysctl *s = sysctl_begin(call->run, SYSCTL(get_cpu_featureset));
 	uint64_t at = (uintptr_t)room_buffer(call);
 	long result;
 
@@ -147,7 +147,7 @@ static long ask_features(struct call *call, const struct room *room, uint64_t gi
 	s->u.cpu_featureset.index = sysctl_of(call)->u.cpu_featureset.index;
 	s->u.cpu_featureset.nr_features = (uint32_t)given;
 	memcpy(&s->u.cpu_featureset.features, &at, sizeof(at));
-	result = sysctl_ask(call, s);
+	result = sysctl_ask(call->run, s);
 	*told = s->u.cpu_featureset.nr_features;
 	return result;
 }
@@ -164,8 +164,8 @@ static void after_features(struct call *call)
 		return;
 	check_rest(call, &call->areas[1], handle_value(&told->features),
 		   (uint64_t)told->nr_features * sizeof(uint32_t));
-	s = sysctl_begin(call, SYSCTL(get_cpu_featureset));
-	sysctl_ask(call, s);
+	s = sysctl_begin(call->run, SYSCTL(get_cpu_featureset));
+	sysctl_ask(call->run, s);
 	all = s->u.cpu_featureset.nr_features;
 	if (told->nr_features != all)
 		call_wrong(call, "of %ld words asked for %u are told, there are %u", call->note,
@@ -208,7 +208,7 @@ static void expect_policy(struct call *call)
 /* Of the two lists one; the other one is not asked for. */
 static long ask_policy(struct call *call, const struct room *room, uint64_t given, uint64_t *told)
 {
-	struct xen_sysctl *s = sysctl_begin(call, SYSCTL(get_cpu_policy));
+	struct xen_sysctl *s = sysctl_begin(call->run, SYSCTL(get_cpu_policy));
 	struct xen_sysctl_cpu_policy *p = &s->u.cpu_policy;
 	uint64_t at = (uintptr_t)room_buffer(call);
 	long result;
@@ -216,7 +216,7 @@ static long ask_policy(struct call *call, const struct room *room, uint64_t give
 	p->index = sysctl_of(call)->u.cpu_policy.index;
 	p->nr_leaves = p->nr_msrs = (uint32_t)given;
 	memcpy(room->second ? (void *)&p->msrs : (void *)&p->leaves, &at, sizeof(at));
-	result = sysctl_ask(call, s);
+	result = sysctl_ask(call->run, s);
 	*told = room->second ? p->nr_msrs : p->nr_leaves;
 	return result;
 }
@@ -232,9 +232,9 @@ static void after_policy(struct call *call)
 
 	if (call->result)
 		return;
-	s = sysctl_begin(call, SYSCTL(get_cpu_policy));
+	s = sysctl_begin(call->run, SYSCTL(get_cpu_policy));
 	s->u.cpu_policy.index = p->index;
-	sysctl_ask(call, s);
+	sysctl_ask(call->run, s);
 	most = &s->u.cpu_policy;
 	check_policy(call, &(struct policy){ handle_value(&p->leaves), handle_value(&p->msrs),
 					     p->nr_leaves, p->nr_msrs },
