@@ -10,7 +10,6 @@
 #include "domctl.h"
 #include "memory.h"
 #include "physdev.h"
-#include "sysctl.h"
 
 #define ARENA_SIZE (DOOR_ARENA_PAGES * (size_t)DOOR_PAGE)
 #define PAGES 5u
@@ -159,35 +158,6 @@ static void claims_have_limits(void **state)
 	assert_int_equal(promise(CLAIM_OF_TOO_MANY), TRIES);
 }
 
-static unsigned int read_console(uint32_t told, size_t written)
-{
-	struct xen_sysctl s = { .u.readconsole = { .count = told } };
-	struct area area = { .at = arena, .size = sizeof(s) };
-	struct call call;
-	uint64_t at;
-
-	memset(arena + DOOR_PAGE, 0, 64);
-	memset(arena + DOOR_PAGE, 'x', written);
-	call_begin(&call, &run, 0);
-	call.note = 16;
-	call.structure = &area;
-	call.areas[1] = (struct area){ .at = arena + DOOR_PAGE, .size = 16, .out_size = 16 };
-	at = area_sure(&call.areas[1]);
-	memcpy(&s.u.readconsole.buffer, &at, sizeof(at));
-	memcpy(arena, &s, sizeof(s));
-	row(sysctl_information, "readconsole")->after(&call);
-	return call.wrong[0] != '\0';
-}
-
-static void the_console_is_told_as_far_as_asked(void **state)
-{
-	(void)state;
-	assert_int_equal(read_console(16, 16), 0);
-	assert_int_equal(read_console(7, 7), 0);
-	assert_int_equal(read_console(17, 16), 1);
-	assert_int_equal(read_console(7, 8), 1);
-}
-
 static int begin(void **state)
 {
 	(void)state;
@@ -207,7 +177,6 @@ int main(void)
 		cmocka_unit_test_setup(what_is_mapped_is_unmapped_once, begin),
 		cmocka_unit_test_setup(what_is_put_somewhere_is_memory, begin),
 		cmocka_unit_test_setup(claims_have_limits, begin),
-		cmocka_unit_test_setup(the_console_is_told_as_far_as_asked, begin),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
