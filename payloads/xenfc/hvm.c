@@ -136,6 +136,8 @@ static void generate_set_param(struct call *call)
 	if (p->index >= HVM_NR_PARAMS)
 		return;
 	call->note = (long)draw(call, COUNT(plain));
+	if (plain[call->note].index == HVM_PARAM_VIRIDIAN && !may_break_xen(call))
+		call->note = 0;
 	p->index = plain[call->note].index;
 	if (chance(call, 40))
 		p->value = plain[call->note].least - 1 + draw(call, 3);

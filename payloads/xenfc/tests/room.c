@@ -121,6 +121,7 @@ static int begin(void **state)
 	door = (struct door){ .hypercall = hypercall, .arena = arena };
 	run.door = &door;
 	run.machine.control = true;
+	run.plan.allow = DANGER_FATAL;	/* so that all of them are set */
 	careless = NOTHING;
 	lost = -1;
 	return 0;
