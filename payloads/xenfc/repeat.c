@@ -1,8 +1,8 @@
 /*
  * What leaks: a call that failed, only reads or sets the same again is made again and again, and
  * Xen's free memory must not shrink with every time.  The first calls of each kind are tried, then
- * one in many, so that rare ones have their turn too; the very first is made so often that even a
- * few bytes show.
+ * one in many, so that rare ones have their turn too; the first that is quick is made so often that
+ * even a few bytes show.
  */
 #include "repeat.h"
 
@@ -10,6 +10,7 @@
 #include "run.h"
 
 #define FIRST_CALLS 8u	/* of a kind that are tried */
+#define LOOKED_CLOSELY 0x80u	/* beside their number: one of them was quick enough */
 #define TIMES 4u
 #define TIMES_AGAIN 32u	/* when the first few took pages */
 #define ROUNDS 3u
@@ -44,15 +45,12 @@ static bool may_be_repeated(const struct call *call)
 	       (call->result < 0 || traits & (TRAIT_READS | TRAIT_REPLACES));
 }
 
-enum turn { NO_TURN, TURN, FIRST_TURN };
-
-static enum turn next_turn(struct run *run, struct call *call)
+static bool has_turn(const struct call *call, uint8_t *times)
 {
-	uint8_t *times = times_before(run, call);
-
-	if (*times >= FIRST_CALLS)
-		return call->number % 256 ? NO_TURN : TURN;
-	return ++*times == 1 ? FIRST_TURN : TURN;
+	if ((*times & ~LOOKED_CLOSELY) >= FIRST_CALLS)
+		return call->number % 256 == 0;
+	++*times;
+	return true;
 }
 
 /* Pages that Xen has less after the call (none: another that is harmless) was made so many times. */
@@ -80,15 +78,19 @@ static bool takes(struct run *run, const struct call *call, uint64_t pages, unsi
 	return true;
 }
 
-/* How many pages it took for certain, unless they come back; 0: none. */
-static uint64_t pages_taken(struct run *run, const struct call *call, enum turn turn)
+/*
+ * How many pages it took for certain, unless they come back; 0: none.  On a machine that is busy
+ * with something else any call may seem slow once: that is no look at a few bytes.
+ */
+static uint64_t pages_taken(struct run *run, const struct call *call, uint8_t *times)
 {
 	uint64_t start = run->door->now_ns(run->door);
 
 	if (cost(run, call, TIMES) >= TIMES)
 		return takes(run, call, TIMES_AGAIN, TIMES_AGAIN) ? ROUNDS * TIMES_AGAIN : 0;
-	if (turn != FIRST_TURN || run->door->now_ns(run->door) - start > QUICK_NS)
+	if (*times & LOOKED_CLOSELY || run->door->now_ns(run->door) - start > QUICK_NS)
 		return 0;
+	*times |= LOOKED_CLOSELY;
 	return takes(run, call, LITTLE_PAGES, TIMES_FOR_LITTLE) ? ROUNDS * LITTLE_PAGES : 0;
 }
 
@@ -116,15 +118,13 @@ void check_memory_kept(struct run *run, struct call *call)
 {
 	uint64_t before, after, taken;
 	struct patience patience;
-	enum turn turn;
+	uint8_t *times = times_before(run, call);
 
-	if (!run->machine.control || call->wrong[0] || !may_be_repeated(call))
-		return;
-	turn = next_turn(run, call);
-	if (turn == NO_TURN)
+	if (!run->machine.control || call->wrong[0] || !may_be_repeated(call) ||
+	    !has_turn(call, times))
 		return;
 	before = free_pages_read(run);
-	taken = pages_taken(run, call, turn);
+	taken = pages_taken(run, call, times);
 	if (!taken)
 		return;
 	patience = patience_begin(run->door, PATIENCE_NS);

@@ -146,6 +146,17 @@ static void a_few_bytes_are_looked_for_once(void **state)
 	assert_false(is_wrong());
 }
 
+/* Somebody else had the processor meanwhile: the next one has its turn. */
+static void a_few_bytes_are_looked_for_when_the_first_seemed_slow(void **state)
+{
+	(void)state;
+	times_a_page = 128;
+	quick = false;
+	assert_false(is_wrong());
+	quick = true;
+	assert_true(is_wrong());
+}
+
 static void a_slow_call_is_not_made_so_often(void **state)
 {
 	(void)state;
@@ -222,6 +233,7 @@ int main(void)
 		cmocka_unit_test_setup(what_succeeded_and_only_replaces_is_made_again, begin),
 		cmocka_unit_test_setup(a_few_bytes_each_time_are_seen, begin),
 		cmocka_unit_test_setup(a_few_bytes_are_looked_for_once, begin),
+		cmocka_unit_test_setup(a_few_bytes_are_looked_for_when_the_first_seemed_slow, begin),
 		cmocka_unit_test_setup(a_slow_call_is_not_made_so_often, begin),
 		cmocka_unit_test_setup(each_kind_and_result_has_its_turn, begin),
 		cmocka_unit_test_setup(free_memory_of_others_is_no_mistake, begin),
