@@ -143,6 +143,8 @@ static void generate_set_param(struct call *call)
 		p->value = plain[call->note].least - 1 + draw(call, 3);
 	else if (chance(call, 50))
 		p->value = plain[call->note].most - 1 + draw(call, 3);
+	else if (plain[call->note].mask)
+		p->value &= plain[call->note].mask;
 	else if (p->index == HVM_PARAM_VM86_TSS_SIZED)
 		p->value = SIZED(MOST_TSS_BYTES - 1 + draw(call, 3)) | (uint32_t)p->value;
 }
@@ -235,7 +237,7 @@ static const struct operation hvm_operations[] = {
 	  .traits = TRAIT_READS, .structure_size = sizeof(struct xen_hvm_param),
 	  .fields = get_fields, .generate = generate_param, .expect = expect_get_param,
 	  .after = after_get_param },
-	{ .name = "set_param", .command = HVMOP_set_param, .danger = DANGER_OWN, .weight = 6,
+	{ .name = "set_param", .command = HVMOP_set_param, .danger = DANGER_OWN, .weight = 12,
 	  .structure_size = sizeof(struct xen_hvm_param), .fields = set_fields,
 	  .generate = generate_set_param, .expect = expect_set_param, .after = after_set_param },
 };
