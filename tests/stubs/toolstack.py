@@ -115,7 +115,8 @@ def held(stage):
         (FOLDER / f"hold-{stage}").rename(holding)  # one stands still, the next one does not
     except FileNotFoundError:
         return
-    (FOLDER / "held").write_text(str(os.getpid()))
+    (FOLDER / "held.new").write_text(str(os.getpid()))
+    (FOLDER / "held.new").rename(FOLDER / "held")
     while holding.exists():
         time.sleep(0.02)
 
