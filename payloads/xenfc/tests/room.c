@@ -237,12 +237,36 @@ static void each_parameter_is_told_as_it_was_set(void **state)
 	}
 }
 
+/* Whether a parameter that was set to 5 may be told as this, some time later. */
+static bool later_told(uint64_t value)
+{
+	extern const struct family family_hvm;
+	struct xen_hvm_param p = { .index = HVM_PARAM_STORE_PFN, .value = value };
+	struct area area = { .at = (uint8_t *)&p, .size = sizeof(p) };
+	struct domain_model domain = { .parameters = { [HVM_PARAM_STORE_PFN] = 5 } };
+	struct call call;
+
+	call_begin(&call, &run, 0);
+	call.structure = &area;
+	call.domain = &domain;
+	row(&family_hvm, HVMOP_get_param)->after(&call);
+	return !call.wrong[0];
+}
+
+static void what_changed_since_is_seen(void **state)
+{
+	(void)state;
+	assert_true(later_told(5));
+	assert_false(later_told(6));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(room_is_just_enough, begin),
 		cmocka_unit_test_setup(directories_are_read_to_their_end, begin),
 		cmocka_unit_test_setup(each_parameter_is_told_as_it_was_set, begin),
+		cmocka_unit_test_setup(what_changed_since_is_seen, begin),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
