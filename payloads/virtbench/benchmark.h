@@ -11,6 +11,9 @@
 
 #include "transport.h"
 
+/* Where in a page a buffer lies tells in how fast it is copied: not the linker's choice. */
+#define FROM_A_PAGE_ON _Alignas(4096)
+
 enum benchmark_kind {
 	ON_ONE,			/* on one machine, chosen at random */
 	ON_PAIR,		/* on two; the time ends when both are done */

@@ -36,9 +36,11 @@ static void echo(int fd)
 /* Each request is a number of bytes wanted, in network byte order. */
 static void source(int fd)
 {
-	static char bytes[65536];
+	static FROM_A_PAGE_ON char bytes[65536];
 	uint32_t wanted;
 
+	/* What was never written is one page of zeros, sixteen times, and sooner copied. */
+	memset(bytes, 0xff, sizeof(bytes));
 	while (recv(fd, &wanted, sizeof(wanted), MSG_WAITALL) == sizeof(wanted)) {
 		for (size_t left = ntohl(wanted); left;) {
 			ssize_t n = write(fd, bytes, left < sizeof(bytes) ? left : sizeof(bytes));

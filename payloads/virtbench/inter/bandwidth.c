@@ -12,7 +12,7 @@
 #define PIECE (128 << 10)
 #define FILL 0xff
 
-static char piece[PIECE];
+static FROM_A_PAGE_ON char piece[PIECE];
 
 /* The last byte of all is checked: what came must be what was sent. */
 static void receive(struct session *s, uint32_t runs)

@@ -8,7 +8,7 @@
 
 static void tcp_bandwidth(struct session *s, uint32_t runs)
 {
-	static char piece[PIECE];
+	static FROM_A_PAGE_ON char piece[PIECE];
 	int fd = session_connect_partner(s, AF_INET, PARTNER_SOURCE);
 	uint32_t warm_up = htonl(PIECE), burst = htonl(BURST);
 

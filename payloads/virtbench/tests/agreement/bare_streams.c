@@ -13,7 +13,7 @@
 #define BURST (4 << 20)
 #define PIECE (128 << 10)
 
-static char bytes[PIECE];
+static _Alignas(4096) char bytes[PIECE];
 
 static void at_once(int fd)
 {
@@ -82,13 +82,14 @@ static void read_all(int fd, long size)
 	}
 }
 
-/* The child sends from the word on, and no more than is read: it shares the processor. */
+/* The child says when it is ready, and sends from the word on, no more than is read. */
 static double take(void (*serve)(int fd), long runs)
 {
 	double begin;
 	int fd;
 
 	connect_to_child(serve, &fd);
+	read_all(fd, 1);
 	begin = now();
 	must(write(fd, &runs, sizeof(runs)) == sizeof(runs), "write");
 	/* As virtbench does, in whole pieces. */
@@ -101,7 +102,7 @@ static long wanted(int fd)
 {
 	long runs;
 
-	must(read(fd, &runs, sizeof(runs)) == sizeof(runs), "read");
+	must(write(fd, bytes, 1) == 1 && read(fd, &runs, sizeof(runs)) == sizeof(runs), "read");
 	return runs;
 }
 
@@ -142,6 +143,7 @@ static void pour_on_demand(int fd)
 {
 	char pieces;
 
+	memset(bytes, 0xff, PIECE);
 	while (read(fd, &pieces, 1) == 1)
 		for (int sent = 0; sent < 2 * pieces; sent++)
 			must(write(fd, bytes, PIECE / 2) == PIECE / 2, "write");
