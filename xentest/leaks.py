@@ -13,7 +13,7 @@ from typing import Any, Callable
 
 from xentest.domains import Toolstack
 
-POLL = 1.0
+POLL = 0.2
 # Xen keeps some pages (grant tables, freed heap not yet merged) after its first guests.
 FREE_TOLERANCE_MIB = 4
 MAX_LISTED = 5

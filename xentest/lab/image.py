@@ -257,7 +257,7 @@ def _configure(root: Path) -> None:
     _run(["grub-editenv", str(root / "boot/grub/grubenv"), "create"])
     for old in root.glob("boot/initrd.img*"):
         old.unlink()
-    initrd.make(root, release, _words(FILES / "modules"), (FILES / "init").read_text())
+    _make_ram_disks(root, release)
     # The toolstack unpacks a guest's kernel at each start, slowly when it is emulated.
     linux = root / f"boot/vmlinuz-{release}"
     packed = linux.read_bytes()
@@ -268,6 +268,15 @@ def _configure(root: Path) -> None:
     _install_guest_configs(root)
     for folder in ("xentest/in", "xentest/results", "xentest/shared", "lower", "upper"):
         (root / folder).mkdir(parents=True, exist_ok=True)
+
+
+def _make_ram_disks(root: Path, release: str) -> None:
+    """The machine's, packed, as GRUB reads it slowly; that of its guests, which is in memory."""
+    modules, init = _words(FILES / "modules"), (FILES / "init").read_text()
+    own = kernel.pack(initrd.make(root, release, modules, "initrd", init))
+    (root / f"boot/initrd.img-{release}").write_bytes(own)
+    guests = initrd.make(root, release, modules, "guest", init)
+    (root / "boot/initrd-of-guests").write_bytes(guests)
 
 
 def _install(path: Path, text: str, mode: int = 0o644) -> None:

@@ -10,7 +10,6 @@ import tempfile
 from pathlib import Path
 
 from xentest.errors import BrokenError
-from xentest.lab import kernel
 
 
 # How a signed module ends: the signature, what it is (its length comes last), and this.
@@ -42,9 +41,9 @@ def without_signature(module: bytes) -> bytes:
     return module[: facts - length]
 
 
-def make(root: Path, release: str, wanted: list[str], init: str) -> None:
-    """Write `root`/boot/initrd.img-RELEASE: busybox, modules marked `initrd`, `init`."""
-    names = [line.split()[0] for line in wanted if line.endswith(" initrd")]
+def make(root: Path, release: str, wanted: list[str], mark: str, init: str) -> bytes:
+    """A RAM disk, a plain cpio archive: busybox, the modules that have this mark, `init`."""
+    names = [line.split()[0] for line in wanted if mark in line.split()[1:]]
     modules = root / "lib/modules" / release
     with tempfile.TemporaryDirectory(dir=root.parent) as folder:
         tree = Path(folder)
@@ -63,7 +62,7 @@ def make(root: Path, release: str, wanted: list[str], init: str) -> None:
         (tree / "modules").write_text("\n".join(names) + "\n")
         (tree / "init").write_text(init)
         (tree / "init").chmod(0o755)
-        (root / f"boot/initrd.img-{release}").write_bytes(kernel.pack(_cpio(tree)))
+        return _cpio(tree)
 
 
 _APPLETS = (

@@ -30,7 +30,7 @@ XEN_OPTIONS = (
 KVM_OPTIONS = "console=ttyS0,115200"
 LINUX_OPTIONS = (
     "root=/dev/vda xenlab.hostname=dom0 xenlab.install=/dev/vdc loglevel=5 mitigations=off "
-    "swiotlb=8192"
+    "cryptomgr.notests swiotlb=8192"
 )
 
 
