@@ -9,12 +9,14 @@ static struct xen_domctl_vcpuaffinity *affinity(const struct call *call)
 	return &domctl_of(call)->u.vcpuaffinity;
 }
 
+#define MOST_PROCESSORS 32u	/* half a note */
+
 /* The processors that there are, when they have the lowest numbers; 0: they have not. */
 static uint64_t processors(const struct run *run)
 {
 	uint32_t count = run->machine.online;
 
-	if (count != run->machine.processors || count >= 64)
+	if (count != run->machine.processors || count >= MOST_PROCESSORS)
 		return 0;
 	return (1ull << count) - 1;
 }
@@ -77,7 +79,9 @@ static void expect_set(struct call *call)
 	bool null = (a->flags & XEN_VCPUAFFINITY_HARD && !handle_value(&a->cpumap_hard.bitmap)) ||
 		    (a->flags & XEN_VCPUAFFINITY_SOFT && !handle_value(&a->cpumap_soft.bitmap));
 
-	call->note = (long)wanted(&a->cpumap_hard, &call->areas[1]);
+	/* Both maps, as far as there can be processors: Xen writes over them. */
+	call->note = (long)((uint32_t)wanted(&a->cpumap_hard, &call->areas[1]) |
+			    wanted(&a->cpumap_soft, &call->areas[2]) << MOST_PROCESSORS);
 	if (a->vcpu >= call->domain->max_vcpus)
 		expect_only(call, ERR(EINVAL));
 	else if (!call->domain->has_vcpus)
@@ -88,7 +92,8 @@ static void expect_set(struct call *call)
 		expect_maps(call, a);
 }
 
-static void check_hard(struct call *call, uint32_t vcpu, uint64_t expected)
+static void check_map(struct call *call, uint32_t vcpu, uint32_t kind, uint64_t of,
+		      uint64_t expected)
 {
 	struct xen_domctl *d = domctl_aside_structure(call->run);
 	uint64_t now = 0, *map = memset(d + 1, 0, sizeof(now));
@@ -96,14 +101,40 @@ static void check_hard(struct call *call, uint32_t vcpu, uint64_t expected)
 
 	memset(d, 0, sizeof(*d));
 	d->u.vcpuaffinity.vcpu = vcpu;
-	d->u.vcpuaffinity.flags = XEN_VCPUAFFINITY_HARD;
-	d->u.vcpuaffinity.cpumap_hard.nr_bits = 64;
+	d->u.vcpuaffinity.flags = kind;
+	d->u.vcpuaffinity.cpumap_hard.nr_bits = d->u.vcpuaffinity.cpumap_soft.nr_bits = 64;
 	memcpy(&d->u.vcpuaffinity.cpumap_hard.bitmap, &map, sizeof(map));
+	memcpy(&d->u.vcpuaffinity.cpumap_soft.bitmap, &map, sizeof(map));
 	result = domctl_aside(call->run, DOMCTL(getvcpuaffinity), call->domain->id);
 	memcpy(&now, map, sizeof(now));
-	if (result || (now & processors(call->run)) != expected)
-		call_wrong(call, "a processor may run on %lx afterwards, expected %lx (%ld)", now,
-			   expected, result);
+	if (result || (now & of) != expected)
+		call_wrong(call, "a processor %s run on %lx afterwards, expected %lx (%ld)",
+			   kind == XEN_VCPUAFFINITY_HARD ? "may" : "shall", now, expected, result);
+}
+
+/* What of a map is in force is told in its place. */
+static void check_in_force(struct call *call, const struct xenctl_bitmap *map,
+			   const struct area *area, uint64_t expected)
+{
+	if (map->nr_bits < 64)
+		expected &= (1ull << map->nr_bits) - 1;
+	if (wanted(map, area) != expected)
+		call_wrong(call, "of a map %lx is told to be in force, expected %lx",
+			   wanted(map, area), expected);
+}
+
+/* A processor runs where it shall only if it may run there, too. */
+static void check_told(struct call *call, const struct xen_domctl_vcpuaffinity *a, uint64_t may)
+{
+	uint64_t shall = (uint64_t)call->note >> MOST_PROCESSORS & processors(call->run);
+
+	if (a->flags & XEN_VCPUAFFINITY_HARD)
+		check_in_force(call, &a->cpumap_hard, &call->areas[1], may);
+	if (!(a->flags & XEN_VCPUAFFINITY_SOFT))
+		return;
+	check_in_force(call, &a->cpumap_soft, &call->areas[2], shall & may);
+	/* Called again with what it was told, it sets no more than that. */
+	check_map(call, a->vcpu, XEN_VCPUAFFINITY_SOFT, may, shall & may);
 }
 
 /* When the call failed everything is as it was. */
@@ -118,7 +149,9 @@ static void after_set(struct call *call)
 	hard = &call->domain->vcpu_hard[a->vcpu];
 	if (!call->result && a->flags & XEN_VCPUAFFINITY_HARD)
 		*hard = (uint64_t)call->note & there;
-	check_hard(call, a->vcpu, *hard ? *hard : there);
+	check_map(call, a->vcpu, XEN_VCPUAFFINITY_HARD, there, *hard ? *hard : there);
+	if (!call->result)
+		check_told(call, a, *hard ? *hard : there);
 }
 
 static struct xenctl_bitmap *node_map(const struct call *call)

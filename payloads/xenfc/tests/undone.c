@@ -18,9 +18,10 @@
 static struct run run;
 static struct door door;
 static uint8_t *arena;
-static uint64_t hard[VCPUS];	/* what the stand-in keeps */
+static uint64_t hard[VCPUS], soft[VCPUS];	/* what the stand-in keeps */
 static uint32_t reported;
 static bool careless;	/* keeps what it changed before it failed; switches on what is on */
+static bool generous;	/* tells that what cannot be is in force */
 
 static bool reach(const struct xenctl_bitmap *map)
 {
@@ -29,39 +30,57 @@ static bool reach(const struct xenctl_bitmap *map)
 	return address >= (uintptr_t)arena && address < (uintptr_t)arena + ARENA_SIZE;
 }
 
+static uint64_t taken(const struct xenctl_bitmap *map)
+{
+	uint64_t bits = 0;
+
+	memcpy(&bits, (void *)(uintptr_t)handle_value(&map->bitmap), (map->nr_bits + 7) / 8);
+	if (map->nr_bits < PROCESSORS)
+		bits &= (1ull << map->nr_bits) - 1;
+	return bits & ALL_PROCESSORS;
+}
+
+static void tell(const struct xenctl_bitmap *map, uint64_t bits)
+{
+	memcpy((void *)(uintptr_t)handle_value(&map->bitmap), &bits, (map->nr_bits + 7) / 8);
+}
+
 static long take_hard(const struct xen_domctl_vcpuaffinity *a)
 {
-	uint64_t wanted = 0;
-
 	if (!reach(&a->cpumap_hard))
 		return ERR(EFAULT);
-	memcpy(&wanted, (void *)(uintptr_t)handle_value(&a->cpumap_hard.bitmap),
-	       (a->cpumap_hard.nr_bits + 7) / 8);
-	if (a->cpumap_hard.nr_bits < PROCESSORS)
-		wanted &= (1ull << a->cpumap_hard.nr_bits) - 1;
-	if (!(wanted & ALL_PROCESSORS))
+	if (!taken(&a->cpumap_hard))
 		return ERR(EINVAL);
-	hard[a->vcpu] = wanted & ALL_PROCESSORS;
+	hard[a->vcpu] = taken(&a->cpumap_hard);
+	tell(&a->cpumap_hard, hard[a->vcpu]);
 	return 0;
+}
+
+static long take_soft(const struct xen_domctl_vcpuaffinity *a, uint64_t hard_before)
+{
+	if (reach(&a->cpumap_soft)) {
+		soft[a->vcpu] = taken(&a->cpumap_soft);
+		tell(&a->cpumap_soft, soft[a->vcpu] & (generous ? ALL_PROCESSORS : hard[a->vcpu]));
+		return 0;
+	}
+	if (!careless)
+		hard[a->vcpu] = hard_before;
+	return ERR(EFAULT);
 }
 
 static long set(const struct xen_domctl_vcpuaffinity *a)
 {
-	bool with_hard = a->flags & XEN_VCPUAFFINITY_HARD, soft = a->flags & XEN_VCPUAFFINITY_SOFT;
+	bool with_hard = a->flags & XEN_VCPUAFFINITY_HARD, with_soft = a->flags & XEN_VCPUAFFINITY_SOFT;
 	uint64_t before;
 	long result = 0;
 
 	if (a->vcpu >= VCPUS || !a->flags || (with_hard && !handle_value(&a->cpumap_hard.bitmap)) ||
-	    (soft && !handle_value(&a->cpumap_soft.bitmap)))
+	    (with_soft && !handle_value(&a->cpumap_soft.bitmap)))
 		return ERR(EINVAL);
 	before = hard[a->vcpu];
 	if (with_hard)
 		result = take_hard(a);
-	if (result || !soft || reach(&a->cpumap_soft))
-		return result;
-	if (!careless)
-		hard[a->vcpu] = before;
-	return ERR(EFAULT);
+	return result || !with_soft ? result : take_soft(a, before);
 }
 
 static long report(const struct xen_domctl_monitor_op *m)
@@ -84,8 +103,10 @@ static long hypercall(struct door *from, unsigned int number, const uint64_t arg
 	(void)from;
 	assert_int_equal(number, __HYPERVISOR_domctl);
 	assert_int_equal(d->cmd, XEN_DOMCTL_getvcpuaffinity);
-	memcpy((void *)(uintptr_t)handle_value(&a->cpumap_hard.bitmap), &hard[a->vcpu],
-	       sizeof(hard[0]));
+	if (a->flags == XEN_VCPUAFFINITY_HARD)
+		tell(&a->cpumap_hard, hard[a->vcpu]);
+	else
+		tell(&a->cpumap_soft, soft[a->vcpu]);
 	return 0;
 }
 
@@ -96,7 +117,7 @@ static int begin(void **state)
 	for (unsigned int i = 0; i < VCPUS; i++)
 		hard[i] = ALL_PROCESSORS;
 	reported = 0;
-	careless = false;
+	careless = generous = false;
 	if (!arena)
 		arena = aligned_alloc(DOOR_PAGE, ARENA_SIZE);
 	door = (struct door){ .hypercall = hypercall, .arena = arena, .unmapped = 1ull << 40 };
@@ -160,6 +181,13 @@ static void affinity_is_the_old_one_when_half_of_it_failed(void **state)
 	assert_true(failures_of_affinity() > 10);
 }
 
+static void what_is_told_to_be_in_force_is(void **state)
+{
+	(void)state;
+	generous = true;
+	assert_true(failures_of_affinity() > 10);
+}
+
 static unsigned int failures_of_reports(void)
 {
 	const struct operation *operation = row(domctl_hvm, "monitor_op");
@@ -194,6 +222,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(affinity_is_the_old_one_when_half_of_it_failed, begin),
+		cmocka_unit_test_setup(what_is_told_to_be_in_force_is, begin),
 		cmocka_unit_test_setup(what_is_on_is_not_switched_on, begin),
 	};
 
