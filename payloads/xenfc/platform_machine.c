@@ -113,6 +113,62 @@ static void generate_resources(struct call *call)
 	}
 }
 
+static xenpf_resource_entry_t entry_of(const struct call *call, long number)
+{
+	xenpf_resource_entry_t entry;
+
+	memcpy(&entry, call->areas[1].at + (size_t)number * sizeof(entry), sizeof(entry));
+	return entry;
+}
+
+/* Else the arena's last bytes are, and no entry is seen there. */
+static bool entries_seen(const struct call *call)
+{
+	return handle_value(&platform_of(call)->u.resource_op.entries) ==
+		area_sure(&call->areas[1]);
+}
+
+static bool is_refused(const xenpf_resource_entry_t *entry)
+{
+	return entry->rsvd || entry->u.cmd != XEN_RESOURCE_OP_MSR_READ;
+}
+
+/* The clock can always be read; of other registers the processor says whether they can. */
+static void expect_reading(struct call *call, const struct xenpf_resource_op *r)
+{
+	long least = 0, most = 0;
+
+	for (uint32_t i = 0; i < r->nr_entries && entries_seen(call); i++) {
+		xenpf_resource_entry_t entry = entry_of(call, i);
+
+		if (is_refused(&entry))
+			break;
+		if (entry.idx == TSC_REGISTER && least == most)
+			least++;
+		most++;
+	}
+	expect_range(call, least, most);
+	if (r->cpu && most)
+		expect_also(call, ERR(ENODEV));
+	if (r->cpu && least)
+		expect_only(call, ERR(ENODEV));
+}
+
+/* The first entry that was not done says why. */
+static void after_resources(struct call *call)
+{
+	const struct xenpf_resource_op *r = &platform_of(call)->u.resource_op;
+	xenpf_resource_entry_t entry;
+
+	if (call->result < 0 || call->result >= (long)r->nr_entries ||
+	    r->nr_entries > MOST_RESOURCES || !entries_seen(call))
+		return;
+	entry = entry_of(call, call->result);
+	if (entry.u.ret != ERR(EINVAL) && entry.u.ret != ERR(EPERM) &&
+	    entry.u.ret != ERR(EOPNOTSUPP) && entry.u.ret != ERR(EFAULT))
+		call_wrong(call, "entry %ld was not done, with %d", call->result, entry.u.ret);
+}
+
 static void expect_resources(struct call *call)
 {
 	const struct xenpf_resource_op *r = &platform_of(call)->u.resource_op;
@@ -122,13 +178,10 @@ static void expect_resources(struct call *call)
 	} else if (r->nr_entries > MOST_RESOURCES) {
 		expect_only(call, ERR(EINVAL));
 	} else {
-		/* As many as were read. */
-		expect_range(call, 0, (long)r->nr_entries);
+		expect_reading(call, r);
 		if (!reachable(call, handle_value(&r->entries),
 			       r->nr_entries * sizeof(xenpf_resource_entry_t)))
 			expect_only(call, ERR(EFAULT));
-		else if (r->cpu)
-			expect_also(call, ERR(ENODEV));
 	}
 }
 
@@ -201,7 +254,9 @@ const struct operation platform_machine[] = {
 	MACHINE(cpu_offline, 0, online_fields, generate_online, expect_online),
 	MACHINE(mem_hotadd, 0, hotadd_fields, generate_hotadd, expect_invalid),
 	MACHINE(core_parking, TRAIT_READS, parking_fields, generate_parking, expect_parking),
-	MACHINE(resource_op, 0, resource_fields, generate_resources, expect_resources),
+	{ .name = "resource_op", .command = PLATFORM(resource_op), .danger = DANGER_SAFE,
+	  .weight = 3, .fields = resource_fields, .generate = generate_resources,
+	  .expect = expect_resources, .after = after_resources },
 	MACHINE(del_memtype, 0, memtype_fields, generate_memtype, expect_invalid),
 	MACHINE(platform_quirk, 0, quirk_fields, generate_quirk, expect_invalid),
 };
