@@ -193,6 +193,18 @@ static void close_pending(struct call *call, uint32_t port)
 			   word_of(call, port, 0));
 }
 
+/* Who gets the number next begins with the usual priority, not with the former one's. */
+static void forget_priority(struct call *call, uint32_t priority)
+{
+	uint32_t other, port = bind_two(call, &other);
+
+	set_priority(call, port, priority);
+	close_pending(call, port);
+	close_pending(call, other);
+	if (bind_two(call, &other) == port)
+		check_event(call, other, port, EVTCHN_FIFO_PRIORITY_DEFAULT);
+}
+
 static void check_closed(struct call *call, uint32_t port)
 {
 	struct evtchn_status *s = structure(call, sizeof(*s));
@@ -291,6 +303,8 @@ static void after_fifo(struct call *call)
 	set_priority(call, port, priority);
 	set_priority(call, port, EVTCHN_FIFO_PRIORITY_MIN + 1 + (uint32_t)draw(call, 8));
 	check_event(call, other, port, priority);
+	if (chance(call, 50))
+		forget_priority(call, priority);
 	if (call->run->machine.vcpus > SECOND_VCPU)
 		use_second(call, c);
 	if (chance(call, 50))
