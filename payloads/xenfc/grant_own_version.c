@@ -196,6 +196,25 @@ static void check_statuses(struct call *call)
 		look_at_statuses(call, frame);
 }
 
+/* Those of others are still of the first version. */
+static void check_others(struct call *call)
+{
+	struct gnttab_get_version *g = (void *)(call->run->door->arena + ARENA_ASIDE);
+
+	for (unsigned int i = 0; i < OWN_DOMAINS; i++) {
+		const struct domain_model *domain = &call->run->model.own[i];
+		long result;
+
+		if (!domain->exists)
+			continue;
+		*g = (struct gnttab_get_version){ .dom = domain->id };
+		result = own_aside(call, GNTTABOP_get_version, g);
+		if (result || g->version != 1)
+			call_wrong(call, "the table of domain %u is of version %u, or %ld",
+				   domain->id, g->version, result);
+	}
+}
+
 static void after_version(struct call *call)
 {
 	const struct gnttab_set_version *s = (void *)call->structure->at;
@@ -208,6 +227,7 @@ static void after_version(struct call *call)
 		own_copy(call, 2);
 	swap_in_version_2(call);
 	check_statuses(call);
+	check_others(call);
 	result = set_version(call, 1);
 	if (result || told->version != 1)
 		call_wrong(call, "the way back to a table of version 1 gave %ld, version %u",
