@@ -142,6 +142,7 @@ static void expect_set_msrs(struct call *call)
 	const struct xen_domctl_vcpu_msrs *m = registers(call);
 	uint64_t list = handle_value(&m->msrs), size = sizeof(xen_domctl_vcpu_msr_t);
 
+	call->note = m->msr_count;
 	if (!vcpu_exists(call, m->vcpu))
 		expect_only(call, ERR(ESRCH));
 	else if (call->domain->hvm || m->msr_count > FEW_REGISTERS)
@@ -155,6 +156,20 @@ static void expect_set_msrs(struct call *call)
 	if (expect_names(&call->expect, ERR(EINVAL)) && !call->domain->hvm && m->msr_count == 1 &&
 	    list == area_sure(&call->areas[1]) && first_may_be_set(call))
 		expect_also(call, 0);
+}
+
+/* As many as were set are told when another one is refused. */
+static void after_set_msrs(struct call *call)
+{
+	const struct xen_domctl_vcpu_msrs *m = registers(call);
+	uint32_t most = first_may_be_set(call);
+
+	if (call->result != ERR(EINVAL) || !call->domain || call->domain->hvm ||
+	    !vcpu_exists(call, m->vcpu) || call->note > FEW_REGISTERS)
+		return;
+	if (m->msr_count > most)
+		call_wrong(call, "%u registers are told to be set, of which %u may be", m->msr_count,
+			   most);
 }
 
 static const struct field get_fields[] = {
@@ -186,6 +201,6 @@ const struct operation domctl_registers[] = {
 		  expect_get, after_get),
 	REGISTERS(setvcpuextstate, 0, set_fields, generate_set, expect_set, NULL),
 	REGISTERS(set_vcpu_msrs, TRAIT_WRITES_ON_ERROR, msr_fields, generate_set_msrs,
-		  expect_set_msrs, NULL),
+		  expect_set_msrs, after_set_msrs),
 };
 const size_t domctl_registers_count = COUNT(domctl_registers);
