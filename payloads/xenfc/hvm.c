@@ -157,6 +157,13 @@ static bool value_sane(const struct parameter *parameter, uint64_t value)
 	       !(parameter->mask && value & ~parameter->mask);
 }
 
+/* No domain has other views of its memory beside machines within it. */
+static bool value_fits(const struct call *call)
+{
+	return param_of(call)->index != HVM_PARAM_ALTP2M || !param_of(call)->value ||
+	       !(call->domain->flags & XEN_DOMCTL_CDF_nested_virt);
+}
+
 /* What is set once is not changed any more, at whatever time that is tried; 0: it may be changed. */
 static uint64_t kept(const struct call *call)
 {
@@ -172,7 +179,8 @@ static void expect_set_param(struct call *call)
 	if (kept(call) && value != kept(call))
 		expect_only(call, ERR(EEXIST));
 	else
-		expect_only(call, value_sane(&plain[call->note], value) ? 0 : ERR(EINVAL));
+		expect_only(call, value_sane(&plain[call->note], value) && value_fits(call) ? 0 :
+			    ERR(EINVAL));
 }
 
 static long param_aside(struct call *call, unsigned int command, struct xen_hvm_param *p)
