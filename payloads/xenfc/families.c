@@ -7,7 +7,7 @@ extern const struct family family_domctl, family_sysctl, family_evtchn,
 	family_assist, family_assist_own, family_console, family_kexec, family_pmu, family_xsm, family_argo,
 	family_mca, family_timer, family_hvm, family_dm, family_multicall,
 	family_physdev, family_mmuext, family_mmu, family_va, family_va_other,
-	family_set_debug, family_get_debug, family_segment, family_float, family_stack,
+	family_set_debug, family_breakpoints, family_get_debug, family_segment, family_float, family_stack,
 	family_traps, family_callback, family_nmi, family_table, family_descriptor,
 	family_instructions, family_paging;
 
@@ -40,6 +40,7 @@ const struct family *const all_families[] = {
 	&family_va,
 	&family_va_other,
 	&family_set_debug,
+	&family_breakpoints,
 	&family_get_debug,
 	&family_segment,
 	&family_float,
