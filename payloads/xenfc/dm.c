@@ -123,6 +123,7 @@ long dm_aside(struct call *call, uint32_t command)
 static const struct part dm_parts[] = {
 	{ dm_servers, &dm_servers_count },
 	{ dm_machine, &dm_machine_count },
+	{ dm_caches, &dm_caches_count },
 };
 
 const struct family family_dm = {

@@ -4,8 +4,8 @@
 
 #include "run.h"
 
-extern const struct operation dm_servers[], dm_machine[];
-extern const size_t dm_servers_count, dm_machine_count;
+extern const struct operation dm_servers[], dm_machine[], dm_caches[];
+extern const size_t dm_servers_count, dm_machine_count, dm_caches_count;
 
 struct xen_dm_op *dm_of(const struct call *call);
 
