@@ -130,6 +130,21 @@ static void expect_event(struct call *call)
 	expect_also(call, ERR(EBUSY));
 }
 
+/* Xen does not put another one in the place of the one that waits. */
+static void after_event(struct call *call)
+{
+	struct xen_dm_op *dm = dm_aside_structure(call);
+	long result;
+
+	if (call->result || !call->domain)
+		return;
+	dm->u.inject_event = dm_of(call)->u.inject_event;
+	result = dm_aside(call, XEN_DMOP_inject_event);
+	if (result != ERR(EBUSY))
+		call_wrong(call, "an event while one waits gave %ld, expected %ld", result,
+			   ERR(EBUSY));
+}
+
 static void generate_shutdown(struct call *call)
 {
 	dm_of(call)->u.remote_shutdown.reason = (uint32_t)draw(call, REASONS);
@@ -187,7 +202,7 @@ const struct operation dm_machine[] = {
 	DM(set_isa_irq_level, DANGER_OWN, 0, generate_isa_level, expect_isa_level, NULL),
 	DM(set_pci_link_route, DANGER_OWN, 0, generate_route, expect_route, NULL),
 	DM(set_mem_type, DANGER_OWN, 0, generate_type, expect_invalid, NULL),
-	DM(inject_event, DANGER_OWN, 0, generate_event, expect_event, NULL),
+	DM(inject_event, DANGER_OWN, 0, generate_event, expect_event, after_event),
 	DM(remote_shutdown, DANGER_OWN, 0, generate_shutdown, expect_vcpus, after_shutdown),
 	DM(track_dirty_vram, DANGER_OWN, 0, generate_track, expect_invalid, NULL),
 	DM(relocate_memory, DANGER_OWN, 0, generate_padded, expect_invalid, NULL),
