@@ -1,6 +1,7 @@
 /*
- * Frames of a machine: of which type they are, where their pages go when they are moved, and that
- * what is put in their place takes them from the machine.  Each is asked about afterwards.
+ * Frames of a machine: of which type they are, where their pages go when they are moved, that what
+ * is put in their place takes them from the machine, and which of them were written to.  Each is
+ * asked about afterwards.
  */
 #include "machine_frames.h"
 
@@ -196,4 +197,69 @@ void machine_frames(const struct surroundings *s)
 	move_pages(s, pages + 2);
 	share_pages(s, pages + 1);
 	take_back(s, pages);
+}
+
+static long log_order(const struct surroundings *s, uint32_t operation, uint64_t *bits)
+{
+	struct xen_domctl *d = domctl_aside_structure(s->call->run);
+	uint64_t address = (uintptr_t)(d + 1);
+	long result;
+
+	memset(d, 0, sizeof(*d) + sizeof(*bits));
+	d->u.shadow_op.op = operation;
+	d->u.shadow_op.pages = 64;
+	memcpy(&d->u.shadow_op.dirty_bitmap, &address, sizeof(address));
+	result = domctl_aside(s->call->run, DOMCTL(shadow_op), s->id);
+	memcpy(bits, d + 1, sizeof(*bits));
+	return result;
+}
+
+static void check_log(const struct surroundings *s, uint32_t operation, uint64_t right)
+{
+	uint64_t bits;
+
+	must(s, "asking which were written to of", log_order(s, operation, &bits), 0);
+	if (bits != right)
+		call_wrong(s->call, "frames %lx of a machine are told to be written to, not %lx",
+			   bits, right);
+}
+
+/* Its device model says what it wrote to: a list of one range. */
+static void say_written(const struct surroundings *s, uint32_t listed, uint32_t count, long expected)
+{
+	struct xen_dm_op *o = device(s, XEN_DMOP_modified_memory);
+	struct xen_dm_op_modified_memory_extent *extent = (void *)(o + 1);
+	struct xen_dm_op_buf *list = memset(extent + 1, 0, 2 * sizeof(*list));
+
+	*extent = (struct xen_dm_op_modified_memory_extent){ .first_pfn = BEYOND, .nr = count };
+	o->u.modified_memory.nr_extents = listed;
+	set_xen_guest_handle(list[0].h, o);
+	list[0].size = sizeof(*o);
+	set_xen_guest_handle(list[1].h, extent);
+	list[1].size = sizeof(*extent);
+	must(s, "saying what was written to of",
+	     aside(s->call->run, __HYPERVISOR_dm_op, s->id, 2, (uintptr_t)list), expected);
+}
+
+/* A log is of a machine with a processor, and Xen takes no word about the very last frame. */
+void machine_log(const struct surroundings *s)
+{
+	struct xen_domctl *d = domctl_aside_structure(s->call->run);
+	uint64_t bits, written = 1ull << BEYOND;
+
+	memset(d, 0, sizeof(*d));
+	d->u.max_vcpus.max = 1;
+	must(s, "a processor for", domctl_aside(s->call->run, DOMCTL(max_vcpus), s->id), 0);
+	must(s, "giving", reserve(s, XENMEM_populate_physmap, BEYOND, 2), 2);
+	must(s, "logging", log_order(s, XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY, &bits), 0);
+	must(s, "logging twice", log_order(s, XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY, &bits),
+	     ERR(EINVAL));
+	check_log(s, XEN_DOMCTL_SHADOW_OP_PEEK, 0);
+	say_written(s, 1, 0, ERR(EINVAL));
+	say_written(s, 2, 1, ERR(EINVAL));
+	say_written(s, 1, 1, 0);
+	check_log(s, XEN_DOMCTL_SHADOW_OP_PEEK, written);
+	check_log(s, XEN_DOMCTL_SHADOW_OP_CLEAN, written);
+	check_log(s, XEN_DOMCTL_SHADOW_OP_PEEK, 0);
+	must(s, "no longer logging", log_order(s, XEN_DOMCTL_SHADOW_OP_OFF, &bits), 0);
 }

@@ -7,4 +7,7 @@ struct surroundings;
 /* Each comes and goes; the machine has as many pages afterwards as before. */
 void machine_frames(const struct surroundings *s);
 
+/* Then it gets a processor: what was written to is told until it is taken off the log. */
+void machine_log(const struct surroundings *s);
+
 #endif

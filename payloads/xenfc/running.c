@@ -314,8 +314,11 @@ static void have_frames(struct call *call)
 	const struct surroundings around = { .call = call, .id = DOMID_RUNNING, .certain = true };
 
 	structure(call)->u.max_mem.max_memkb = KILOBYTES;
-	if (must(call, "limiting", order(call, XEN_DOMCTL_max_mem), 0))
-		machine_frames(&around);
+	if (!must(call, "limiting", order(call, XEN_DOMCTL_max_mem), 0))
+		return;
+	machine_frames(&around);
+	if (domctl_of(call)->u.createdomain.flags & XEN_DOMCTL_CDF_hap)
+		machine_log(&around);
 }
 
 /* The last that has to do with it may be done a little later. */

@@ -22,7 +22,7 @@
 enum careless {
 	NOTHING, STAYS_WRITABLE, FIRST_ONLY, TYPE_OF_NONE, NOT_TAKEN_BACK, STAYS_THERE, NOT_MOVED,
 	MOVED_FROM_NOWHERE, REPLACED_KEPT, SHARED_KEPT, SHARED_TWICE, NEVER_GIVEN, KEPT,
-	TAKEN_TWICE, MISTAKES,
+	TAKEN_TWICE, LOGGED_TWICE, NOT_LOGGED, LOG_STAYS, LOG_GOES, NO_RANGE, RANGES_BEYOND, MISTAKES,
 };
 
 struct frame {
@@ -35,7 +35,8 @@ static struct run run;
 static struct door door;
 static struct frame frames[FRAMES];
 static xen_pfn_t seen;
-static uint64_t pages;
+static uint64_t pages, written;
+static bool logging;
 static enum careless careless;
 
 static void give(xen_pfn_t first, uint64_t count)
@@ -112,11 +113,51 @@ static long relocate(const struct xen_dm_op_relocate_memory *m)
 	return 0;
 }
 
+static long note_written(const struct xen_dm_op *o, const struct xen_dm_op_buf *buffer)
+{
+	const struct xen_dm_op_modified_memory_extent *extent;
+
+	if (buffer->size < o->u.modified_memory.nr_extents * sizeof(*extent))
+		return careless == RANGES_BEYOND ? 0 : ERR(EINVAL);
+	memcpy(&extent, &buffer->h, sizeof(extent));
+	if (!extent->nr)
+		return careless == NO_RANGE ? 0 : ERR(EINVAL);
+	if (careless != NOT_LOGGED)
+		written |= 1ull << extent->first_pfn;
+	return 0;
+}
+
+static long log_order(const struct xen_domctl_shadow_op *s)
+{
+	uint64_t address = handle_value(&s->dirty_bitmap);
+	bool was = logging;
+
+	if (s->op == XEN_DOMCTL_SHADOW_OP_PEEK || s->op == XEN_DOMCTL_SHADOW_OP_CLEAN) {
+		memcpy((void *)(uintptr_t)address, &written, sizeof(written));
+		if (careless == LOG_GOES || (s->op == XEN_DOMCTL_SHADOW_OP_CLEAN && careless != LOG_STAYS))
+			written = 0;
+		return 0;
+	}
+	logging = s->op == XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY;
+	return was && logging && careless != LOGGED_TWICE ? ERR(EINVAL) : 0;
+}
+
+static long control(struct xen_domctl *d)
+{
+	if (d->cmd == XEN_DOMCTL_shadow_op)
+		return log_order(&d->u.shadow_op);
+	if (d->cmd == XEN_DOMCTL_getdomaininfo)
+		d->u.getdomaininfo.tot_pages = pages;
+	return 0;
+}
+
 static long device(const struct xen_dm_op_buf *list)
 {
 	const struct xen_dm_op *o;
 
 	memcpy(&o, &list->h, sizeof(o));
+	if (o->op == XEN_DMOP_modified_memory)
+		return note_written(o, list + 1);
 	return o->op == XEN_DMOP_set_mem_type ? set_types(&o->u.set_mem_type) :
 		relocate(&o->u.relocate_memory);
 }
@@ -145,8 +186,7 @@ static long hypercall(struct door *from, unsigned int number, const uint64_t a[5
 	(void)from;
 	switch (number) {
 	case __HYPERVISOR_domctl:
-		((struct xen_domctl *)(uintptr_t)a[0])->u.getdomaininfo.tot_pages = pages;
-		return 0;
+		return control((void *)(uintptr_t)a[0]);
 	case __HYPERVISOR_memory_op:
 		return memory((unsigned int)a[0], (void *)(uintptr_t)a[1]);
 	case __HYPERVISOR_hvm_op:
@@ -167,7 +207,10 @@ static bool anything_is_wrong(enum careless mistake)
 		call_begin(&run.call, &run, i);
 		memset(frames, 0, sizeof(frames));
 		pages = PAGES;
+		written = 0;
+		logging = false;
 		machine_frames(&around);
+		machine_log(&around);
 		if (run.call.wrong[0])
 			return true;
 	}
