@@ -117,6 +117,12 @@ static void go_off(struct call *call, enum way way)
 }
 
 /* Xen's clock says when it would have gone off. */
+static void let_it_pass(struct call *call, uint64_t start, uint64_t in_ns)
+{
+	while (now(call) - start < in_ns + WAIT_NS)
+		continue;
+}
+
 static bool is_stopped(struct call *call, enum way way, uint64_t in_ns)
 {
 	uint32_t port = bind(call);
@@ -126,8 +132,7 @@ static bool is_stopped(struct call *call, enum way way, uint64_t in_ns)
 	set(call, way, in_ns);
 	start = now(call);
 	stop(call, way);
-	while (now(call) - start < in_ns + WAIT_NS)
-		continue;
+	let_it_pass(call, start, in_ns);
 	quiet = !comes(call, port);
 	port_close(call, port);
 	return quiet;
@@ -155,8 +160,7 @@ static bool is_replaced(struct call *call, enum way way, uint64_t in_ns)
 	set_past(call, way);
 	once = comes(call, port);
 	port_forget(call, port);
-	while (now(call) - start < in_ns + WAIT_NS)
-		continue;
+	let_it_pass(call, start, in_ns);
 	once = !comes(call, port) && once;
 	port_close(call, port);
 	return once;

@@ -21,7 +21,8 @@ static uint8_t *arena;
 static uint64_t hard[VCPUS], soft[VCPUS];	/* what the stand-in keeps */
 static uint32_t reported;
 static bool careless;	/* keeps what it changed before it failed; switches on what is on */
-static bool generous;	/* tells that what cannot be is in force */
+static uint32_t generous;	/* of these kinds it tells that all are in force */
+static bool forgetful;	/* where a processor shall run is not kept */
 
 static bool reach(const struct xenctl_bitmap *map)
 {
@@ -52,15 +53,18 @@ static long take_hard(const struct xen_domctl_vcpuaffinity *a)
 	if (!taken(&a->cpumap_hard))
 		return ERR(EINVAL);
 	hard[a->vcpu] = taken(&a->cpumap_hard);
-	tell(&a->cpumap_hard, hard[a->vcpu]);
+	tell(&a->cpumap_hard, generous & XEN_VCPUAFFINITY_HARD ? ALL_PROCESSORS : hard[a->vcpu]);
 	return 0;
 }
 
 static long take_soft(const struct xen_domctl_vcpuaffinity *a, uint64_t hard_before)
 {
 	if (reach(&a->cpumap_soft)) {
-		soft[a->vcpu] = taken(&a->cpumap_soft);
-		tell(&a->cpumap_soft, soft[a->vcpu] & (generous ? ALL_PROCESSORS : hard[a->vcpu]));
+		uint64_t all = generous & XEN_VCPUAFFINITY_SOFT ? ALL_PROCESSORS : hard[a->vcpu];
+
+		tell(&a->cpumap_soft, taken(&a->cpumap_soft) & all);
+		if (!forgetful)
+			soft[a->vcpu] = taken(&a->cpumap_soft);
 		return 0;
 	}
 	if (!careless)
@@ -117,7 +121,8 @@ static int begin(void **state)
 	for (unsigned int i = 0; i < VCPUS; i++)
 		hard[i] = ALL_PROCESSORS;
 	reported = 0;
-	careless = generous = false;
+	careless = forgetful = false;
+	generous = 0;
 	if (!arena)
 		arena = aligned_alloc(DOOR_PAGE, ARENA_SIZE);
 	door = (struct door){ .hypercall = hypercall, .arena = arena, .unmapped = 1ull << 40 };
@@ -183,8 +188,17 @@ static void affinity_is_the_old_one_when_half_of_it_failed(void **state)
 
 static void what_is_told_to_be_in_force_is(void **state)
 {
+	generous = XEN_VCPUAFFINITY_HARD;
+	assert_true(failures_of_affinity() > 10);
+	begin(state);
+	generous = XEN_VCPUAFFINITY_SOFT;
+	assert_true(failures_of_affinity() > 10);
+}
+
+static void where_a_processor_shall_run_is_kept(void **state)
+{
 	(void)state;
-	generous = true;
+	forgetful = true;
 	assert_true(failures_of_affinity() > 10);
 }
 
@@ -223,6 +237,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(affinity_is_the_old_one_when_half_of_it_failed, begin),
 		cmocka_unit_test_setup(what_is_told_to_be_in_force_is, begin),
+		cmocka_unit_test_setup(where_a_processor_shall_run_is_kept, begin),
 		cmocka_unit_test_setup(what_is_on_is_not_switched_on, begin),
 	};
 
