@@ -179,9 +179,9 @@ def test_the_last_reboot_of_the_budget_is_used(stand: Stand) -> None:
 
 
 def test_a_hypervisor_that_does_not_come_back_keeps_the_results(stand: Stand) -> None:
-    stand.begin(resumes=1)
+    stand.begin(resumes=1).update(boots=1)
     stand.fault = "no Xen"
-    stand.console_says(XEN + OWN)
+    stand.console_says(XEN + XEN_PANIC + OWN)
     stand.come_up()
     (asked,) = stand.asked
     assert asked[:5] == words(stand, "--give-up") and "did not come up (no Xen)" in asked[5]

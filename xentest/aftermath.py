@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Iterator, Mapping, Optional, Sequence
 
-from xentest import collect, durable, leaks, moment, runs
+from xentest import collect, death, durable, leaks, moment, runs
 from xentest.domains import Toolstack
 from xentest.errors import BrokenError, XentestError, printable, printable_line
 from xentest.fleet import EXTRAS, extra_number
@@ -79,18 +79,35 @@ class Aftermath:
         status = Status.FAIL if left else Status.PASS
         return self._extra("leak-check", status, "; ".join(left))
 
-    def check_consoles(self) -> list[Result]:
-        """A result named console-check for each log that shows a crash no result tells of."""
+    def check_consoles(self, numbers: Mapping[int, str]) -> list[Result]:
+        """A result named console-check for each log that shows a crash no result tells of.
+
+        `numbers` names the guests by their domids: the hypervisor may have ended one whose
+        tests were over.
+        """
         said, missing = self._own_logs()
         logs = {self.own: said}
         for domain in self.control.domains:
             path = self.run.folder / runs.DOMAINS / domain.name / "console.log"
             if domain.name != self.own and path.exists():
                 logs[domain.name] = path.read_text(encoding="utf-8", errors="replace")
-        found = [self._check_console(domain, text) for domain, text in logs.items()]
+        results = self.results()
+        found = [self._check_console(domain, text, results) for domain, text in logs.items()]
         if found[0] is None and missing:
             found[0] = self._extra("console-check", Status.BROKEN, f"not to be had: {missing}")
+        found += self._check_guests(said, numbers, results)
         return [result for result in found if result is not None]
+
+    def _check_guests(
+        self, said: str, numbers: Mapping[int, str], results: Sequence[Result]
+    ) -> Iterator[Result]:
+        """Guests that the hypervisor ended for a crash, and that look well by their results."""
+        failed = {item.domain for item in results if not item.status.good}
+        for domid, line in console.crashed_domains(said).items():
+            name = numbers.get(domid)
+            if name is not None and name not in failed:
+                failed.add(name)
+                yield self._extra("console-check", Status.FAIL, f"the hypervisor: {line}", name)
 
     def _own_logs(self) -> tuple[str, str]:
         """What was said here since the run began, and why some of it is not to be had.
@@ -101,8 +118,19 @@ class Aftermath:
         logs, missing = self.logs.look()
         return "".join(_since(said, before.get(name, "")) for name, said in logs.items()), missing
 
-    def _check_console(self, domain: str, text: str) -> Optional[Result]:
-        told = [item for item in self.results() if item.domain == domain and not item.status.good]
+    def check_machine(self, excerpt: str) -> list[Result]:
+        """A result named machine, when it went down and no test tells of that."""
+        causes = [str(cause) for cause in self.run.facts.get("crashes", [])]
+        left = death.untold(causes, self.results())
+        if not left:
+            return []
+        reason = f"the machine went down outside of any test: {'; '.join(left)}"
+        result = self._extra("machine", Status.CRASH, reason)
+        result.console = printable(excerpt)
+        return [result]
+
+    def _check_console(self, domain: str, text: str, results: Sequence[Result]) -> Optional[Result]:
+        told = [item for item in results if item.domain == domain and not item.status.good]
         finding = _untold(console.scan(text), [result.reason for result in told])
         if finding is None:
             return None

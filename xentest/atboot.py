@@ -21,6 +21,7 @@ EXCERPT_LINES = 20
 STARTS = 3  # of xenstartdoms in one boot, when it is killed
 LAB = "xenlab: "  # what xenlab itself writes to the console of its machine
 BOOT_LOADER = "Booting `"  # what GRUB says, once a boot
+BEGINS = (BOOT_LOADER, "Xen version ", "Linux version ")  # what a boot may say first
 
 
 @dataclass
@@ -118,13 +119,9 @@ class AtBoot:
 
     def after_crash(self) -> int:
         """The machine died under a test: note why, and go on, within the budget."""
-        said = self.said_since()
-        cause, excerpt = explain_death(said)
-        self.state.resumes += 1
-        self.state.excerpt = excerpt
-        self.progress.say(f"run {self.run.id}: the machine went down: {cause}")
+        cause, self.state.excerpt = explain_death(self.said_since())
+        self._note_death(cause)
         budget = self.wanted.preferences.reboot_budget
-        self.run.update(crashes=[*self.run.facts.get("crashes", []), cause])
         if self.state.resumes > budget:
             boot.save(self.paths, self.state)
             return self.close(
@@ -133,6 +130,15 @@ class AtBoot:
             )
         if not self.machine.fault_of_boot(self.state):
             return self.confirmed()  # this machine boots into the hypervisor by itself
+        return self._boot_again()
+
+    def _note_death(self, cause: str) -> None:
+        self.state.resumes += 1
+        self.progress.say(f"run {self.run.id}: the machine went down: {cause}")
+        self.run.update(crashes=[*self.run.facts.get("crashes", []), cause])
+
+    def _boot_again(self) -> int:
+        """Into the hypervisor, once more."""
         self.state.phase, self.state.boot_id = "booting", self.machine.boot_id()
         self.state.console_size = boot.console_size(self.wanted.preferences.console)
         boot.save(self.paths, self.state)
@@ -143,16 +149,25 @@ class AtBoot:
         return EXIT_OK
 
     def boot_failed(self, fault: str) -> int:
-        """The hypervisor did not come up: that ends the run."""
+        """The hypervisor did not come up: that ends the run, unless it may have been the mains."""
         said = first_boot(self.said_since())
         cause, excerpt = explain_death(said)
+        if is_silent(said) and self._may_try_again():
+            self._note_death(f"while it booted: {cause}")
+            self.state.excerpt = self.state.excerpt or excerpt
+            return self._boot_again()
         if not self.wanted.preferences.console:
             cause = "no console= in [Preferences], so nothing is known of why"
         self.state.excerpt = excerpt
         reason = f"the hypervisor did not come up ({fault}): {cause}"
-        if self.state.resumes:
+        if self.run.facts.get("boots"):
             return self.close(reason)
         return self.end(reason, said)
+
+    def _may_try_again(self) -> bool:
+        """As often as a machine that died under a test; once, if the hypervisor never came up."""
+        budget = self.wanted.preferences.reboot_budget
+        return self.state.resumes < (budget if self.run.facts.get("boots") else min(budget, 1))
 
     def close(self, reason: str) -> int:
         """The run cannot go on, but has results: keep them, and say what stands in for the rest."""
@@ -227,6 +242,15 @@ def _died(said: str) -> bool:
     from xentest.verdict import console
 
     return any(finding.kind in ("Xen panic", "Linux panic") for finding in console.scan(said))
+
+
+def is_silent(said: str) -> bool:
+    """Whether a boot before this one ended without a word of why: its power may have been cut."""
+    from xentest.verdict import console
+
+    if not any(mark in said for mark in BEGINS):
+        return False  # there was none: this one is of another entry
+    return not boot.last_lines(said, 1).startswith(LAB) and console.cause(said) is None
 
 
 def explain_death(said: str) -> tuple[str, str]:

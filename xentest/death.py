@@ -1,21 +1,24 @@
-"""Why a test that is reported as a crash crashed, as far as consoles tell."""
+"""Why a test that is reported as a crash crashed, and which deaths no test can report."""
 
 from __future__ import annotations
 
 import calendar
 import time
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Sequence
 
 from xentest import fuzzed
 from xentest.domains.consoles import Consoles
 from xentest.errors import printable
-from xentest.results import MAX_REASON, Result, Status
+from xentest.results import MAX_REASON, WENT_DOWN, Result, Status
 from xentest.runs import DOMAINS, Run
 from xentest.verdict import console
 
 MAX_CONSOLE = 20_000
 RECENT = 1 << 20  # what a domain said last: a crash is looked for as soon as it is told
+SAME = 100  # so many characters of a cause name it
 
 
 @dataclass
@@ -62,3 +65,26 @@ def _before_this_boot(started: str) -> bool:
     except ValueError:
         return False
     return begun < time.time() - float(Path("/proc/uptime").read_text(encoding="ascii").split()[0])
+
+
+def untold(causes: Sequence[str], results: Sequence[Result]) -> list[str]:
+    """The deaths of the machine that no result tells of: no test ran, or none noticed.
+
+    A death ends at most one test of a domain, so no more of them are told than results of one
+    domain tell of it.
+    """
+    left = []
+    for cause in dict.fromkeys(causes):
+        told = _most_of_a_domain([item for item in results if cause[:SAME] in item.reason])
+        left += [cause] * (list(causes).count(cause) - told)
+    without_cause = [
+        item
+        for item in results
+        if item.reason.startswith(WENT_DOWN)
+        and not any(cause[:SAME] in item.reason for cause in causes)
+    ]
+    return left[_most_of_a_domain(without_cause) :]
+
+
+def _most_of_a_domain(results: Sequence[Result]) -> int:
+    return max(Counter(item.domain for item in results).values(), default=0)

@@ -36,7 +36,7 @@ LIST_SELDOM = 6.0
 OWN_STARTS = 2
 CONSOLE_LIMIT = 2.0
 # Results that no test of the control file gives; numbered after a domain's plan, in this order.
-EXTRAS = ("boot", "console-check", "leak-check")
+EXTRAS = ("boot", "console-check", "leak-check", "machine")
 
 
 def extra_number(planned: int, name: str) -> int:

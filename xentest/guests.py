@@ -37,6 +37,7 @@ class Guests:
         self._consoles = consoles
         self._uuids = _read(run.folder / CREATED)
         self._followed: dict[str, int] = {}
+        self.numbers: dict[int, str] = {}  # whose each domid was that a guest has had
 
     def start(self, domain: Domain) -> Optional[DomainInfo]:
         """Make the guest, or go on with the one that this run has made before; shows it."""
@@ -78,6 +79,7 @@ class Guests:
 
     def _follow(self, domain: DomainInfo) -> bool:
         log = self._run.domain_folder(domain.name) / "console.log"
+        self.numbers[domain.domid] = domain.name
         if not self._consoles.follow(domain.name, self._toolstack.console(domain), log):
             return False
         self._followed[domain.name] = domain.domid

@@ -20,6 +20,8 @@ SCHEMA = 1
 MAX_REASON = 500
 MAX_SECONDS = 1_000_000_000
 MAX_VALUES = 2_000_000  # a result of ours holds a tenth of it
+# How the reason of a test begins that nothing else ended.
+WENT_DOWN = "the domain (or machine) went down while this test ran"
 
 
 class Status(str, Enum):

@@ -160,7 +160,7 @@ class Runner:
 
     def _interrupted(self, item: Trial, marker: dict[str, object], later: list[Trial]) -> Result:
         """The result of a test that something died under."""
-        reason = "the domain (or machine) went down while this test ran"
+        reason = results.WENT_DOWN
         if marker.get("boot") == moment.boot_id():
             reason = "xenruntests was killed while this test ran"
         try:

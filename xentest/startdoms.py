@@ -11,7 +11,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable, Iterator, Optional, Sequence
+from typing import Callable, Iterator, Mapping, Optional, Sequence
 
 import xentest
 from xentest import boot, buildid, collect, control, durable, guests, interrupted, moment, runs
@@ -171,6 +171,7 @@ class _Flow:
             fleet = self._fleet(made, consoles)
             if self._settings.give_up:
                 fleet.give_up(self._settings.give_up)
+                self._tell_deaths(fleet.folder)
             else:
                 self._steps(fleet, made)
         except (XentestError, OSError) as error:
@@ -190,7 +191,7 @@ class _Flow:
             if made is not None:
                 made.end_all()
         with self._phase("check"):
-            self._check(fleet.folder)
+            self._check(fleet.folder, made.numbers if made is not None else {})
 
     def _break_off(self, what: str, fleet: Optional[Fleet], made: Optional[guests.Guests]) -> None:
         """End what can be ended: the disk may be full, the toolstack may be what broke."""
@@ -266,8 +267,14 @@ class _Flow:
         for name in guests.end_leftovers(results_dir, self._run, self._toolstack):
             self._progress.say(f"destroyed {name}, left by an earlier run")
 
-    def _check(self, folder: Path) -> None:
-        for result in [*self._aftermath.check_consoles(), self._aftermath.check_leaks()]:
+    def _check(self, folder: Path, numbers: Mapping[int, str]) -> None:
+        """`numbers`: the guests by their domids."""
+        for result in [*self._aftermath.check_consoles(numbers), self._aftermath.check_leaks()]:
+            collect.conclude(folder, self._run, result)
+        self._tell_deaths(folder)
+
+    def _tell_deaths(self, folder: Path) -> None:
+        for result in self._aftermath.check_machine(self._settings.console_excerpt):
             collect.conclude(folder, self._run, result)
 
     def _report(self, trouble: str) -> int:
@@ -295,8 +302,8 @@ class _Flow:
         results = self._aftermath.results()
         status = worst(result.status for result in results) or Status.ERROR
         reason = self._settings.give_up or ("" if results else "no results")
-        if trouble:
-            status, reason = Status.BROKEN, trouble
+        if trouble or (reason and status.good):
+            status, reason = Status.BROKEN, trouble or reason
         self._run.add_phase("xentest itself (CPU)", time.process_time())
         facts = {"status": status.value, "reason": reason, "ended": moment.now()}
         summary = text.summary({**self._run.facts, **facts}, results, str(self._run.folder))

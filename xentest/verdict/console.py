@@ -41,6 +41,7 @@ XEN_TABLE = (
     ("Xen UBSAN", re.compile(r"UBSAN: Undefined behaviour in ")),
     ("Xen stopped", re.compile(r"Hardware Dom\d+ (?:crashed|shutdown|halted)")),
 )
+DOMAIN_CRASH = re.compile(r"Domain (\d{1,5}) (?:\(vcpu#\d+\)|reported) crashed ")
 LINUX_TABLE = (
     ("Linux panic", re.compile(r"Kernel panic - not syncing")),
     ("Linux BUG", re.compile(r"kernel BUG at |BUG: ")),
@@ -132,6 +133,17 @@ def first_cause(findings: Sequence[Finding]) -> Optional[Finding]:
     """Of all findings the one that explains the others."""
     hard = [finding for finding in findings if finding.kind != OOM]
     return next(iter([*hard, *findings]), None)
+
+
+def crashed_domains(text: str) -> dict[int, str]:
+    """By the number of each domain that the hypervisor ended for a crash: its line of that."""
+    found: dict[int, str] = {}
+    for _, line in _lines(text):
+        said = XEN_PREFIX.match(line)
+        crash = DOMAIN_CRASH.match(said.group(1)) if said else None
+        if said and crash:
+            found.setdefault(int(crash.group(1)), said.group(1)[:MAX_LINE])
+    return found
 
 
 def last_line(text: str) -> str:
