@@ -1,8 +1,10 @@
 /* event_channel_op: ports of domains of ours; those of the caller alone are in evtchn_local.c. */
+#include "domctl.h"
 #include "evtchn.h"
 #include "fifo.h"
 #include "interrupt.h"
 #include "port.h"
+#include "port_event.h"
 #include "second.h"
 #include "who.h"
 
@@ -114,13 +116,49 @@ static void expect_interdomain(struct call *call)
 		expect_also(call, 0);
 }
 
-/* Our end is closed at once; the other one then waits for us again. */
+static void must(struct call *call, const char *what, long result)
+{
+	if (result)
+		call_wrong(call, "%s a domain that is to suspend gave %ld", what, result);
+}
+
+static void subscribe(struct call *call, uint32_t port)
+{
+	struct xen_domctl *d = memset(domctl_aside_structure(call->run), 0, sizeof(*d));
+
+	d->u.subscribe.port = port;
+	must(call, "a port for", domctl_aside(call->run, XEN_DOMCTL_subscribe, call->domain->id));
+}
+
+/* Who asked for it is told when a domain suspends, and of no other end of it; then it goes on. */
+static void check_suspended(struct call *call, const struct evtchn_bind_interdomain *b)
+{
+	struct sched_remote_shutdown *r = (void *)(call->run->door->arena + ARENA_ASIDE);
+	bool suspends = chance(call, 50);
+
+	port_check_waits(call, b->local_port, true);
+	subscribe(call, b->remote_port);
+	*r = (struct sched_remote_shutdown){
+		.domain_id = call->domain->id, .reason = suspends ? SHUTDOWN_suspend : SHUTDOWN_reboot,
+	};
+	must(call, "ending", aside(call->run, __HYPERVISOR_sched_op, SCHEDOP_remote_shutdown,
+				   (uintptr_t)r, 0));
+	port_check_waits(call, b->local_port, suspends);
+	must(call, "going on with", domctl_aside(call->run, XEN_DOMCTL_resumedomain,
+						 call->domain->id));
+	subscribe(call, 0);
+}
+
+/* Our end is closed at once; the other one then waits for us again.  Xen itself may end HVM domains. */
 static void after_interdomain(struct call *call)
 {
 	const struct evtchn_bind_interdomain *b = (void *)structure(call);
 
-	if (!call->result)
-		port_close(call, b->local_port);
+	if (call->result)
+		return;
+	if (call->domain && !call->domain->hvm && !call->domain->shut && chance(call, 30))
+		check_suspended(call, b);
+	port_close(call, b->local_port);
 }
 
 static void generate_status(struct call *call)

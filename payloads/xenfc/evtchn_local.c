@@ -1,6 +1,7 @@
 /* event_channel_op: ports that are for the caller alone, and such as cannot be there. */
 #include "evtchn.h"
 #include "port.h"
+#include "second.h"
 #include "who.h"
 
 #define VIRQS 24u
@@ -68,6 +69,21 @@ static void bind_virq_twice(struct call *call)
 		call_wrong(call, "binding it twice gave %ld, expected %ld", result, ERR(EEXIST));
 }
 
+/* Whichever processor it was moved to, it is nobody's when its port is closed. */
+static void bind_virq_again(struct call *call)
+{
+	for (unsigned int i = 0; i < 2 && !call->wrong[0]; i++) {
+		struct evtchn_bind_virq *b = port_structure(call, sizeof(*b));
+		uint32_t port;
+
+		memcpy(b, structure(call), sizeof(*b));
+		port_must(call, EVTCHNOP_bind_virq, "binding again", 0);
+		port = b->port;
+		port_move(call, port, SECOND_VCPU, 0);
+		port_close(call, port);
+	}
+}
+
 static void after_virq(struct call *call)
 {
 	const struct evtchn_bind_virq *b = (void *)structure(call);
@@ -77,6 +93,8 @@ static void after_virq(struct call *call)
 	bind_virq_twice(call);
 	port_check_bound(call, b->port, EVTCHNSTAT_virq,
 			 virq_is_global(b->virq) ? 0 : ERR(EINVAL), ERR(EINVAL));
+	if (virq_is_global(b->virq) && call->run->machine.vcpus > SECOND_VCPU)
+		bind_virq_again(call);
 }
 
 static void generate_ipi(struct call *call)

@@ -87,16 +87,18 @@ static long change_table(struct call *call, uint32_t version, const struct reser
 	return result;
 }
 
-/* What the first version cannot say keeps the second one. */
+/* What the first version cannot say keeps the second one: a large number, a grant that is passed on. */
 static void refuse_way_back(struct call *call, const struct reserved *reserved)
 {
 	const uint32_t ref = FIRST_UNUSED + (uint32_t)draw(call, FIRST_REF - FIRST_UNUSED);
+	uint16_t flags = chance(call, 50) ? GTF_permit_access : GTF_transitive;
 	long result;
 
-	own_entry_write(2, ref, GTF_permit_access, 1, 1ull << 32 | reserved[ref].frame);
+	own_entry_write(2, ref, flags, 1, 1ull << 32 | reserved[ref].frame);
 	result = set_version(call, 1);
 	if (result != ERR(ERANGE))
-		call_wrong(call, "a frame of more than 32 bits and version 1 gave %ld", result);
+		call_wrong(call, "a grant of kind %u and more than 32 bits, and version 1, gave %ld",
+			   flags, result);
 	own_entry_write(2, ref, reserved[ref].flags, reserved[ref].domid, reserved[ref].frame);
 }
 

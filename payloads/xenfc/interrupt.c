@@ -10,6 +10,7 @@
 
 /* Those of the oldest machines that no device of today has, and Xen does not use either. */
 static const int unused[] = { 5, 7, 10, 11, 12 };
+#define CONSOLE_INTERRUPT 4	/* of the first serial line, which is mostly Xen's */
 
 static struct evtchn_bind_pirq *beyond(const struct call *call)
 {
@@ -125,6 +126,26 @@ static void be_bound(struct call *call, uint32_t pirq)
 	port_close(call, port);
 }
 
+/* What is refused is refused the same way once more: nothing of it was done. */
+static void be_refused(struct call *call, int pirq)
+{
+	struct physdev_map_pirq *m = structure(call, sizeof(*m));
+	uint32_t port;
+	long result;
+
+	m->domid = DOMID_SELF;
+	m->type = MAP_PIRQ_TYPE_GSI;
+	m->index = m->pirq = pirq;
+	if (ask(call, __HYPERVISOR_physdev_op, PHYSDEVOP_map_pirq))
+		return;
+	result = bind(call, (uint32_t)pirq, &port);
+	if (result)
+		must(call, "binding once more, which was refused,",
+		     bind(call, (uint32_t)pirq, &port), result);
+	else
+		port_close(call, port);
+}
+
 static void generate_life(struct call *call)
 {
 	struct physdev_map_pirq *m = (void *)call->structure->at;
@@ -156,6 +177,7 @@ static void after_life(struct call *call)
 		return;
 	pass_on_to_all(call, (uint32_t)m->pirq);
 	be_bound(call, (uint32_t)m->pirq);
+	be_refused(call, CONSOLE_INTERRUPT);
 }
 
 static const struct field bind_fields[] = {

@@ -1,7 +1,7 @@
 /*
  * Frames of a machine: of which type they are, where their pages go when they are moved, that what
- * is put in their place takes them from the machine, and which of them were written to.  Each is
- * asked about afterwards.
+ * is put in their place takes them from the machine, which have memory later only, which of them
+ * were written to, and that they outlive a new beginning.  Each is asked about afterwards.
  */
 #include "machine_frames.h"
 
@@ -15,6 +15,7 @@
 #define FIRST 32u	/* frames that nothing else of a machine is in */
 #define SECOND 33u
 #define BEYOND 34u	/* no page is there at first */
+#define LATE 4u
 #define MARK 0x6d
 
 static void must(const struct surroundings *s, const char *what, long result, long expected)
@@ -187,6 +188,42 @@ static void take_back(const struct surroundings *s, uint64_t pages)
 	must(s, "taking back twice", reserve(s, XENMEM_decrease_reservation, BEYOND, 1), 0);
 }
 
+static void check_late(const struct surroundings *s, unsigned int command, uint64_t target,
+		       uint64_t pages, uint64_t late)
+{
+	struct xen_pod_target *t = cleared(s, sizeof(*t));
+
+	t->domid = s->id;
+	t->target_pages = target;
+	must(s, "asking about or setting late", memory(s, command), 0);
+	if (t->tot_pages != pages + late || t->pod_cache_pages != late || t->pod_entries != late)
+		call_wrong(s->call, "of %lu late frames %lu are told, %lu pages for them, %lu in all",
+			   late, (uint64_t)t->pod_entries, (uint64_t)t->pod_cache_pages,
+			   (uint64_t)t->tot_pages);
+}
+
+/*
+ * Memory that comes with the first touch: as many pages wait as there are such frames, and no more,
+ * once the machine has any other.
+ */
+static void give_late(const struct surroundings *s, uint64_t pages)
+{
+	struct xen_memory_reservation *r = cleared(s, sizeof(*r));
+	xen_pfn_t *frames = (void *)(r + 1);
+
+	r->domid = s->id;
+	r->nr_extents = LATE;
+	r->mem_flags = XENMEMF_populate_on_demand;
+	set_xen_guest_handle(r->extent_start, frames);
+	for (unsigned int i = 0; i < LATE; i++)
+		frames[i] = BEYOND + i;
+	must(s, "giving late", memory(s, XENMEM_populate_physmap), LATE);
+	check_late(s, XENMEM_set_pod_target, pages + LATE + draw(s->call, 2 * LATE), pages, LATE);
+	check_late(s, XENMEM_get_pod_target, 0, pages, LATE);
+	must(s, "taking late", reserve(s, XENMEM_decrease_reservation, BEYOND, LATE), LATE);
+	check_late(s, XENMEM_get_pod_target, 0, pages, 0);
+}
+
 void machine_frames(const struct surroundings *s)
 {
 	uint64_t pages = pages_of(s);
@@ -197,6 +234,61 @@ void machine_frames(const struct surroundings *s)
 	move_pages(s, pages + 2);
 	share_pages(s, pages + 1);
 	take_back(s, pages);
+	must(s, "giving", reserve(s, XENMEM_populate_physmap, BEYOND + LATE, 1), 1);
+	give_late(s, pages + 1);
+	must(s, "taking back", reserve(s, XENMEM_decrease_reservation, BEYOND + LATE, 1), 1);
+}
+
+static void check_shut(const struct surroundings *s, bool shut)
+{
+	const struct xen_domctl_getdomaininfo *info = domain_read(s->call->run, s->id);
+	uint32_t code = info ? info->flags >> XEN_DOMINF_shutdownshift & XEN_DOMINF_shutdownmask : 0;
+
+	if (!info || !(info->flags & XEN_DOMINF_shutdown) != !shut ||
+	    code != (shut ? SHUTDOWN_soft_reset : XEN_DOMINF_shutdownmask))
+		call_wrong(s->call, "a machine that is%s shut down has flags %x", shut ? "" : " not",
+			   info ? info->flags : 0);
+}
+
+static long reset(const struct surroundings *s)
+{
+	cleared(s, sizeof(struct xen_domctl));
+	return domctl_aside(s->call->run, XEN_DOMCTL_soft_reset, s->id);
+}
+
+/* Only once it ended it can begin anew, with the same pages; then it runs on and has no port. */
+void machine_reset(const struct surroundings *s)
+{
+	uint64_t pages = pages_of(s);
+	struct evtchn_alloc_unbound *port;
+	struct sched_remote_shutdown *end;
+	struct evtchn_status *status;
+
+	must(s, "resetting, as it has not ended,", reset(s), ERR(EINVAL));
+	port = cleared(s, sizeof(*port));
+	port->dom = s->id;
+	port->remote_dom = DOMID_SELF;
+	must(s, "a port for", aside(s->call->run, __HYPERVISOR_event_channel_op,
+				    EVTCHNOP_alloc_unbound, (uintptr_t)port, 0), 0);
+	end = cleared(s, sizeof(*end));
+	end->domain_id = s->id;
+	end->reason = SHUTDOWN_soft_reset;
+	must(s, "ending", aside(s->call->run, __HYPERVISOR_sched_op, SCHEDOP_remote_shutdown,
+				(uintptr_t)end, 0), 0);
+	check_shut(s, true);
+	must(s, "resetting", reset(s), 0);
+	check_shut(s, false);
+	/* What stands where Xen's page stood is the machine's own. */
+	if (pages_of(s) != pages)
+		check_pages(s, "resetting", pages + 1);
+	status = cleared(s, sizeof(*status));
+	status->dom = s->id;
+	status->port = 1;
+	must(s, "asking about a port and", aside(s->call->run, __HYPERVISOR_event_channel_op,
+						 EVTCHNOP_status, (uintptr_t)status, 0), 0);
+	if (status->status != EVTCHNSTAT_closed)
+		call_wrong(s->call, "after it was reset a machine has a port of status %u",
+			   status->status);
 }
 
 static long log_order(const struct surroundings *s, uint32_t operation, uint64_t *bits)
@@ -225,13 +317,14 @@ static void check_log(const struct surroundings *s, uint32_t operation, uint64_t
 }
 
 /* Its device model says what it wrote to: a list of one range. */
-static void say_written(const struct surroundings *s, uint32_t listed, uint32_t count, long expected)
+static void say_written(const struct surroundings *s, uint32_t listed, struct
+			xen_dm_op_modified_memory_extent range, long expected)
 {
 	struct xen_dm_op *o = device(s, XEN_DMOP_modified_memory);
 	struct xen_dm_op_modified_memory_extent *extent = (void *)(o + 1);
 	struct xen_dm_op_buf *list = memset(extent + 1, 0, 2 * sizeof(*list));
 
-	*extent = (struct xen_dm_op_modified_memory_extent){ .first_pfn = BEYOND, .nr = count };
+	*extent = range;
 	o->u.modified_memory.nr_extents = listed;
 	set_xen_guest_handle(list[0].h, o);
 	list[0].size = sizeof(*o);
@@ -245,6 +338,10 @@ static void say_written(const struct surroundings *s, uint32_t listed, uint32_t 
 void machine_log(const struct surroundings *s)
 {
 	struct xen_domctl *d = domctl_aside_structure(s->call->run);
+	const struct xen_dm_op_modified_memory_extent one = { .first_pfn = BEYOND, .nr = 1 };
+	const struct xen_dm_op_modified_memory_extent padded = {
+		.first_pfn = BEYOND, .nr = 1, .pad = 1u << draw(s->call, 32),
+	};
 	uint64_t bits, written = 1ull << BEYOND;
 
 	memset(d, 0, sizeof(*d));
@@ -255,9 +352,11 @@ void machine_log(const struct surroundings *s)
 	must(s, "logging twice", log_order(s, XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY, &bits),
 	     ERR(EINVAL));
 	check_log(s, XEN_DOMCTL_SHADOW_OP_PEEK, 0);
-	say_written(s, 1, 0, ERR(EINVAL));
-	say_written(s, 2, 1, ERR(EINVAL));
-	say_written(s, 1, 1, 0);
+	say_written(s, 1, (struct xen_dm_op_modified_memory_extent){ .first_pfn = BEYOND },
+		    ERR(EINVAL));
+	say_written(s, 2, one, ERR(EINVAL));
+	say_written(s, 1, padded, ERR(EINVAL));
+	say_written(s, 1, one, 0);
 	check_log(s, XEN_DOMCTL_SHADOW_OP_PEEK, written);
 	check_log(s, XEN_DOMCTL_SHADOW_OP_CLEAN, written);
 	check_log(s, XEN_DOMCTL_SHADOW_OP_PEEK, 0);

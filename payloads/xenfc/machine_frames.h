@@ -10,4 +10,7 @@ void machine_frames(const struct surroundings *s);
 /* Then it gets a processor: what was written to is told until it is taken off the log. */
 void machine_log(const struct surroundings *s);
 
+/* With its processor it ends and begins anew. */
+void machine_reset(const struct surroundings *s);
+
 #endif

@@ -5,6 +5,7 @@
 #define NO_FRAME (1ull << 50)
 #define MOST_INDEX 4u
 #define BATCH 4u
+#define NO_ANSWER 1	/* of any */
 
 static void *structure(const struct call *call)
 {
@@ -147,6 +148,8 @@ static void generate_batch(struct call *call)
 			memcpy(list->at + n * sizeof(value), &value, sizeof(value));
 		}
 	}
+	for (unsigned int n = 0; n < BATCH; n++)
+		((int32_t *)(void *)call->areas[3].at)[n] = NO_ANSWER;
 }
 
 static void expect_batch(struct call *call)
@@ -164,6 +167,20 @@ static void expect_batch(struct call *call)
 		if (a->size)
 			expect_also(call, ERR(EFAULT));
 	}
+}
+
+/* Each of a list has its own answer, and nothing behind it has one. */
+static void after_batch(struct call *call)
+{
+	const struct xen_add_to_physmap_batch *a = structure(call);
+	const int32_t *answers = (const void *)call->areas[3].at;
+
+	memory_follow_fewer(call);
+	if (call->result || handle_value(&a->errs) != area_sure(&call->areas[3]))
+		return;
+	for (unsigned int n = 0; n < BATCH; n++)
+		if ((answers[n] == NO_ANSWER) != (n >= a->size))
+			call_wrong(call, "of a list of %u the answer %u is %d", a->size, n, answers[n]);
 }
 
 static void generate_pod(struct call *call)
@@ -277,7 +294,7 @@ const struct operation memory_places[] = {
 	PLACES(add_to_physmap, DANGER_OWN, 0, xen_add_to_physmap, add_fields, generate_add,
 	     expect_add, after_add),
 	PLACES(add_to_physmap_batch, DANGER_OWN, 0, xen_add_to_physmap_batch, batch_fields,
-	     generate_batch, expect_batch, memory_follow_fewer),
+	     generate_batch, expect_batch, after_batch),
 	PLACES(get_pod_target, DANGER_SAFE, 0, xen_pod_target, pod_fields, generate_pod, expect_pod,
 	     NULL),
 	PLACES(set_pod_target, DANGER_OWN, TRAIT_WRITES_ON_ERROR, xen_pod_target, pod_fields,

@@ -269,16 +269,31 @@ static void after_life(struct call *call)
 		give_back(&life);
 }
 
+/* Whoever refuses it, it is not ours any more. */
+static void after_offer(struct call *call)
+{
+	uint64_t frame;
+
+	if (call->result != 1)
+		return;
+	memcpy(&frame, call->areas[1].at, sizeof(frame));
+	page_offer(call, frame);
+}
+
 static const struct field life_fields[] = {
 	FIELD(struct xen_memory_reservation, domid, FLOW_IN),
 	FIELDS_END,
 };
 
-/* As a row of memory_op, which is how the page comes and goes. */
+/* As rows of memory_op, which is how the page comes. */
 const struct operation memory_own[] = {
 	{ .name = "page_of_our_own", .command = XENMEM_increase_reservation,
 	  .danger = DANGER_OWN, .traits = TRAIT_KERNEL | TRAIT_ALONE | TRAIT_DEAR, .weight = 1,
 	  .structure_size = sizeof(struct xen_memory_reservation), .fields = life_fields,
 	  .generate = generate_life, .expect = expect_life, .after = after_life },
+	{ .name = "page_for_another", .command = XENMEM_increase_reservation,
+	  .danger = DANGER_OWN, .traits = TRAIT_KERNEL | TRAIT_ALONE, .weight = 2,
+	  .structure_size = sizeof(struct xen_memory_reservation), .fields = life_fields,
+	  .generate = generate_life, .expect = expect_life, .after = after_offer },
 };
 const size_t memory_own_count = COUNT(memory_own);

@@ -1,4 +1,4 @@
-/* A page that is transferred by a grant, to ourselves. */
+/* A page that is transferred by a grant: to ourselves, or to somebody who does not take it. */
 #include "page_transfer.h"
 
 #include "grant_own.h"
@@ -72,4 +72,28 @@ bool page_transfer(struct call *call, uint64_t frame)
 		check_taken(call, frame, ref);
 	own_entry_write(1, ref, GTF_invalid, 0, 0);
 	return status == GNTST_okay && !call->wrong[0];
+}
+
+/* A domain of ours that is there; of one that claims memory the page would use up some of that. */
+static const struct domain_model *draw_other(struct call *call)
+{
+	uint32_t first = (uint32_t)draw(call, OWN_DOMAINS);
+
+	for (uint32_t i = 0; i < OWN_DOMAINS; i++) {
+		const struct domain_model *other = &call->run->model.own[(first + i) % OWN_DOMAINS];
+
+		if (other->exists && !other->claimed)
+			return other;
+	}
+	return NULL;
+}
+
+void page_offer(struct call *call, uint64_t frame)
+{
+	const struct domain_model *other = draw_other(call);
+	uint16_t nobody = (uint16_t)(DOMID_NOBODY_FIRST + draw(call, 1000));
+	uint32_t ref = FIRST_REF + (uint32_t)draw(call, REFS_1 - FIRST_REF);
+
+	offer(call, frame, other ? other->id : nobody, ref,
+	      other ? GNTST_general_error : GNTST_bad_domain);
 }

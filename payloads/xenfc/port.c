@@ -106,7 +106,7 @@ static void bind_to_itself(struct call *call, uint32_t port)
 	b->remote_port = port;
 	port_must(call, EVTCHNOP_bind_interdomain, "binding", 0);
 	other = b->local_port;
-	port_check_begins(call, other, true);
+	port_check_waits(call, other, true);
 	check_bound_to(call, port, other);
 	check_bound_to(call, other, port);
 	port_send(call, other, 0);
@@ -122,7 +122,7 @@ void port_check_bound(struct call *call, uint32_t port, uint32_t status, long mo
 {
 	/* Nothing but we can send to it. */
 	if (!sending)
-		port_check_begins(call, port, false);
+		port_check_waits(call, port, false);
 	check_status(call, port, status);
 	port_move(call, port, 0, moving);
 	port_send(call, port, sending);

@@ -114,7 +114,7 @@ void port_check_event(struct call *call, uint32_t sender, uint32_t port)
 	call->interrupted = interrupted;
 }
 
-void port_check_begins(struct call *call, uint32_t port, bool waits)
+void port_check_waits(struct call *call, uint32_t port, bool waits)
 {
 	struct event event;
 
@@ -122,7 +122,7 @@ void port_check_begins(struct call *call, uint32_t port, bool waits)
 		return;
 	event = event_of(call, port);
 	if (!(*event.waits & event.bit) != !waits)
-		call_wrong(call, "port %u begins with %s event that waits", port,
+		call_wrong(call, "at port %u there is %s event that waits", port,
 			   waits ? "no" : "an");
 	clear(event.waits, event.bit);
 }

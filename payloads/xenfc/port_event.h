@@ -11,7 +11,7 @@ void port_check_event(struct call *call, uint32_t sender, uint32_t port);
  * Whether an event waits already: who binds to a port may have missed one, anybody else has not.  None
  * does afterwards.
  */
-void port_check_begins(struct call *call, uint32_t port, bool waits);
+void port_check_waits(struct call *call, uint32_t port, bool waits);
 
 /* No event waits at a port that is closed: who gets the number next would take it for its own. */
 void port_check_silent(struct call *call, uint32_t port);

@@ -317,8 +317,10 @@ static void have_frames(struct call *call)
 	if (!must(call, "limiting", order(call, XEN_DOMCTL_max_mem), 0))
 		return;
 	machine_frames(&around);
-	if (domctl_of(call)->u.createdomain.flags & XEN_DOMCTL_CDF_hap)
+	if (domctl_of(call)->u.createdomain.flags & XEN_DOMCTL_CDF_hap) {
 		machine_log(&around);
+		machine_reset(&around);
+	}
 }
 
 /* The last that has to do with it may be done a little later. */

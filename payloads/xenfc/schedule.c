@@ -8,6 +8,7 @@
 #define LONG_SECONDS 100000u
 #define FIRST_WATCHDOG 1
 #define SECOND_WATCHDOG 2	/* and there are no more */
+#define PLACES 64u	/* of a processor, that are looked at */
 
 static uint8_t *structure(const struct call *call)
 {
@@ -145,6 +146,72 @@ static void expect_pin(struct call *call)
 	expect_only(call, call->run->machine.hardware ? ERR(EINVAL) : ERR(EPERM));
 }
 
+/* Of one that is not pinned nothing is taken back. */
+static void generate_no_pin(struct call *call)
+{
+	struct sched_pin_override *p = (void *)structure(call);
+
+	p->pcpu = -1 - (int32_t)draw_interesting(call, 31);
+}
+
+static void must_pin(struct call *call, int32_t cpu, long expected)
+{
+	struct sched_pin_override *p = (void *)(call->run->door->arena + ARENA_ASIDE);
+	long result;
+
+	*p = (struct sched_pin_override){ .pcpu = cpu };
+	result = aside(call->run, __HYPERVISOR_sched_op, SCHEDOP_pin_override, (uintptr_t)p, 0);
+	if (result != expected)
+		call_wrong(call, "pinning our processor to %d gave %ld, expected %ld", cpu, result,
+			   expected);
+}
+
+static struct xen_domctl *ask_about_us(struct call *call, uint32_t command)
+{
+	long result = domctl_aside(call->run, command, call->run->machine.domid);
+
+	if (result)
+		call_wrong(call, "asking about our processor gave %ld", result);
+	return domctl_aside_structure(call->run);
+}
+
+/* Where our first processor may run, of the first that there are. */
+static uint64_t places(struct call *call)
+{
+	struct xen_domctl *d = domctl_aside_structure(call->run);
+	uint64_t *told = memset(d + 1, 0, sizeof(*told));
+
+	memset(d, 0, sizeof(*d));
+	d->u.vcpuaffinity.flags = XEN_VCPUAFFINITY_HARD;
+	d->u.vcpuaffinity.cpumap_hard.nr_bits = PLACES;
+	set_xen_guest_handle(d->u.vcpuaffinity.cpumap_hard.bitmap, (void *)told);
+	ask_about_us(call, XEN_DOMCTL_getvcpuaffinity);
+	return *told;
+}
+
+/* It stays where it is, cannot be pinned twice, and may then run where it might before. */
+static void after_no_pin(struct call *call)
+{
+	uint64_t before, pinned;
+	uint32_t here;
+
+	if (call->result != ERR(EINVAL))
+		return;
+	memset(domctl_aside_structure(call->run), 0, sizeof(struct xen_domctl));
+	here = ask_about_us(call, XEN_DOMCTL_getvcpuinfo)->u.getvcpuinfo.cpu;
+	if (here >= PLACES)
+		return;
+	before = places(call);
+	must_pin(call, (int32_t)here, 0);
+	must_pin(call, (int32_t)here, ERR(EBUSY));
+	pinned = places(call);
+	must_pin(call, -1, 0);
+	must_pin(call, -1, ERR(EINVAL));
+	if (pinned != 1ull << here || places(call) != before)
+		call_wrong(call, "our processor could run at %lx, pinned at %lx, and then at %lx",
+			   before, pinned, places(call));
+}
+
 /* Asked before the structure is looked at. */
 static bool schedule_expect(struct call *call)
 {
@@ -198,6 +265,10 @@ static const struct operation schedule_operations[] = {
 	{ .name = "pin_override", .command = SCHEDOP_pin_override, .danger = DANGER_SAFE,
 	  .weight = 4, .structure_size = sizeof(struct sched_pin_override), .fields = pin_fields,
 	  .generate = generate_pin, .expect = expect_pin },
+	{ .name = "pin_own", .command = SCHEDOP_pin_override, .danger = DANGER_OWN,
+	  .traits = TRAIT_KERNEL | TRAIT_ALONE, .weight = 2,
+	  .structure_size = sizeof(struct sched_pin_override), .fields = pin_fields,
+	  .generate = generate_no_pin, .expect = expect_pin, .after = after_no_pin },
 };
 static const size_t schedule_count = COUNT(schedule_operations);
 static const struct part schedule_parts[] = { { schedule_operations, &schedule_count } };

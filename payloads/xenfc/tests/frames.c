@@ -22,7 +22,8 @@
 enum careless {
 	NOTHING, STAYS_WRITABLE, FIRST_ONLY, TYPE_OF_NONE, NOT_TAKEN_BACK, STAYS_THERE, NOT_MOVED,
 	MOVED_FROM_NOWHERE, REPLACED_KEPT, SHARED_KEPT, SHARED_TWICE, NEVER_GIVEN, KEPT,
-	TAKEN_TWICE, LOGGED_TWICE, NOT_LOGGED, LOG_STAYS, LOG_GOES, NO_RANGE, RANGES_BEYOND, MISTAKES,
+	TAKEN_TWICE, LOGGED_TWICE, NOT_LOGGED, LOG_STAYS, LOG_GOES, NO_RANGE, RANGES_BEYOND, PADDED,
+	TOO_MANY_WAIT, STILL_WAIT, ALWAYS_RESET, STAYS_SHUT, STAYS_OPEN, LOST_BY_RESET, MISTAKES,
 };
 
 struct frame {
@@ -35,8 +36,8 @@ static struct run run;
 static struct door door;
 static struct frame frames[FRAMES];
 static xen_pfn_t seen;
-static uint64_t pages, written;
-static bool logging;
+static uint64_t pages, written, late, waiting;	/* late frames, and pages that wait for them */
+static bool logging, shut, port_open;
 static enum careless careless;
 
 static void give(xen_pfn_t first, uint64_t count)
@@ -63,6 +64,35 @@ static void share(xen_pfn_t frame)
 	frames[frame] = (struct frame){ .there = true, .xens = true };
 }
 
+static long tell_late(const struct xen_memory_reservation *r)
+{
+	late += r->nr_extents;
+	return (long)r->nr_extents;
+}
+
+static long target(struct xen_pod_target *t, bool set)
+{
+	if (set)
+		waiting = careless == TOO_MANY_WAIT ? t->target_pages - pages : late;
+	t->tot_pages = pages + waiting;
+	t->pod_cache_pages = waiting;
+	t->pod_entries = late;
+	return 0;
+}
+
+static long take(xen_pfn_t first, uint64_t count)
+{
+	if (late) {
+		late = 0;
+		waiting = careless == STILL_WAIT ? waiting : 0;
+		return (long)count;
+	}
+	if (!frames[first].there)
+		return careless == TAKEN_TWICE;
+	vacate(first, KEPT);
+	return 1;
+}
+
 static long memory(unsigned int command, void *structure)
 {
 	struct xen_memory_reservation *r = structure;
@@ -73,16 +103,17 @@ static long memory(unsigned int command, void *structure)
 		share(a->gpfn);
 		return 0;
 	}
+	if (command == XENMEM_set_pod_target || command == XENMEM_get_pod_target)
+		return target(structure, command == XENMEM_set_pod_target);
 	memcpy(&list, &r->extent_start, sizeof(list));
+	if (command == XENMEM_populate_physmap && r->mem_flags)
+		return tell_late(r);
 	if (command == XENMEM_populate_physmap) {
 		give(list[0], r->nr_extents);
 		return (long)r->nr_extents;
 	}
 	assert_int_equal(command, XENMEM_decrease_reservation);
-	if (!frames[list[0]].there)
-		return careless == TAKEN_TWICE;
-	vacate(list[0], KEPT);
-	return 1;
+	return take(list[0], r->nr_extents);
 }
 
 static long set_types(const struct xen_dm_op_set_mem_type *s)
@@ -120,6 +151,8 @@ static long note_written(const struct xen_dm_op *o, const struct xen_dm_op_buf *
 	if (buffer->size < o->u.modified_memory.nr_extents * sizeof(*extent))
 		return careless == RANGES_BEYOND ? 0 : ERR(EINVAL);
 	memcpy(&extent, &buffer->h, sizeof(extent));
+	if (extent->pad)
+		return careless == PADDED ? 0 : ERR(EINVAL);
 	if (!extent->nr)
 		return careless == NO_RANGE ? 0 : ERR(EINVAL);
 	if (careless != NOT_LOGGED)
@@ -142,12 +175,40 @@ static long log_order(const struct xen_domctl_shadow_op *s)
 	return was && logging && careless != LOGGED_TWICE ? ERR(EINVAL) : 0;
 }
 
+static long reset(void)
+{
+	if (!shut && careless != ALWAYS_RESET)
+		return ERR(EINVAL);
+	shut = careless == STAYS_SHUT;
+	port_open = careless == STAYS_OPEN;
+	pages -= careless == LOST_BY_RESET;
+	return 0;
+}
+
+static void tell_state(struct xen_domctl_getdomaininfo *info)
+{
+	info->tot_pages = pages;
+	info->flags = shut ? XEN_DOMINF_shutdown | SHUTDOWN_soft_reset << XEN_DOMINF_shutdownshift :
+		XEN_DOMINF_shutdownmask << XEN_DOMINF_shutdownshift;
+}
+
 static long control(struct xen_domctl *d)
 {
 	if (d->cmd == XEN_DOMCTL_shadow_op)
 		return log_order(&d->u.shadow_op);
+	if (d->cmd == XEN_DOMCTL_soft_reset)
+		return reset();
 	if (d->cmd == XEN_DOMCTL_getdomaininfo)
-		d->u.getdomaininfo.tot_pages = pages;
+		tell_state(&d->u.getdomaininfo);
+	return 0;
+}
+
+static long port(unsigned int command, struct evtchn_status *s)
+{
+	if (command == EVTCHNOP_alloc_unbound)
+		port_open = true;
+	else
+		s->status = port_open ? EVTCHNSTAT_unbound : EVTCHNSTAT_closed;
 	return 0;
 }
 
@@ -189,6 +250,11 @@ static long hypercall(struct door *from, unsigned int number, const uint64_t a[5
 		return control((void *)(uintptr_t)a[0]);
 	case __HYPERVISOR_memory_op:
 		return memory((unsigned int)a[0], (void *)(uintptr_t)a[1]);
+	case __HYPERVISOR_event_channel_op:
+		return port((unsigned int)a[0], (void *)(uintptr_t)a[1]);
+	case __HYPERVISOR_sched_op:
+		shut = true;
+		return 0;
 	case __HYPERVISOR_hvm_op:
 		return tell_type((void *)(uintptr_t)a[1]);
 	case __HYPERVISOR_dm_op:
@@ -208,9 +274,11 @@ static bool anything_is_wrong(enum careless mistake)
 		memset(frames, 0, sizeof(frames));
 		pages = PAGES;
 		written = 0;
-		logging = false;
+		late = waiting = 0;
+		logging = shut = port_open = false;
 		machine_frames(&around);
 		machine_log(&around);
+		machine_reset(&around);
 		if (run.call.wrong[0])
 			return true;
 	}

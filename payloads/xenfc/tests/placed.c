@@ -142,6 +142,31 @@ static void what_is_put_somewhere_is_memory(void **state)
 	assert_int_equal(put(NOT_PUT), TRIES);
 }
 
+/* A list of two with room for four answers, the last of which says that there is none. */
+static bool answers_are_wrong(const int32_t answers[4])
+{
+	struct xen_add_to_physmap_batch batch = { .domid = DOMID_OWN_FIRST, .size = 2 };
+	struct area area = { .at = (uint8_t *)&batch, .size = sizeof(batch) };
+	const uint64_t at = (uintptr_t)arena;
+	struct call call;
+
+	memcpy(arena, answers, 4 * sizeof(*answers));
+	memcpy(&batch.errs, &at, sizeof(at));
+	call_begin(&call, &run, 0);
+	call.structure = &area;
+	call.areas[3] = (struct area){ .at = arena, .size = 4 * sizeof(*answers) };
+	row(memory_places, "add_to_physmap_batch")->after(&call);
+	return call.wrong[0];
+}
+
+static void each_of_a_list_is_answered(void **state)
+{
+	(void)state;
+	assert_false(answers_are_wrong((const int32_t[]){ 0, -XEN_EINVAL, 1, 1 }));
+	assert_true(answers_are_wrong((const int32_t[]){ 1, -XEN_EINVAL, 1, 1 }));
+	assert_true(answers_are_wrong((const int32_t[]){ 0, 0, 0, 1 }));
+}
+
 static unsigned int promise(enum careless mistake)
 {
 	struct xen_memory_reservation r = { .domid = DOMID_OWN_FIRST };
@@ -176,6 +201,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(what_is_mapped_is_unmapped_once, begin),
 		cmocka_unit_test_setup(what_is_put_somewhere_is_memory, begin),
+		cmocka_unit_test_setup(each_of_a_list_is_answered, begin),
 		cmocka_unit_test_setup(claims_have_limits, begin),
 	};
 
