@@ -86,6 +86,13 @@ KTAP = [
     ("TAP version 14\n1..1\nok 1 - a \\# SKIP b\n", 0, "pass"),
     ("1..1\nnot ok 1 - issue #42 TODO list\n", 0, "fail"),
     ("1..1\nnot ok 1 - clean # TODOs remain\n", 0, "fail"),
+    ("1..1\nnot ok 1 - the #skiplist is sorted\n", 0, "fail"),
+    ("1..1\nnot ok 1 - a #skip-nav link is there\n", 0, "fail"),
+    ("1..1\nnot ok 1 - a #todo-list opens\n", 0, "fail"),
+    ("1..1\nnot ok 1 - the #skiplist is sorted # TODO later\n", 0, "xfail"),
+    ("1..1\nnot ok 1 - rfc2616#todo\n", 0, "fail"),
+    ("1..1\nnot ok 1 - a # SKIPPED: no net\n", 0, "skip"),
+    ("1..1\nnot ok 1 - a # TODO(x) later\n", 0, "xfail"),
     ("1..1\nok 1 - a # SKIPPED: no net\n", 0, "skip"),
 ]
 

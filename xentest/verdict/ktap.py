@@ -31,9 +31,12 @@ QUOTED = re.compile(
     r"(?:#\s+)+(?:(?P<begin>K?TAP version \d+\s*$|1\.\.[0-9]+\b|selftests: \S+: \S)"
     r"|(?P<failed>not ok\s+[0-9]+\b.*)|(?P<bail>Bail out!.*))"
 )
-DIRECTIVE = re.compile(
-    r"(?:^|\s|(?<=\d))#\s*(SKIP|(?:TODO|XFAIL|XPASS|TIMEOUT|ERROR)\b)\S*\s*:?\s*(.*)$",
-    re.IGNORECASE,
+MARK = r"(?:(?:^|\s)#\s*|(?<=\d)#\s+)"
+OTHERS = "TODO|XFAIL|XPASS|TIMEOUT|ERROR"
+DIRECTIVE = re.compile(MARK + rf"(SKIP|(?:{OTHERS})\b)\S*\s*:?\s*(.*)$", re.IGNORECASE)
+# What excuses a failure is a whole word: nothing does in `not ok 1 - the #skiplist is sorted`.
+EXCUSE = re.compile(
+    MARK + rf"(SKIP(?=(?:PED)?(?![\w-]))|(?:{OTHERS})(?![\w-]))\S*\s*:?\s*(.*)$", re.IGNORECASE
 )
 SUBTEST = re.compile(r"#\s*Subtest:\s*(.+)$")
 # prove -v: a file's report comes, and was right; with --timer, when and how long
@@ -290,7 +293,7 @@ def _excuse(children: _Level) -> None:
 
 def _outcome(result: re.Match[str], number: int, offset: int) -> _Outcome:
     failed, words_of_it = bool(result[1]), result[4]
-    directive = DIRECTIVE.search(words_of_it)
+    directive = (EXCUSE if failed else DIRECTIVE).search(words_of_it)
     name = words_of_it[: directive.start()] if directive else words_of_it
     name = name.strip().replace("\\#", "#") or f"test {number}"
     word = directive[1].upper() if directive else ""
