@@ -90,6 +90,11 @@ class _Level:
     last: int = 0  # number of the last result
     outcomes: list[_Outcome] = field(default_factory=list)
 
+    @property
+    def whole(self) -> bool:
+        """Whether all that was planned has come: results, or that all was skipped."""
+        return self.planned == self.seen and bool(self.seen or self.outcomes)
+
 
 class _Report:
     """Reads line by line; deeper levels wait for the result line of their parent."""
@@ -211,15 +216,20 @@ class _Report:
 
     def _plan(self, indent: int, planned: int, remark: str, offset: int) -> None:
         level = self._level(indent, offset)
-        if indent == 0 and 0 < level.seen == level.planned:
+        if indent == 0 and level.whole:
             # One report after another without a version line, as cmocka prints its groups.
-            self._complete(level)
-            level = self._levels[0] = _Level(0, offset)
+            level = self._next_report(offset)
         if level.planned is not None:
             self._findings.problem("a second plan for the same tests", offset)
         level.planned = planned
         if planned == 0 and remark.upper().startswith("SKIP"):
             level.outcomes.append(_Outcome("all", Status.SKIP, remark[4:].strip(" :"), offset))
+
+    def _next_report(self, offset: int) -> _Level:
+        """What came before was whole; what comes now needs a plan of its own."""
+        self._complete(self._levels[0])
+        self._levels[0] = _Level(0, offset)
+        return self._levels[0]
 
     @staticmethod
     def _believable(result: re.Match[str], indent: int) -> bool:
@@ -236,6 +246,9 @@ class _Report:
             self._complete(children)
         self._last = body.rstrip()
         level = self._level(indent, offset)
+        if indent == 0 and level.whole and result[2] and _number(result[2]) == 1:
+            # Or as programs print them one by one, each with its plan at its end.
+            level = self._next_report(offset)
         expected = level.last + 1
         level.last = _number(result[2]) if result[2] else expected
         if level.last != expected:
