@@ -27,9 +27,14 @@ PLAN = re.compile(r"1\.\.([0-9]+)\s*(?:#\s*(.*))?$")
 RESULT = re.compile(r"(not )?ok\b(?:\s+([0-9]+)\b)?\s*(-\s|-$)?\s*(.*)$")
 TORN = re.compile(r"not(?:\s+o)?\s*(?:(?:<\d+>)?\[ *\d+\.\d+\].*)?$")
 TOTALS = re.compile(r"#\s*(?:Totals:.*\b(?:fail|error):|fail\s+(?=[0-9]+\s*$))0*[1-9]")
+SAID_FAILED = re.compile(  # as KUnit, kselftest and perl end
+    r"#\s*(?:\S.*: pass:[0-9]+ fail:|FAILED: [0-9]+ / |Pass [0-9]+ (?:Fail|.* Error) "
+    r"|Looks like you(?:r test exited with| failed) )0*[1-9]"
+)
 QUOTED = re.compile(
     r"(?:#\s+)+(?:(?P<begin>K?TAP version \d+\s*$|1\.\.[0-9]+\b|selftests: \S+: \S)"
-    r"|(?P<failed>not ok\s+[0-9]+\b.*)|(?P<bail>Bail out!.*))"
+    r"|(?P<failed>not ok\s+[0-9]+\b.*)|(?P<bail>Bail out!.*)"
+    r"|(?P<totals>Totals:.*\b(?:fail|error):0*[1-9].*))"
 )
 MARK = r"(?:(?:^|\s)#\s*|(?<=\d)#\s+)"
 OTHERS = "TODO|XFAIL|XPASS|TIMEOUT|ERROR"
@@ -107,7 +112,7 @@ class _Report:
         self._quoted: Optional[list[_Outcome]] = None  # failures of the report behind "# "
         self._last = ""  # the last result line
         self._proves: Optional[int] = None  # where prove began that has not ended
-        self._totals: Optional[int] = None  # where totals count a failure
+        self._totals: Optional[tuple[str, int]] = None  # that count a failure, and where
 
     def line(self, text: str, offset: int) -> None:
         stamp = STAMP.match(text)
@@ -131,8 +136,8 @@ class _Report:
             self._result(result, body, indent, offset)
         elif TORN.match(body):
             self._findings.problem(f"a torn result line: {body}", offset)
-        elif TOTALS.match(body):
-            self._totals = offset
+        elif TOTALS.match(body) or not indent and SAID_FAILED.match(body):
+            self._totals = body, offset
         elif quoted := QUOTED.match(body):
             self._quote(quoted, offset)
 
@@ -142,8 +147,8 @@ class _Report:
         self._complete(self._levels[0], required=True)
         self._levels = [_Level(0, 0)]
         if self._totals is not None and not self._findings.explains_failure:
-            what = "the totals count failures, but no result shows one"
-            self._findings.problem(what, self._totals)
+            said, where = self._totals
+            self._findings.problem(f"no result shows what failed: {said.rstrip()}", where)
         if self._proves is not None and not self._findings.explains_failure:
             self._findings.problem("prove's `Result:` is missing: so may be others", self._proves)
 
@@ -161,7 +166,7 @@ class _Report:
         if PROVE_ENDED.match(body):
             self._proves = None
         if body.rstrip() == PROVE_FAILED:
-            self._totals = offset
+            self._totals = body, offset
         right = not indent and PROVED_RIGHT.match(body)
         return bool(right) and 0 < level.seen == level.planned
 
@@ -177,6 +182,8 @@ class _Report:
             outcome = _outcome(result, _number(result[2] or "0"), offset)
             if outcome.status not in FAILED.values() and len(self._quoted) < MAX_LISTED:
                 self._quoted.append(outcome)
+        elif quoted["totals"] and self._quoted == []:
+            self._quoted.append(_Outcome("its report", Status.ERROR, quoted["totals"], offset))
 
     def _in_yaml(self, body: str, indent: int) -> bool:
         if self._yaml is None:
