@@ -197,6 +197,13 @@ def test_kirk_of_all_times(tmp_path: Path, form: str, lines: str, count: str, st
     assert not judge(tmp_path, "kirk", cut, 0).status.good, "a suite that did not end"
 
 
+@pytest.mark.parametrize("form", [KIRK_2_0, KIRK_4])
+@pytest.mark.parametrize("count, status", [("1", "pass"), ("2", "error")])
+def test_kirk_counts_what_it_ran(tmp_path: Path, form: str, count: str, status: str) -> None:
+    report = form.replace("1\n", f"{count}\n").format("a: pass  (0.003s)", "Failed: 0")
+    assert judge(tmp_path, "kirk", report, 0).status.value == status
+
+
 @pytest.mark.parametrize(
     "details, stats, status",
     [

@@ -55,6 +55,7 @@ KIRK_LATE = re.compile(r"Suite '(.*)' timed out after")
 KIRK_VERBOSE = re.compile(r"=====( \S+)+ =====$")
 KIRK_TEST_LATE = "Test timed out"  # as kirk --verbose says it
 KIRK_COUNT = re.compile(r"(Failed|Broken|Warnings)( Tests)?:\s+0*[1-9]")
+KIRK_RUNS = re.compile(r"(?:Total Run|Runs):\s+(\d{1,9})$")
 KIRK_SILENT = re.compile(r"([^\s:]+)(?: \(\d+/\d+\))?:(?:[ |A-Za-z]*  \([0-9hms. ]+\))?$")
 KIRK = re.compile(
     r"([^\s:]+)(?: \(\d+/\d+\))?: "
@@ -97,6 +98,7 @@ class _Report:
         self._seen: set[Status] = set()
         self._suites = 0  # of kirk: begun and not ended
         self._kirk_counts: Optional[tuple[str, int]] = None  # a count of failures, and where
+        self._runs = 0  # tests that kirk has shown
         self._verbose = False  # kirk shows what its tests print
         self._lines = 0
         self._lines_before = 0  # up to the last summary
@@ -260,7 +262,12 @@ class _Report:
             self._findings.add("a test", Status.TIMEOUT, text, offset=offset)
         elif self._suites <= 0 and KIRK_COUNT.match(text):
             self._kirk_counts = text, offset
+        elif self._suites <= 0 and not self._verbose and (runs := KIRK_RUNS.match(text)):
+            if int(runs[1]) > self._runs:
+                what = f"kirk counts {int(runs[1])} tests, but shows {self._runs}"
+                self._findings.problem(what, offset)
         elif self._suites > 0 and (shown := KIRK.match(text)):
+            self._runs += 1
             reason = "the kernel became tainted" if shown[3] else ""
             duration = float(shown[4]) if shown[4] and shown[4].count(".") < 2 else None
             self._findings.add(shown[1], SHOWN[shown[2]], reason or shown[2], duration, offset)
