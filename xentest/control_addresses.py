@@ -142,18 +142,18 @@ def is_archive(text: str) -> bool:
 
 def archives(value: str) -> tuple[str, ...]:
     """Addresses of single files (patches)."""
-    found: list[str] = []
+    found: dict[str, str] = {}  # as written, and as read
     for item in words(value):
         if re.search(r",(/|\w+://)", item):
             what = f"holds '{shown(item)}', which looks like several"
             raise Wrong(what, "write them with a blank between them", item)
-        if item in words(value)[: len(found)]:
+        if item in found:
             raise Wrong(f"names '{shown(item)}' twice", "name each once", item)
         try:
-            found.append(address(item))
+            found[item] = address(item)
         except Wrong as error:
             raise Wrong(error.what, error.instead, item) from None
         if not is_archive(item):
             advice = "name the patch itself"
             raise Wrong(f"names '{shown(item)}', which is not one file", advice, item)
-    return tuple(found)
+    return tuple(found.values())

@@ -12,7 +12,7 @@ from xentest.control_values import Wrong, lines
 MAX_COMMAND = (128 << 10) - 1  # Linux's MAX_ARG_STRLEN, with its NUL
 _BACKGROUND = re.compile(r"(?<![&>\\])&[\s)}]*$")
 _GOES_ON = re.compile(r"(&&|\||\\)\s*\n\s*")
-_WHOLLY_QUOTED = re.compile(r"'[^']*\s[^']*'|\"[^\"]*\s[^\"]*\"")
+_WHOLLY_QUOTED = re.compile(r"'[^'\s]*\s[^']*'|\"[^\"\s]*\s[^\"]*\"")
 # What a word processor makes of quotes, and of the - before an option.
 _PASTED = re.compile(
     "[\u201c\u201d\u201e]|(?<!\\w)[\u2018\u2019\u201a]|[\u2018\u2019\u201a](?!\\w)"

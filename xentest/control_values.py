@@ -291,7 +291,7 @@ def _check_variable(name: str, value: str, line: str) -> None:
     if re.fullmatch(r"\"[^\"]*\"|'[^']*'", value):
         what = f"holds '{shown(line)}', whose quotes would be part of the value"
         raise Wrong(what, "write it without the quotes", line)
-    if re.fullmatch(r"[^=]*[\s,]\s*[A-Z][A-Z0-9_]*=.*", value):
+    if re.match(r"[^=]*[\s,][A-Z][A-Z0-9_]*=", value):
         raise Wrong(f"holds '{shown(line)}'", "write NAME=value, one a line", line)
 
 
