@@ -164,6 +164,13 @@ def test_expected_failure_explains_no_signal(tmp_path: Path, status: int, signal
     assert found.status.value == ("fail" if signal else "xfail") and signal in found.reason
 
 
+def test_a_known_failure_may_be_named_as_it_is_written(tmp_path: Path) -> None:
+    """Also where its name would be a pattern of others."""
+    report = "1..2\nok 1 t[b-2]\nnot ok 2 t[a-1]\n"
+    assert judge(tmp_path, "tap", report, 1, ("t[a-1]",)).status.value == "xfail"
+    assert judge(tmp_path, "tap", report, 1, ("t[b-2]",)).status.value == "fail"
+
+
 def test_as_many_expected_failures_as_the_status_says_explain_it(tmp_path: Path) -> None:
     """perl's tests end with the number of what failed."""
     report = "1..139\n" + "".join(f"not ok {number} b\n" for number in range(1, 140))

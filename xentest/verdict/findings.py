@@ -205,6 +205,7 @@ def signal_name(number: int) -> str:
 
 
 def matches(name: str, globs: Sequence[str]) -> bool:
+    """Whether one of them is the name itself ([ and ] stand in many), or a pattern of it."""
     from fnmatch import fnmatchcase
 
-    return any(fnmatchcase(name, glob) for glob in globs)
+    return any(name == glob or fnmatchcase(name, glob) for glob in globs)
