@@ -154,6 +154,8 @@ MOCHA = "1..1\nok 1 a\n# tests {0}\n# pass 1\n# fail {1}\n"
     [
         (QUOTED.format("all is well"), "pass"),
         (QUOTED.format("not ok 1 b"), "fail"),  # without a version or a plan of its own
+        (QUOTED.format("not ok - b"), "fail"),
+        (QUOTED.format("not ok with that"), "pass"),
         (QUOTED.format("TAP version 13\n# Bail out! no memory"), "error"),
         (QUOTED.format("TAP version 13\n# 1..1\n# ok 1 # Bail out! is its name"), "pass"),
         (MOCHA.format(1, 0), "pass"),

@@ -33,7 +33,7 @@ SAID_FAILED = re.compile(  # as KUnit, kselftest and perl end
 )
 QUOTED = re.compile(
     r"(?:#\s+)+(?:(?P<begin>K?TAP version \d+\s*$|1\.\.[0-9]+\b|selftests: \S+: \S)"
-    r"|(?P<failed>not ok\s+[0-9]+\b.*)|(?P<bail>Bail out!.*)"
+    r"|(?P<failed>not ok\s+(?:[0-9]+\b|-\s).*)|(?P<bail>Bail out!.*)"
     r"|(?P<totals>Totals:.*\b(?:fail|error):0*[1-9].*))"
 )
 MARK = r"(?:(?:^|\s)#\s*|(?<=\d)#\s+)"
