@@ -161,6 +161,9 @@ TRAPS = {
     "sections": "".join(f"[XENVM{n}]\n" for n in range(LINES)),
     "misspelt sections": "".join(f"[zzzz{n}]\na=1\n" for n in range(LINES // 2)),
     "addresses": "[Locations]\nx=http://" + "a:" * 300_000,
+    "patches": "[Locations]\nx=/a\nx.patches=" + "".join(f"/a{n}\n " for n in range(LINES)),
+    "a quote that is not closed": "[t]\nrun_command='" + "a " * 60_000,
+    "a wide variable": "[t]\nrun_command=x\nenv=A=x" + " " * 900_000 + "y",
     "continued": "[t]\nrun_command=x\n" + " a\n" * LINES,
     "many domains": small(
         rest="".join(f"[XENVM{n}]\nname=g{n}\ntempdir=/t\ntest1=tt\n" for n in range(1, 2000))

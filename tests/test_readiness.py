@@ -340,6 +340,19 @@ def test_what_the_start_of_most_systems_empties_is_told(ready: Ready) -> None:
     assert f"{ready.root}/tmp/runs is in /tmp" in finding.what and not finding.certain
 
 
+def test_what_a_crash_takes_with_it_is_told(ready: Ready) -> None:
+    ready.patch.setattr(place, "IN_MEMORY", ("tmpfs",))
+    ready.patch.setattr(place, "RESULTS_ROOM", (0, 0))
+    (ready.root / "srv/shared").mkdir(parents=True)
+    with small_disk(ready.root / "srv/shared", "99m"):
+        (finding,) = ready.look()
+        assert "srv/shared is in memory" in finding.what and not finding.certain
+    ready.say("/srv/shared", "/tmp/shared")
+    ready.write("etc/exports", f"{ready.root}/tmp/shared *(rw)")
+    (finding,) = ready.look()
+    assert f"{ready.root}/tmp/shared is in /tmp" in finding.what and not finding.certain
+
+
 def test_a_disk_that_is_mounted_read_only_is_told(ready: Ready) -> None:
     with small_disk(ready.root / "etc/xen", "3m"):
         ready.write("etc/xen/guest1.cfg")

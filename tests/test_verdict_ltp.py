@@ -34,6 +34,11 @@ ONE = (
     "tst_test.c:1: TINFO: x\nbind01.c:9: {}: words\n\n"
     "Summary:\npassed   {}\nfailed   {}\nwarnings 0\n"
 )
+VERSION = "tst_test.c:9: TINFO: LTP version: 20240524\n"
+DIED = VERSION + "bind01.c:9: TPASS: words\n"
+NEEDS = "tst_kconfig.c:5: TINFO: Constraint 'CONFIG_X=y' not satisfied!\n"
+NEEDS += "tst_test.c:7: TCONF: Aborting due to unsuitable kernel config, see above!\n"
+WHOLE = "tst_tmpdir.c:3: TINFO: Using /tmp/x\n" + VERSION + ONE.format("TPASS", 1, 0)
 KIRK = """Starting suite: syscalls
 ---
 abort01: pass  (0.012s)
@@ -68,6 +73,20 @@ LTP = [
     (ONE.format("TPASS", 1, 1), 0, "fail", "failed   1"),
     (ONE.format("TPASS", 1, 0) + "tst_test.c:1: TINFO: x\n", 0, "error", "without the summary"),
     (ONE.format("TPASS", 1, 0)[:50], 0, "error", "without the summary"),
+    # Of programs one after another the first died.
+    (WHOLE + WHOLE, 0, "pass", ""),
+    (DIED + WHOLE, 0, "error", "ended without its summary"),
+    (VERSION + WHOLE, 0, "error", "ended without its summary"),
+    (WHOLE + DIED + WHOLE, 0, "error", "ended without its summary"),
+    # What the library finds missing before a program begins is told without a summary.
+    (NEEDS, 32, "skip", "unsuitable kernel config"),
+    ("tst_cmd.c:2: TCONF: Couldn't find 'mkfs.xfs' in $PATH\n", 32, "skip", "mkfs.xfs"),
+    (NEEDS + WHOLE, 0, "skip", "unsuitable kernel config"),
+    (NEEDS + ONE.format("TCONF", 0, 0).partition("words")[2], 32, "skip", "unsuitable"),
+    (NEEDS.replace("TCONF", "TBROK"), 2, "error", "TBROK"),
+    (NEEDS + VERSION, 0, "error", "without the summary"),
+    (VERSION + NEEDS, 0, "error", "without the summary"),
+    ("bind01.c:9: TCONF: words\n", 0, "error", "without the summary"),
     ("abort01  1  TPASS  :  fine\nabort01  2  TBROK  :  x\n", 2, "error", "TBROK"),
     ("abort01  1  TPASS  :  fine\n", 0, "pass", ""),
     (KIRK.format("b: pass | tainted  (1m 2.500s)", "Suite Name: s"), 0, "pass", ""),
@@ -97,6 +116,10 @@ KIRK_JSON: list[tuple[object, str]] = [
     ([kirk_entry("pass", failed=1)], "fail"),
     ([kirk_entry("pass", retval=["1"])], "fail"),
     ([kirk_entry("conf", retval=["32"])], "skip"),
+    ([kirk_entry("conf", retval=["32"], warnings=1)], "fail"),
+    ([kirk_entry("conf", retval=["32"], failed=1)], "fail"),
+    ([kirk_entry("pass"), kirk_entry("conf", retval=["32"], duration=0.0)], "timeout"),
+    ([kirk_entry("conf", retval=["32"], duration=0.0, log="a.c:1: TCONF: no")], "skip"),
     ([kirk_entry("brok")], "error"),
     ([kirk_entry("pass", result="fail")], "fail"),
     ([kirk_entry("fail", result="pass")], "fail"),

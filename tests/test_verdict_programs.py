@@ -145,6 +145,7 @@ def test_other_words_for_a_failure(tmp_path: Path, words: str) -> None:
 
 
 QUOTED = "TAP version 13\n1..1\n# selftests: net: a.sh\n# {}\nok 1 selftests: net: a.sh\n"
+SAYS = "1..1\nok 1 a\n{}\n"
 MOCHA = "1..1\nok 1 a\n# tests {0}\n# pass 1\n# fail {1}\n"
 
 
@@ -153,10 +154,30 @@ MOCHA = "1..1\nok 1 a\n# tests {0}\n# pass 1\n# fail {1}\n"
     [
         (QUOTED.format("all is well"), "pass"),
         (QUOTED.format("not ok 1 b"), "fail"),  # without a version or a plan of its own
+        (QUOTED.format("not ok - b"), "fail"),
+        (QUOTED.format("not ok with that"), "pass"),
         (QUOTED.format("TAP version 13\n# Bail out! no memory"), "error"),
         (QUOTED.format("TAP version 13\n# 1..1\n# ok 1 # Bail out! is its name"), "pass"),
         (MOCHA.format(1, 0), "pass"),
         (MOCHA.format(2, 1), "error"),
+        (QUOTED.format("1..2\n# # Totals: pass:1 fail:1 xfail:0 xpass:0 skip:0 error:0"), "error"),
+        (QUOTED.format("1..2\n# # Totals: pass:1 fail:0 xfail:0 xpass:0 skip:0 error:1"), "error"),
+        (QUOTED.format("1..2\n# # Totals: pass:2 fail:0 xfail:1 xpass:0 skip:0 error:0"), "pass"),
+        (
+            "1..1\n    1..1\n    not ok 1 b\n    # Looks like you failed 1 test of 1.\n"
+            "not ok 1 a # TODO later\n",
+            "xfail",
+        ),
+        (SAYS.format("# suite: pass:0 fail:1 skip:0 total:1"), "error"),
+        (SAYS.format("# suite: pass:1 fail:0 skip:0 total:1"), "pass"),
+        (SAYS.format("# FAILED: 0 / 1 tests passed."), "error"),
+        (SAYS.format("# PASSED: 1 / 1 tests passed."), "pass"),
+        (SAYS.format("# Pass 0 Fail 1 Xfail 0 Xpass 0 Skip 0 Error 0"), "error"),
+        (SAYS.format("# Pass 0 Fail 0 Xfail 0 Xpass 0 Skip 0 Error 1"), "error"),
+        (SAYS.format("# Pass 1 Fail 0 Xfail 0 Xpass 0 Skip 0 Error 0"), "pass"),
+        (SAYS.format("# Looks like you failed 1 test of 1."), "error"),
+        (SAYS.format("# Looks like your test exited with 255 just after 1."), "error"),
+        (SAYS.replace("ok", "not ok").format("# Looks like you failed 1 test of 1."), "fail"),
     ],
 )
 def test_what_is_said_round_results(tmp_path: Path, report: str, status: str) -> None:

@@ -56,6 +56,16 @@ KTAP = [
     ("1..1\nok 1 a\n1..2\nok 1 b\n", 0, "error"),
     ("1..2\nok 1 a\n1..1\nok 1 b\n", 0, "error"),
     ("ok 1 a\nok 2 b\n1..2\n1..2\n", 0, "error"),
+    ("ok 1 a\nok 2 b\n1..2\nok 1 c\n1..1\n", 0, "pass"),
+    ("ok 1 a\nok 2 b\n1..2\nnot ok 1 c\n1..1\n", 0, "fail"),
+    ("ok 1 a\nok 2 b\n1..2\nok 1 c\n", 0, "error"),
+    ("ok 1 a\nok 2 b\n1..2\nok 1 c\n1..2\n", 0, "error"),
+    ("ok 1 a\n1..1\nok 1 a\nok 2 b\nok 1 c\n1..1\n", 0, "error"),
+    ("    ok 1 a\n    1..1\nok 1 p\n1..1\n    not ok 1 a\n    1..1\nok 1 q\n1..1\n", 0, "fail"),
+    ("1..0 # SKIP no net\nok 1 c\n1..1\n", 0, "skip"),
+    ("1..0 # SKIP no net\n1..1\nok 1 c\n", 0, "skip"),
+    ("1..0 # SKIP no net\nok 1 c\n", 0, "error"),
+    ("1..0\nok 1 c\n1..1\n", 0, "error"),
     # A bare `ok` without a line's end: whole if the runner says so, else what is left of a line.
     ("1..2\nok 1 a\nok", 0, "pass"),
     ("1..2\nok 1 a\nok", 3, "error"),
@@ -86,6 +96,13 @@ KTAP = [
     ("TAP version 14\n1..1\nok 1 - a \\# SKIP b\n", 0, "pass"),
     ("1..1\nnot ok 1 - issue #42 TODO list\n", 0, "fail"),
     ("1..1\nnot ok 1 - clean # TODOs remain\n", 0, "fail"),
+    ("1..1\nnot ok 1 - the #skiplist is sorted\n", 0, "fail"),
+    ("1..1\nnot ok 1 - a #skip-nav link is there\n", 0, "fail"),
+    ("1..1\nnot ok 1 - a #todo-list opens\n", 0, "fail"),
+    ("1..1\nnot ok 1 - the #skiplist is sorted # TODO later\n", 0, "xfail"),
+    ("1..1\nnot ok 1 - rfc2616#todo\n", 0, "fail"),
+    ("1..1\nnot ok 1 - a # SKIPPED: no net\n", 0, "skip"),
+    ("1..1\nnot ok 1 - a # TODO(x) later\n", 0, "xfail"),
     ("1..1\nok 1 - a # SKIPPED: no net\n", 0, "skip"),
 ]
 
@@ -178,6 +195,13 @@ def test_kirk_of_all_times(tmp_path: Path, form: str, lines: str, count: str, st
     assert found.status.value == status, found
     cut = form[: form.index("Execution")].format(lines)
     assert not judge(tmp_path, "kirk", cut, 0).status.good, "a suite that did not end"
+
+
+@pytest.mark.parametrize("form", [KIRK_2_0, KIRK_4])
+@pytest.mark.parametrize("count, status", [("1", "pass"), ("2", "error")])
+def test_kirk_counts_what_it_ran(tmp_path: Path, form: str, count: str, status: str) -> None:
+    report = form.replace("1\n", f"{count}\n").format("a: pass  (0.003s)", "Failed: 0")
+    assert judge(tmp_path, "kirk", report, 0).status.value == status
 
 
 @pytest.mark.parametrize(

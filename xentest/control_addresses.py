@@ -12,8 +12,9 @@ GIT_SCHEMES = ("git+https", "git+http", "git+file", "git+ssh")
 _DEB_SOURCE = re.compile(r"deb-src:[a-z0-9][a-z0-9+.-]+")
 _USER = r"([A-Za-z0-9_][A-Za-z0-9._~%+=-]*(:[^@]*)?@)?"
 _HOST = re.compile(
-    _USER + r"([A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?"
+    _USER + r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?"
 )
+_MAX_HOST, _MAX_LABEL = 253, 63
 _GIT_REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+-]*")
 _NO_GIT_REF = re.compile(r"\.\.|//|/\.|[/.]$|\.lock(/|$)")
 _OTHER_ARCHIVE = re.compile(
@@ -21,6 +22,11 @@ _OTHER_ARCHIVE = re.compile(
 )
 _GIT_SERVER_PAGE = re.compile(
     r"(github|gitlab)\.com/[\w.-]+/[\w.-]+(?<!\.git)/?(tree/(?P<ref>[\w./-]+))?"
+)
+_PAGE_OF_A_FILE = re.compile(
+    r"github\.com/[\w.-]+/[\w.-]+/"
+    r"(?:blob/[^#?]+|releases/?|releases/tag/[^#?]+|(?:commit|pull)/[0-9a-f]+/?)"
+    r"|gitlab\.com/[\w./-]+/-/(?:blob/[^#?]+|releases[^#?.]*|commit/[0-9a-f]+/?)"
 )
 KINDS = "http, https, ftp, file, git+https, git+http, git+file, git+ssh, deb-src:NAME or /a/path"
 
@@ -95,6 +101,7 @@ def _check_slips(text: str) -> None:
     if packed := _OTHER_ARCHIVE.search(text):
         what = f"is '{shown(text)}', and what ends with .{packed[1]} is not unpacked here"
         raise Wrong(what, "name a tar archive: plain, or packed by gzip, bzip2, xz or zstd")
+    _check_page(text)
     git = text.startswith("git+")
     if git and (at := re.search(r"\.git@(?P<ref>[\w./-]+)$", text)):
         raise Wrong(f"is '{shown(text)}'", f"write #{shown(at['ref'])} for a branch, tag or commit")
@@ -105,6 +112,13 @@ def _check_slips(text: str) -> None:
         if not git:
             what = f"is '{shown(text)}', the page of a git repository, not a file"
             raise Wrong(what, "write git+https://... (and #BRANCH, #TAG or #COMMIT)")
+
+
+def _check_page(text: str) -> None:
+    """What a browser shows of a file is no file."""
+    if _PAGE_OF_A_FILE.fullmatch(text.partition("://")[2]):
+        what = f"is '{shown(text)}', a page about files, not a file"
+        raise Wrong(what, "write the address of its link to download, or to the raw file")
 
 
 def _check_reference(text: str, scheme: str, ref: str) -> None:
@@ -130,9 +144,21 @@ def _check_host(text: str, scheme: str, host: str) -> None:
             raise Wrong(what, f"write {scheme}:///path with three slashes")
         return
     match = _HOST.fullmatch(host)
-    if not match or not 0 < int(match["port"] or 1) < 1 << 16:
+    port = int(match["port"] or 1) if match else 0
+    if not match or not 0 < port < 1 << 16 or not _may_be_host(match["name"]):
         what = f"is '{shown(text)}', whose host '{shown(host, 40)}' cannot be"
         raise Wrong(what, f"write {scheme}://host/path or {scheme}://host:port/path")
+
+
+def _may_be_host(name: str) -> bool:
+    """Whether its parts are no longer than can be asked for, and four numbers are an address."""
+    if name.startswith("["):
+        return True
+    labels = name.removesuffix(".").split(".")
+    numbers = [int(label) for label in labels if re.fullmatch("[0-9]{1,9}", label)]
+    if len(numbers) == len(labels) == 4 and max(numbers) > 255:
+        return False
+    return len(name) <= _MAX_HOST and all(0 < len(label) <= _MAX_LABEL for label in labels)
 
 
 def is_archive(text: str) -> bool:
@@ -142,18 +168,18 @@ def is_archive(text: str) -> bool:
 
 def archives(value: str) -> tuple[str, ...]:
     """Addresses of single files (patches)."""
-    found: list[str] = []
+    found: dict[str, str] = {}  # as written, and as read
     for item in words(value):
         if re.search(r",(/|\w+://)", item):
             what = f"holds '{shown(item)}', which looks like several"
             raise Wrong(what, "write them with a blank between them", item)
-        if item in words(value)[: len(found)]:
+        if item in found:
             raise Wrong(f"names '{shown(item)}' twice", "name each once", item)
         try:
-            found.append(address(item))
+            found[item] = address(item)
         except Wrong as error:
             raise Wrong(error.what, error.instead, item) from None
         if not is_archive(item):
             advice = "name the patch itself"
             raise Wrong(f"names '{shown(item)}', which is not one file", advice, item)
-    return tuple(found)
+    return tuple(found.values())

@@ -12,17 +12,20 @@ from xentest.control_values import Wrong, lines
 MAX_COMMAND = (128 << 10) - 1  # Linux's MAX_ARG_STRLEN, with its NUL
 _BACKGROUND = re.compile(r"(?<![&>\\])&[\s)}]*$")
 _GOES_ON = re.compile(r"(&&|\||\\)\s*\n\s*")
-_WHOLLY_QUOTED = re.compile(r"'[^']*\s[^']*'|\"[^\"]*\s[^\"]*\"")
+_WHOLLY_QUOTED = re.compile(r"'[^'\s]*\s[^']*'|\"[^\"\s]*\s[^\"]*\"")
 # What a word processor makes of quotes, and of the - before an option.
 _PASTED = re.compile(
     "[\u201c\u201d\u201e]|(?<!\\w)[\u2018\u2019\u201a]|[\u2018\u2019\u201a](?!\\w)"
     "|(?<=\\s)[\u2013\u2014\u2212](?=[\u2013\u2014\u2212\\w])"
 )
 _PLAIN = {**dict.fromkeys("\u201c\u201d\u201e", '"'), **dict.fromkeys("\u2018\u2019\u201a", "'")}
+# Programs that end with 0 whatever they read, or whatever was done before them.
+_READERS = "tee|head|tail|sort|tr|cut|nl|logger|ts"
+_WORDS = r"\b[^;&|\n<>]*(?:>&2)?"
 _AND_ALSO = re.compile(
-    r"(?P<or>\|\|)\s*(?:true|:|exit\s+0|(?:echo|printf)\b[^;&|\n<>]*(?:>&2)?)"
-    r"|(?P<then>[;\n])\s*(?:true|:|exit\s+0|(?:echo|printf)\b[^;&|\n<>]*(?:>&2)?)"
-    r"|(?<!\|)(?P<pipe>\|)\s*(?:tee\b[^;&|\n]*|cat)"
+    rf"(?P<or>\|\|)\s*(?:true|:|exit\s+0|(?:echo|printf|cat|head|tail|dmesg|sleep){_WORDS})"
+    rf"|(?P<then>[;\n])\s*(?:true|:|exit\s+0|(?:echo|printf|dmesg|sleep|sync){_WORDS})"
+    rf"|(?<!\|)(?P<pipe>\|)\s*(?:(?:{_READERS})\b[^;&|\n]*|cat)"
     r"|(?P<wait>[;\n]|(?<!&)&)\s*wait"
 )
 _END = re.compile(rf"(?:{_AND_ALSO.pattern})\s*;?\s*\Z")
@@ -56,6 +59,9 @@ def command(value: str) -> str:
         what = f"holds {pasted[0]}, which no shell takes for the plain one"
         raise Wrong(what, f"write {_PLAIN.get(pasted[0], '-')} as on the keyboard")
     refuse_bash(value)
+    if re.search(r"(?<!\\)(?:\\\\)*\\$", value):
+        what = "ends with a \\, behind which nothing comes: it would be a word of its own"
+        raise Wrong(what, "remove it, or indent the line below, which goes on")
     if _BACKGROUND.search(value):
         what = "ends with a &, so that its end is not waited for and its failure not seen"
         raise Wrong(what, "remove the &, or end with wait and an exit status")

@@ -113,14 +113,14 @@ def _meeting_points(value: str) -> tuple[str, ...]:
 
 PREFERENCE_KEYS: Mapping[str, Reader] = {
     "xen-tree": lambda value: values.one_line(value).lower(),
-    "shared_dir": values.work_folder,
+    "shared_dir": values.own_folder,
     "hypervisor": values.choice("xen", "kvm", "none"),
     "boot_timeout": values.duration,
     "run_timeout": values.duration,
     "keep_runs": values.count(1, 100_000),
     "mail_to": values.mail,
     "reboot_budget": values.count(0, 1000),
-    "results_dir": values.work_folder,
+    "results_dir": values.own_folder,
     "console": values.log_file,
 }
 LOCATION_KEYS: Mapping[str, Reader] = {

@@ -167,7 +167,9 @@ class _SectionReader:
         if not right and nearest(
             name[: len(keys.DOMAIN_PREFIX)], [keys.DOMAIN_PREFIX.casefold()], 0.8
         ):
-            right = keys.DOMAIN_PREFIX + section.name.replace(" ", "")[len(keys.DOMAIN_PREFIX) :]
+            plain = section.name.replace(" ", "")
+            number = re.fullmatch("[A-Za-z_-]+([0-9].*)", plain)
+            right = keys.DOMAIN_PREFIX + (number[1] if number else plain[len(keys.DOMAIN_PREFIX) :])
         if right:
             what = f"[{shown(section.name)}] is no known section and has no run_command"
             self.problems.add(section.line, what, f"write [{shown(right)}]")

@@ -247,6 +247,9 @@ class _Reader:
         if not delimiter or not name:
             what = f"'{shown(value)}' is neither a [section] nor a key=value line"
             advice = "write key=value, or indent the line if it continues the one above"
+            header = value.strip("[]").strip()
+            if header and (value.startswith("[") or value.endswith("]")):
+                advice = f"write [{shown(header)}]"
             self.problems.add(number, what, advice)
             return
         self.option = Option(name, number, [value[delimiter.end() :].strip()], [number])

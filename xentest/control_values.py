@@ -21,7 +21,11 @@ SYSTEM_FOLDERS = frozenset(
     " /sys /usr /usr/bin /usr/lib /usr/local /usr/sbin /usr/share /var /var/cache /var/lib"
     " /var/log /var/spool".split()
 )
-SYSTEM_TREES = ("/bin/", "/boot/", "/etc/", "/proc/", "/sbin/", "/sys/", "/usr/bin/", "/usr/lib/")
+SYSTEM_TREES = tuple(
+    "/bin/ /boot/ /etc/ /lib/ /lib32/ /lib64/ /proc/ /sbin/ /sys/ /usr/bin/ /usr/lib/ /usr/sbin/"
+    " /usr/share/".split()
+)
+EVERYBODYS = ("/tmp", "/var/tmp")  # where anybody may make a folder of any name
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 _SHELL_VARIABLE = re.compile(r"\$[A-Za-z_{(]|`|^~")
 _PROGRAM = re.compile(r"[A-Za-z0-9/_.][A-Za-z0-9/_.+:@-]*")
@@ -158,6 +162,7 @@ def sha256(value: str) -> str:
 def absolute_path(value: str) -> str:
     """A path from the root, without `..`."""
     path = joined(value)
+    _check_one_path(path)
     if not path.startswith("/"):
         raise Wrong(f"is '{shown(path)}', a relative path", "write a path that starts with /")
     if ".." in path.split("/"):
@@ -165,6 +170,18 @@ def absolute_path(value: str) -> str:
     _check_length(path)
     _check_no_variable(path)
     return "/" + posixpath.normpath(path).lstrip("/")
+
+
+def _check_one_path(path: str) -> None:
+    """What is more than a path, or a pattern for paths, would be made as a folder of that name."""
+    if second := re.search(r"\s[a-z_-]+\d*\s*=", path):
+        what = f"is followed by '{shown(path[second.start() + 1 :], 40)}', which is part of it"
+        raise Wrong(what, "write each key on a line of its own")
+    if path.endswith((",", ";")):
+        raise Wrong(f"is '{shown(path)}'", f"write it without the {path[-1]} behind it")
+    if re.search(r"[*?]", path):
+        what = f"is '{shown(path)}', and no shell reads it"
+        raise Wrong(what, "name one; * and ? stand for themselves here")
 
 
 def _check_length(path: str) -> None:
@@ -188,6 +205,15 @@ def work_folder(value: str) -> str:
     if path in SYSTEM_FOLDERS or (path + "/").startswith(SYSTEM_TREES):
         what = f"is '{shown(path)}', which belongs to the system"
         raise Wrong(what, "name a folder of its own, such as /var/tmp/xentest")
+    return path
+
+
+def own_folder(value: str) -> str:
+    """A work folder in which nobody else makes any."""
+    path = work_folder(value)
+    if path in EVERYBODYS:
+        what = f"is '{shown(path)}', where everybody makes folders"
+        raise Wrong(what, "name a folder of its own, such as /xentest")
     return path
 
 
@@ -291,7 +317,7 @@ def _check_variable(name: str, value: str, line: str) -> None:
     if re.fullmatch(r"\"[^\"]*\"|'[^']*'", value):
         what = f"holds '{shown(line)}', whose quotes would be part of the value"
         raise Wrong(what, "write it without the quotes", line)
-    if re.fullmatch(r"[^=]*[\s,]\s*[A-Z][A-Z0-9_]*=.*", value):
+    if re.match(r"[^=]*[\s,][A-Z][A-Z0-9_]*=", value):
         raise Wrong(f"holds '{shown(line)}'", "write NAME=value, one a line", line)
 
 

@@ -109,6 +109,16 @@ def _kept_over_the_restart(ask: Ask) -> Iterator[Finding]:
         elif folder.is_relative_to(ask.paths.root / "tmp"):
             what = f"{folder} is in /tmp, which most systems empty when they start"
             yield Finding(what, "The run would be lost: keep it elsewhere.", certain=False)
+    yield from _kept_over_a_crash(ask, Path(ask.control.preferences.shared_dir))
+
+
+def _kept_over_a_crash(ask: Ask, shared: Path) -> Iterator[Finding]:
+    """What a test was at when the machine died is read from the shared folder."""
+    in_memory = _file_system(_nearest(shared)) in IN_MEMORY
+    if in_memory or shared.is_relative_to(ask.paths.root / "tmp"):
+        what = f"{shared} is {'in memory' if in_memory else 'in /tmp'}, and a restart empties it"
+        advice = "If the machine crashes, no test is known to have been at it: keep it on a disk."
+        yield Finding(what, advice, certain=False)
 
 
 def _file_system(path: Path) -> str:

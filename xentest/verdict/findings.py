@@ -20,6 +20,11 @@ ERROR_EXITS = {
 }
 
 
+# Signals that end programs, as shells tell them: 128 and the number. What ends itself with
+# such a status (git with 129, say) is not meant.
+SHELL_SIGNALS = (2, 3, 4, 5, 6, 7, 8, 9, 11, 13, 14, 15, 24, 25, 31)
+
+
 class TooMany(Exception):
     """More results than any test has: a flood, of which the rest is not read."""
 
@@ -185,7 +190,7 @@ def of_failed_exit(exit_status: int, last_words: str) -> tuple[Status, str]:
 
 def was_killed(exit_status: int) -> bool:
     """By a signal, or, in a shell's way to say so, its last command."""
-    return exit_status < 0 or exit_status - 128 in (4, 6, 7, 8, 9, 11)
+    return exit_status < 0 or exit_status - 128 in SHELL_SIGNALS
 
 
 def _quoted(last_words: str) -> str:
@@ -200,6 +205,7 @@ def signal_name(number: int) -> str:
 
 
 def matches(name: str, globs: Sequence[str]) -> bool:
+    """Whether one of them is the name itself ([ and ] stand in many), or a pattern of it."""
     from fnmatch import fnmatchcase
 
-    return any(fnmatchcase(name, glob) for glob in globs)
+    return any(name == glob or fnmatchcase(name, glob) for glob in globs)

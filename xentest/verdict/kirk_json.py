@@ -55,17 +55,27 @@ def _test(entry: Any, findings: Findings) -> None:
     if status is None:
         findings.problem(f"kirk's report gives {name} an unknown result")
         return
-    if status is Status.PASS and _contradicted(details):
+    if status is Status.SKIP and _never_ran(details):
+        findings.add(name, Status.TIMEOUT, "not run: the time of kirk's suite was over")
+        return
+    if status.good and _contradicted(details, status):
         status = Status.FAIL
     findings.add(name, status, _reason(details), _duration(details))
 
 
-def _contradicted(details: dict[str, Any]) -> bool:
-    """A pass beside counted failures, without anything that passed, or with a bad exit value."""
+def _contradicted(details: dict[str, Any], status: Status) -> bool:
+    """A good word beside counted failures; a pass without any, or with a bad exit value."""
+    if any(details.get(key) not in (0, None) for key in BAD_COUNTS):
+        return True
     values = details.get("retval", [])
     failed = [str(value) for value in values] if isinstance(values, list) else [str(values)]
-    counted = any(details.get(key) not in (0, None) for key in BAD_COUNTS)
-    return counted or details.get("passed") == 0 or any(value != "0" for value in failed)
+    bad = details.get("passed") == 0 or any(value != "0" for value in failed)
+    return status is Status.PASS and bad
+
+
+def _never_ran(details: dict[str, Any]) -> bool:
+    """What kirk has no time for any more it calls skipped, after no time and without a word."""
+    return details.get("duration") == 0 and not details.get("log")
 
 
 def _reason(details: dict[str, Any]) -> str:

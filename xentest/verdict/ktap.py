@@ -27,13 +27,21 @@ PLAN = re.compile(r"1\.\.([0-9]+)\s*(?:#\s*(.*))?$")
 RESULT = re.compile(r"(not )?ok\b(?:\s+([0-9]+)\b)?\s*(-\s|-$)?\s*(.*)$")
 TORN = re.compile(r"not(?:\s+o)?\s*(?:(?:<\d+>)?\[ *\d+\.\d+\].*)?$")
 TOTALS = re.compile(r"#\s*(?:Totals:.*\b(?:fail|error):|fail\s+(?=[0-9]+\s*$))0*[1-9]")
+SAID_FAILED = re.compile(  # as KUnit, kselftest and perl end
+    r"#\s*(?:\S.*: pass:[0-9]+ fail:|FAILED: [0-9]+ / |Pass [0-9]+ (?:Fail|.* Error) "
+    r"|Looks like you(?:r test exited with| failed) )0*[1-9]"
+)
 QUOTED = re.compile(
     r"(?:#\s+)+(?:(?P<begin>K?TAP version \d+\s*$|1\.\.[0-9]+\b|selftests: \S+: \S)"
-    r"|(?P<failed>not ok\s+[0-9]+\b.*)|(?P<bail>Bail out!.*))"
+    r"|(?P<failed>not ok\s+(?:[0-9]+\b|-\s).*)|(?P<bail>Bail out!.*)"
+    r"|(?P<totals>Totals:.*\b(?:fail|error):0*[1-9].*))"
 )
-DIRECTIVE = re.compile(
-    r"(?:^|\s|(?<=\d))#\s*(SKIP|(?:TODO|XFAIL|XPASS|TIMEOUT|ERROR)\b)\S*\s*:?\s*(.*)$",
-    re.IGNORECASE,
+MARK = r"(?:(?:^|\s)#\s*|(?<=\d)#\s+)"
+OTHERS = "TODO|XFAIL|XPASS|TIMEOUT|ERROR"
+DIRECTIVE = re.compile(MARK + rf"(SKIP|(?:{OTHERS})\b)\S*\s*:?\s*(.*)$", re.IGNORECASE)
+# What excuses a failure is a whole word: nothing does in `not ok 1 - the #skiplist is sorted`.
+EXCUSE = re.compile(
+    MARK + rf"(SKIP(?=(?:PED)?(?![\w-]))|(?:{OTHERS})(?![\w-]))\S*\s*:?\s*(.*)$", re.IGNORECASE
 )
 SUBTEST = re.compile(r"#\s*Subtest:\s*(.+)$")
 # prove -v: a file's report comes, and was right; with --timer, when and how long
@@ -87,6 +95,11 @@ class _Level:
     last: int = 0  # number of the last result
     outcomes: list[_Outcome] = field(default_factory=list)
 
+    @property
+    def whole(self) -> bool:
+        """Whether all that was planned has come: results, or that all was skipped."""
+        return self.planned == self.seen and bool(self.seen or self.outcomes)
+
 
 class _Report:
     """Reads line by line; deeper levels wait for the result line of their parent."""
@@ -99,7 +112,7 @@ class _Report:
         self._quoted: Optional[list[_Outcome]] = None  # failures of the report behind "# "
         self._last = ""  # the last result line
         self._proves: Optional[int] = None  # where prove began that has not ended
-        self._totals: Optional[int] = None  # where totals count a failure
+        self._totals: Optional[tuple[str, int]] = None  # that count a failure, and where
 
     def line(self, text: str, offset: int) -> None:
         stamp = STAMP.match(text)
@@ -123,8 +136,8 @@ class _Report:
             self._result(result, body, indent, offset)
         elif TORN.match(body):
             self._findings.problem(f"a torn result line: {body}", offset)
-        elif TOTALS.match(body):
-            self._totals = offset
+        elif TOTALS.match(body) or not indent and SAID_FAILED.match(body):
+            self._totals = body, offset
         elif quoted := QUOTED.match(body):
             self._quote(quoted, offset)
 
@@ -134,8 +147,8 @@ class _Report:
         self._complete(self._levels[0], required=True)
         self._levels = [_Level(0, 0)]
         if self._totals is not None and not self._findings.explains_failure:
-            what = "the totals count failures, but no result shows one"
-            self._findings.problem(what, self._totals)
+            said, where = self._totals
+            self._findings.problem(f"no result shows what failed: {said.rstrip()}", where)
         if self._proves is not None and not self._findings.explains_failure:
             self._findings.problem("prove's `Result:` is missing: so may be others", self._proves)
 
@@ -153,7 +166,7 @@ class _Report:
         if PROVE_ENDED.match(body):
             self._proves = None
         if body.rstrip() == PROVE_FAILED:
-            self._totals = offset
+            self._totals = body, offset
         right = not indent and PROVED_RIGHT.match(body)
         return bool(right) and 0 < level.seen == level.planned
 
@@ -169,6 +182,8 @@ class _Report:
             outcome = _outcome(result, _number(result[2] or "0"), offset)
             if outcome.status not in FAILED.values() and len(self._quoted) < MAX_LISTED:
                 self._quoted.append(outcome)
+        elif quoted["totals"] and self._quoted == []:
+            self._quoted.append(_Outcome("its report", Status.ERROR, quoted["totals"], offset))
 
     def _in_yaml(self, body: str, indent: int) -> bool:
         if self._yaml is None:
@@ -208,15 +223,20 @@ class _Report:
 
     def _plan(self, indent: int, planned: int, remark: str, offset: int) -> None:
         level = self._level(indent, offset)
-        if indent == 0 and 0 < level.seen == level.planned:
+        if indent == 0 and level.whole:
             # One report after another without a version line, as cmocka prints its groups.
-            self._complete(level)
-            level = self._levels[0] = _Level(0, offset)
+            level = self._next_report(offset)
         if level.planned is not None:
             self._findings.problem("a second plan for the same tests", offset)
         level.planned = planned
         if planned == 0 and remark.upper().startswith("SKIP"):
             level.outcomes.append(_Outcome("all", Status.SKIP, remark[4:].strip(" :"), offset))
+
+    def _next_report(self, offset: int) -> _Level:
+        """What came before was whole; what comes now needs a plan of its own."""
+        self._complete(self._levels[0])
+        self._levels[0] = _Level(0, offset)
+        return self._levels[0]
 
     @staticmethod
     def _believable(result: re.Match[str], indent: int) -> bool:
@@ -233,6 +253,9 @@ class _Report:
             self._complete(children)
         self._last = body.rstrip()
         level = self._level(indent, offset)
+        if indent == 0 and level.whole and result[2] and _number(result[2]) == 1:
+            # Or as programs print them one by one, each with its plan at its end.
+            level = self._next_report(offset)
         expected = level.last + 1
         level.last = _number(result[2]) if result[2] else expected
         if level.last != expected:
@@ -290,7 +313,7 @@ def _excuse(children: _Level) -> None:
 
 def _outcome(result: re.Match[str], number: int, offset: int) -> _Outcome:
     failed, words_of_it = bool(result[1]), result[4]
-    directive = DIRECTIVE.search(words_of_it)
+    directive = (EXCUSE if failed else DIRECTIVE).search(words_of_it)
     name = words_of_it[: directive.start()] if directive else words_of_it
     name = name.strip().replace("\\#", "#") or f"test {number}"
     word = directive[1].upper() if directive else ""

@@ -36,6 +36,8 @@ COUNTED = {"failed": Status.FAIL, "broken": Status.ERROR, "warnings": Status.ERR
 
 NEW_LINE = re.compile(r"(\S+?)(?:\.[ch])?:(\d+): (TPASS|TFAIL|TBROK|TWARN|TCONF): ?(.*)$")
 NEW_REMARK = re.compile(r"\S+?:\d+: (TINFO|TDEBUG): ")
+VERSION = re.compile(r"\S+?:\d+: TINFO: LTP version: ")  # once, when what is needed was found
+LIBRARY = "tst_"  # how the names of its files begin
 OLD_LINE = re.compile(r"(\S+)\s+(\d+)\s+(TPASS|TFAIL|TBROK|TWARN|TCONF)\s*:\s*(.*)$")
 COUNT = re.compile(r"(passed|failed|broken|skipped|warnings)\s+([0-9]+)\s*$")
 LAST_COUNT = "warnings"
@@ -53,6 +55,7 @@ KIRK_LATE = re.compile(r"Suite '(.*)' timed out after")
 KIRK_VERBOSE = re.compile(r"=====( \S+)+ =====$")
 KIRK_TEST_LATE = "Test timed out"  # as kirk --verbose says it
 KIRK_COUNT = re.compile(r"(Failed|Broken|Warnings)( Tests)?:\s+0*[1-9]")
+KIRK_RUNS = re.compile(r"(?:Total Run|Runs):\s+(\d{1,9})$")
 KIRK_SILENT = re.compile(r"([^\s:]+)(?: \(\d+/\d+\))?:(?:[ |A-Za-z]*  \([0-9hms. ]+\))?$")
 KIRK = re.compile(
     r"([^\s:]+)(?: \(\d+/\d+\))?: "
@@ -89,11 +92,13 @@ class _Report:
         self._said_failed: Optional[int] = None  # where it said that something failed
         self._table: Optional[dict[str, int]] = None  # of runltp's log
         self._open_lines = False  # of a program whose whole summary has not come
+        self._begun = False  # that program has told its version, or a verdict
         self._summary = False
         self._counted = 0  # of the summary that is read
         self._seen: set[Status] = set()
         self._suites = 0  # of kirk: begun and not ended
         self._kirk_counts: Optional[tuple[str, int]] = None  # a count of failures, and where
+        self._runs = 0  # tests that kirk has shown
         self._verbose = False  # kirk shows what its tests print
         self._lines = 0
         self._lines_before = 0  # up to the last summary
@@ -128,7 +133,8 @@ class _Report:
 
     def _verdict_line(self, text: str, offset: int) -> bool:
         new, old = NEW_LINE.match(text), None
-        self._open_lines |= not self._tag and NEW_REMARK.match(text) is not None
+        if not self._tag and NEW_REMARK.match(text):
+            self._remark(text, offset)
         if not new and not (old := OLD_LINE.match(text)):
             return False
         match = new or old
@@ -140,11 +146,27 @@ class _Report:
             return True
         self._lines += 1
         self._seen.add(status)
-        self._open_lines |= new is not None
         name = match[1].rpartition("/")[2]
+        if new:
+            self._open(status is Status.SKIP and name.startswith(LIBRARY))
         number = str(self._lines) if new else match[2]
         self._findings.add(f"{name} {number}", status, f"{match[3]}: {match[4]}", offset=offset)
         return True
+
+    def _remark(self, text: str, offset: int) -> None:
+        """A line of a program that is no verdict; one of them tells that it begins."""
+        version = VERSION.match(text) is not None
+        if version and self._begun:
+            self._findings.problem("an LTP program ended without its summary", offset)
+        self._begun |= version
+        self._open_lines = True
+
+    def _open(self, given_up: bool) -> None:
+        """A verdict: a summary must follow, but where the library gave up before it began."""
+        if given_up and not self._begun:
+            self._open_lines = False
+        else:
+            self._open_lines = self._begun = True
 
     def _count(self, text: str, offset: int) -> bool:
         if text == "Summary:":
@@ -158,7 +180,7 @@ class _Report:
         if count[1] == LAST_COUNT:
             if not (self._tag or self._counted) and self._lines == self._lines_before:
                 self._findings.problem("the summary of an LTP program counts nothing", offset)
-            self._open_lines, self._lines_before = False, self._lines
+            self._open_lines, self._begun, self._lines_before = False, False, self._lines
         status = COUNTED.get(count[1])
         if status and count[2].strip("0") and not self._tag and status not in self._seen:
             self._findings.add(f"summary {count[1]}", status, text, offset=offset)
@@ -240,7 +262,12 @@ class _Report:
             self._findings.add("a test", Status.TIMEOUT, text, offset=offset)
         elif self._suites <= 0 and KIRK_COUNT.match(text):
             self._kirk_counts = text, offset
+        elif self._suites <= 0 and not self._verbose and (runs := KIRK_RUNS.match(text)):
+            if int(runs[1]) > self._runs:
+                what = f"kirk counts {int(runs[1])} tests, but shows {self._runs}"
+                self._findings.problem(what, offset)
         elif self._suites > 0 and (shown := KIRK.match(text)):
+            self._runs += 1
             reason = "the kernel became tainted" if shown[3] else ""
             duration = float(shown[4]) if shown[4] and shown[4].count(".") < 2 else None
             self._findings.add(shown[1], SHOWN[shown[2]], reason or shown[2], duration, offset)
