@@ -321,30 +321,6 @@ static void sum_peers(struct test *t)
 	}
 }
 
-/* A run in which nothing moved is no result. */
-static void check_traffic(struct test *t)
-{
-	struct totals done = window_done(&t->window);
-	bool refused = atomic_load(&t->run.refused);
-
-	if (refused && !t->peer.transactions)
-		test_fail(t, EXIT_FAIL, "no datagram reached the server: its machine refuses them, "
-			  "nobody listens on port %s", t->settings->port);
-	else if (t->settings->kind == KIND_PACKETS && t->settings->client && t->peer_known &&
-		 !t->peer.transactions)
-		test_fail(t, EXIT_FAIL, "no datagram reached the server; is something in the way "
-			  "of port %s?", t->settings->port);
-	/* Requests that nobody answers are written all the same. */
-	else if (settings_unit(t->settings) ? !done.transactions
-				       : !done.bytes_read && !done.bytes_written)
-		test_fail(t, EXIT_FAIL, "nothing was done while it was measured: no %s",
-			  settings_unit(t->settings) ? settings_unit(t->settings) : "data moved");
-	/* A socket takes data that nobody ever reads. */
-	else if (t->settings->kind == KIND_STREAM && t->peer_known && !done.bytes_read &&
-		 !t->peer.bytes_read)
-		test_fail(t, EXIT_FAIL, "nothing arrived: what was written, neither end has read");
-}
-
 int test_run(void *context, struct script *script)
 {
 	struct test *t = context;
@@ -368,7 +344,7 @@ int test_run(void *context, struct script *script)
 		merge_samples(t);
 	sum_peers(t);
 	if (t->measured && !t->status)
-		check_traffic(t);
+		test_check_traffic(t);
 	if (t->problem.text[0])
 		fprintf(stderr, "%s: %s\n", t->settings->program, t->problem.text);
 	return t->status;

@@ -59,6 +59,9 @@ void test_go(struct test *t);
 /* All workers leave their loops; their sockets stay open until both ends have stopped. */
 void test_stop_workers(struct test *t);
 
+/* A run in which nothing moved, or not both ways where it should, is no result. */
+void test_check_traffic(struct test *t);
+
 int test_client(struct test *t);
 int test_server(struct test *t);
 

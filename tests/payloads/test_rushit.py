@@ -76,6 +76,21 @@ def test_directions(pair):
     assert float(other.keys["time_start"]) > 0, "a client that only writes has a result"
 
 
+@pytest.mark.parametrize(
+    "server, client, words",
+    [
+        ("", "-rw", ["", "nothing arrived here: does the other end write"]),
+        ("-rw", "", ["nothing of what was written here was read: does the other end read", ""]),
+    ],
+)
+def test_a_direction_that_one_end_alone_asks_for_is_a_failure(pair, server, client, words):
+    """Else its throughput is 0, and a good result."""
+    ends = pair("tcp_stream").run(f"--json {server}", f"--json {client}")
+    for ended, word in zip(ends, words):
+        assert ended.status == bool(word) and word in ended.err, ended
+        assert bool(ended.lines("figure")) != bool(word), ended
+
+
 def moved(ended: Ended) -> float:
     """The bytes that its throughput speaks of."""
     seconds = ended.number("time_end") - ended.number("time_start")
