@@ -55,6 +55,8 @@ static void print_latency(const struct test *t, FILE *out)
 		fprintf(out, "latency_p%.15g=%.9f\n", s->percentiles[i],
 			ns_to_s(histogram_percentile(h, s->percentiles[i])));
 	fprintf(out, "latency_samples=%llu\n", (unsigned long long)histogram_count(h));
+	if (s->rate > 0)
+		fprintf(out, "unanswered=%llu\n", (unsigned long long)t->unanswered);
 }
 
 static void print_cost(const struct test *t, const struct totals *done, FILE *out)

@@ -228,6 +228,7 @@ int test_measure(struct test *t, double length_s, bool (*over)(struct test *t))
 	}
 	atomic_store(&t->run.measuring, false);
 	window_end(&t->window);
+	atomic_store(&t->run.measured_ns, t->window.end.ns);
 	progress_end(t);
 	t->measured = true;
 	return t->status ? -1 : 0;
@@ -284,6 +285,7 @@ static void merge_latencies(struct test *t)
 	for (int i = 0; i < t->started; i++) {
 		if (!t->workers[i]->latency)
 			return;
+		t->unanswered += t->workers[i]->unanswered;
 		if (!t->latency) {
 			t->latency = t->workers[i]->latency;
 			t->workers[i]->latency = NULL;

@@ -23,6 +23,7 @@ struct test {
 	struct tally peer;		/* the other end's count, all clients together */
 	bool peer_known;
 	struct histogram *latency;	/* of all workers; NULL: none */
+	uint64_t unanswered;
 	long sample_rows;
 
 	int status;

@@ -54,6 +54,7 @@ struct worker {
 	bool hooked[HOOKS];
 
 	struct histogram *latency;	/* of all flows while measuring; NULL: not measured */
+	uint64_t unanswered;		/* of these, those that waited in vain */
 	struct sampler *sampler;	/* NULL: no samples */
 	struct counters counters;
 

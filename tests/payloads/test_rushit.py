@@ -181,6 +181,26 @@ def test_open_loop_keeps_its_rate_and_counts_waiting(pair, tmp_path):
     assert "#[Mean" in (tmp_path / "it.hgrm").read_text()
 
 
+def test_open_loop_counts_what_waits_at_the_end(pair):
+    """The server stands still and does not come back in time."""
+    both = pair("tcp_rr")
+    server = both.server()
+    client = both.client("--rate", "500", "-p", "50,90", "--json", "-l", "4", "-I", "0.1")
+    for line in client.stdout:
+        if '"type":"interval"' in line:
+            break
+    server.send_signal(signal.SIGSTOP)
+    time.sleep(6)
+    server.send_signal(signal.SIGCONT)
+    ended = Ended(client)
+    assert (Ended(server).status, ended.status) == (0, 0), ended
+    result = ended.lines("result")[0]
+    latency = result["latency_ns"]
+    assert result["unanswered"] > 500, ended
+    assert latency["count"] == result["unanswered"] + result["local"]["transactions"], ended
+    assert latency["p50"] > 0.5e9 and latency["p90"] < latency["max"] < 5e9, ended
+
+
 def signal_after_traffic(server, client):
     """Stop the server for a second, once both have begun to use the processor."""
     deadline = time.monotonic() + 120
