@@ -122,6 +122,7 @@ static void take_message(struct test *t, struct control_peer *peer, const struct
 	} else if ((m->type == MESSAGE_STOP && !t->settings->client) ||
 		   (m->type == MESSAGE_RESULT && t->settings->client)) {
 		peer->stopped = true;
+		peer->interrupted = !strcmp(m->text, MESSAGE_INTERRUPTED);
 		peer->tally = m->tally;
 		t->result_came = m->type == MESSAGE_RESULT;
 	} else {
@@ -314,6 +315,7 @@ static void sum_peers(struct test *t)
 		const struct tally *tally = &t->peers[i].tally;
 
 		t->peer_known = t->peer_known || t->peers[i].stopped;
+		t->interrupted = t->interrupted || t->peers[i].interrupted;
 		t->peer.transactions += tally->transactions;
 		t->peer.bytes_read += tally->bytes_read;
 		t->peer.bytes_written += tally->bytes_written;

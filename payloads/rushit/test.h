@@ -17,7 +17,7 @@ struct test {
 
 	struct window window;
 	bool measured;			/* the window was opened and closed */
-	bool interrupted;		/* a signal, here or at the server, ended it early */
+	bool interrupted;		/* a signal, here or at the other end, ended it early */
 	bool result_came;		/* client: the server's RESULT */
 	bool until_reached;
 	struct tally peer;		/* the other end's count, all clients together */
