@@ -259,6 +259,8 @@ _Noreturn static void leave_stuck(struct test *t)
 	fprintf(stderr, "%s: %s\n", t->settings->program, text);
 	if (t->settings->json)
 		report_json(t, stdout);
+	else if (t->measured)
+		report_keys(t, stdout);
 	fflush(stdout);
 	_exit(EXIT_ERROR);
 }
@@ -279,6 +281,17 @@ void test_stop_workers(struct test *t)
 		if (deadline_passed(limit))
 			leave_stuck(t);
 	}
+}
+
+/* They close their sockets, and a script's hook may have a part in that. */
+static void join_workers(struct test *t)
+{
+	deadline_t limit = deadline_in_ms(STOP_LIMIT_MS);
+
+	open_gate(t, &t->run.closing);
+	for (int i = 0; i < t->started; i++)
+		if (!worker_join(t->workers[i], limit))
+			leave_stuck(t);
 }
 
 static void merge_latencies(struct test *t)
@@ -339,9 +352,7 @@ int test_run(void *context, struct script *script)
 	else
 		test_server(t);
 	test_stop_workers(t);
-	open_gate(t, &t->run.closing);
-	for (int i = 0; i < t->started; i++)
-		worker_join(t->workers[i]);
+	join_workers(t);
 	report_failed_worker(t);
 	merge_latencies(t);
 	if (t->settings->all_samples && t->measured)
