@@ -111,6 +111,7 @@ BAD = [
         "--rate 5",
         "--rate, --until and --warmup are for the client; the server follows it",
     ),
+    ("tcp_rr", "--hgrm x", "--hgrm is for the client; a server measures no latency"),
     ("tcp_rr", "--busy-poll -1", f"--busy-poll cannot be -1; {NUMBER}0 to 1000000"),
     ("tcp_rr", "--transport tcp", "--transport cannot be 'tcp'; write one of inet, unix, vsock"),
     ("udp_rr", "-4 --transport unix", "--ipv4 and --ipv6 mean nothing over unix; leave them out"),
