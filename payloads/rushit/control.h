@@ -13,7 +13,7 @@ struct control_peer {
 	size_t received;
 	deadline_t deadline;	/* for saying hello */
 	struct message hello;
-	bool started, stopped;
+	bool started, stopped, interrupted;
 	struct tally tally;
 	uint64_t stopped_ns;
 };

@@ -81,12 +81,16 @@ int main(int argc, char **argv)
 		return EXIT_PASS;
 	interrupt_install();
 	status = play(&test);
+	/* The script's own errors, before and after the run; it has told them. */
+	if (status && !test.status)
+		test_fail(&test, status, "the script %s failed", s->script);
+	if (s->hgrm && test.latency)
+		report_hgrm(&test);
 	if (s->json)
 		report_json(&test, stdout);
-	else if (test.measured || !status)
+	else if (test.measured || !test.status)
 		report_keys(&test, stdout);
-	if (s->hgrm && test.latency && report_hgrm(&test) && !status)
-		status = EXIT_ERROR;
+	status = test.status;
 	test_free(&test);
 	return status;
 }

@@ -23,6 +23,7 @@
 #define PROTOCOL_VERSION 1
 #define MESSAGE_SIZE 256
 #define MESSAGE_TEXT 120
+#define MESSAGE_INTERRUPTED "interrupted"
 
 enum message_type {
 	MESSAGE_HELLO = 1,
@@ -53,7 +54,7 @@ struct message {
 	uint32_t response_size;
 	uint32_t run_seconds;		/* warm-up and test, at most */
 	struct tally tally;
-	char text[MESSAGE_TEXT];	/* REFUSED: why; printable */
+	char text[MESSAGE_TEXT];	/* REFUSED: why; STOP: before its time; printable */
 };
 
 enum message_problem {

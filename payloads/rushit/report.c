@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "exits.h"
 #include "figures.h"
 #include "output.h"
 
@@ -55,6 +56,8 @@ static void print_latency(const struct test *t, FILE *out)
 		fprintf(out, "latency_p%.15g=%.9f\n", s->percentiles[i],
 			ns_to_s(histogram_percentile(h, s->percentiles[i])));
 	fprintf(out, "latency_samples=%llu\n", (unsigned long long)histogram_count(h));
+	if (s->rate > 0)
+		fprintf(out, "unanswered=%llu\n", (unsigned long long)t->unanswered);
 }
 
 static void print_cost(const struct test *t, const struct totals *done, FILE *out)
@@ -155,15 +158,15 @@ void report_keys(const struct test *t, FILE *out)
 	fflush(out);
 }
 
-int report_hgrm(const struct test *t)
+void report_hgrm(struct test *t)
 {
 	FILE *out = fopen(t->settings->hgrm, "w");
 
 	if (out)
 		histogram_write_hgrm(t->latency, out, NS_PER_US);
 	if (out && !output_close(out))
-		return 0;
+		return;
 	fprintf(stderr, "%s: cannot write %s: %s\n", t->settings->program, t->settings->hgrm,
 		strerror(errno));
-	return -1;
+	test_fail(t, EXIT_ERROR, "cannot write %s: %s", t->settings->hgrm, strerror(errno));
 }

@@ -68,6 +68,8 @@ static void write_result(const struct test *t, FILE *out)
 		json_double(&j, "uncertainty", series_uncertainty(series));
 		json_uint(&j, "lost", done.lost);
 		json_uint(&j, "send_errors", done.send_errors);
+		if (t->settings->rate > 0)
+			json_uint(&j, "unanswered", t->unanswered);
 		write_latency(t, &j);
 	}
 	json_end_line(&j);

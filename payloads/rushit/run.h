@@ -19,6 +19,7 @@ struct run {
 	atomic_bool go;			/* all are connected: begin */
 	atomic_bool closing;		/* both ends have stopped: close the sockets */
 	atomic_bool measuring;		/* what happens now counts */
+	_Atomic uint64_t measured_ns;	/* when the measuring was over; 0: it is not */
 	atomic_bool stopping;
 	atomic_uint tick;		/* samples are due when it changes */
 	atomic_long flows_due;		/* server: connections that will come; -1: not known yet */

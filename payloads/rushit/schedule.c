@@ -6,6 +6,8 @@
 
 #include "worker.h"
 
+#define MOST_OVERDUE 1e6
+
 struct schedule {
 	struct worker *worker;
 	/* Open loop: turn k is flow k modulo flows, due at first_ns + k * period_ns. */
@@ -104,6 +106,41 @@ void schedule_done(struct schedule *schedule, struct flow *flow, uint64_t now_ns
 		take_turn(schedule, flow);
 }
 
+/* What began at `due_ns`: true when it counts. */
+static bool count_waiting(struct histogram *latency, uint64_t due_ns, uint64_t end_ns,
+			  uint64_t longest, uint64_t times)
+{
+	if (due_ns > end_ns || end_ns - due_ns <= longest)
+		return false;
+	histogram_record_n(latency, end_ns - due_ns, times);
+	return true;
+}
+
+uint64_t schedule_unanswered(const struct schedule *schedule, uint64_t end_ns,
+			     struct histogram *latency)
+{
+	const struct worker *w = schedule->worker;
+	/* Where the rate is more than can be, what is next has waited about as long as the last. */
+	uint64_t longest = 2 * histogram_max(latency), before = histogram_count(latency);
+	double overdue = end_ns > schedule->first_ns
+			 ? (double)(end_ns - schedule->first_ns) / schedule->period_ns : 0;
+	/* A rate beyond all reason: not each turn by itself. */
+	uint64_t step = 1 + (uint64_t)(overdue / MOST_OVERDUE);
+
+	if (!schedule->workload)
+		return 0;
+	for (uint32_t i = 0; i < w->flow_count; i++) {
+		const struct flow *flow = w->flows[i];
+		uint64_t turn = flow->next_turn;
+
+		if (flow->busy)
+			count_waiting(latency, flow->start_ns, end_ns, longest, 1);
+		while (count_waiting(latency, turn_ns(schedule, turn), end_ns, longest, step))
+			turn += step * w->flow_count;
+	}
+	return histogram_count(latency) - before;
+}
+
 void schedule_forget(struct schedule *schedule, struct flow *flow)
 {
 	for (uint32_t i = 0; i < schedule->count; i++) {
@@ -129,9 +166,25 @@ static uint64_t run_rests(struct schedule *schedule, uint64_t now_ns)
 	return UINT64_MAX;
 }
 
+/* Where nobody takes a turn: on to the next one that somebody waits for, or the last one due. */
+static uint64_t next_taken(const struct schedule *schedule, uint64_t now_ns)
+{
+	const struct worker *w = schedule->worker;
+	uint64_t turn = (uint64_t)((double)(now_ns - schedule->first_ns) / schedule->period_ns);
+
+	for (uint32_t i = 0; i < w->flow_count; i++) {
+		const struct flow *flow = w->flows[i];
+
+		if (!flow->busy && flow->next_turn >= schedule->turn && flow->next_turn < turn)
+			turn = flow->next_turn;
+	}
+	return turn > schedule->turn ? turn : schedule->turn;
+}
+
 uint64_t schedule_run(struct schedule *schedule, uint64_t now_ns)
 {
 	struct worker *w = schedule->worker;
+	uint32_t idle = 0;
 
 	if (!schedule->workload)
 		return run_rests(schedule, now_ns);
@@ -139,11 +192,20 @@ uint64_t schedule_run(struct schedule *schedule, uint64_t now_ns)
 		struct flow *flow = w->flows[schedule->turn % w->flow_count];
 
 		/* A busy flow takes its turn when it is done, still counted from this moment. */
-		if (!flow->busy && flow->next_turn == schedule->turn)
+		if (!flow->busy && flow->next_turn == schedule->turn) {
 			take_turn(schedule, flow);
+			idle = 0;
+		} else {
+			idle++;
+		}
 		schedule->turn++;
 		if (w->failed)
 			break;
+		/* With a rate far above what can be, one by one would take all the time. */
+		if (idle >= w->flow_count) {
+			schedule->turn = next_taken(schedule, now_ns);
+			idle = 0;
+		}
 	}
 	return turn_ns(schedule, schedule->turn);
 }

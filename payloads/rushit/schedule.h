@@ -26,6 +26,14 @@ void schedule_free(struct schedule *schedule);
 /* The flow's transaction is over: go on with what is overdue, or rest. */
 void schedule_done(struct schedule *schedule, struct flow *flow, uint64_t now_ns);
 
+/*
+ * Open loop, at its end: what is due at `end_ns` and waited more than twice as long as any
+ * answer took is counted with that time, or a stall that outlasts the run would leave no
+ * trace.  How many.
+ */
+uint64_t schedule_unanswered(const struct schedule *schedule, uint64_t end_ns,
+			     struct histogram *latency);
+
 /* A flow is closed: forget it. */
 void schedule_forget(struct schedule *schedule, struct flow *flow);
 

@@ -58,6 +58,9 @@ const char *rate_parse(const char *text, int64_t *bytes)
 		if (strcmp(unit, units[i].name))
 			continue;
 		value *= units[i].bytes;
+		/* 0 is no limit at all. */
+		if (value > 0 && value < 1)
+			return "that is less than a byte a second; write at least 1";
 		if (value > UINT32_MAX)
 			return "that is above what the kernel takes; write at most 4294967295 "
 			       "bytes";
@@ -157,6 +160,8 @@ static void check_client(const struct settings *s, const struct program_spec *pr
 	if (!s->client && (s->rate > 0 || s->until > 0 || s->warmup > 0))
 		options_error(program, "--rate, --until and --warmup are for the client; the "
 			      "server follows it");
+	if (!s->client && s->hgrm)
+		options_error(program, "--hgrm is for the client; a server measures no latency");
 }
 
 void settings_check(struct settings *s, const struct program_spec *program)

@@ -17,12 +17,13 @@ struct test {
 
 	struct window window;
 	bool measured;			/* the window was opened and closed */
-	bool interrupted;		/* a signal, here or at the server, ended it early */
+	bool interrupted;		/* a signal, here or at the other end, ended it early */
 	bool result_came;		/* client: the server's RESULT */
 	bool until_reached;
 	struct tally peer;		/* the other end's count, all clients together */
 	bool peer_known;
 	struct histogram *latency;	/* of all workers; NULL: none */
+	uint64_t unanswered;
 	long sample_rows;
 
 	int status;
@@ -58,6 +59,9 @@ void test_go(struct test *t);
 
 /* All workers leave their loops; their sockets stay open until both ends have stopped. */
 void test_stop_workers(struct test *t);
+
+/* A run in which nothing moved, or not both ways where it should, is no result. */
+void test_check_traffic(struct test *t);
 
 int test_client(struct test *t);
 int test_server(struct test *t);

@@ -1,4 +1,5 @@
 #include <stdlib.h>
+#include <string.h>
 
 #include "exits.h"
 #include "log.h"
@@ -44,6 +45,8 @@ static int tell(struct test *t, enum message_type type, const struct tally *tall
 
 	if (tally)
 		m.tally = *tally;
+	if (t->interrupted)
+		strcpy(m.text, MESSAGE_INTERRUPTED);
 	if (t->peers[0].fd < 0 || control_send(&t->peers[0], &m, &why))
 		return test_fail(t, EXIT_ERROR, "cannot speak to the server any more");
 	return 0;

@@ -213,9 +213,11 @@ int worker_start(struct worker *w, struct why *why)
 	return error ? -1 : 0;
 }
 
-void worker_join(struct worker *w)
+bool worker_join(struct worker *w, deadline_t limit)
 {
-	pthread_join(w->thread, NULL);
+	struct timespec moment = {(time_t)(limit / NS_PER_S), (long)(limit % NS_PER_S)};
+
+	return !pthread_clockjoin_np(w->thread, NULL, CLOCK_MONOTONIC, &moment);
 }
 
 void worker_free(struct worker *w)

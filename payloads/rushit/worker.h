@@ -54,6 +54,7 @@ struct worker {
 	bool hooked[HOOKS];
 
 	struct histogram *latency;	/* of all flows while measuring; NULL: not measured */
+	uint64_t unanswered;		/* of these, those that waited in vain */
 	struct sampler *sampler;	/* NULL: no samples */
 	struct counters counters;
 
@@ -65,7 +66,8 @@ struct worker {
 /* The main thread makes them, and joins them. */
 struct worker *worker_new(struct run *run, int index, struct why *why);
 int worker_start(struct worker *w, struct why *why);
-void worker_join(struct worker *w);
+/* False: it did not end before `limit`. */
+bool worker_join(struct worker *w, deadline_t limit);
 void worker_free(struct worker *w);
 
 /* Make a worker that sleeps in the kernel look at run->stopping and run->tick. */

@@ -311,5 +311,8 @@ void worker_loop(struct worker *w)
 	}
 	if (w->sampler)
 		sampler_take(w->sampler, w);
+	if (w->settings->rate > 0 && w->latency && !w->failed)
+		w->unanswered = schedule_unanswered(w->schedule,
+						    atomic_load(&w->run->measured_ns), w->latency);
 	free(l.events);
 }

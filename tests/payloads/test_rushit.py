@@ -76,6 +76,21 @@ def test_directions(pair):
     assert float(other.keys["time_start"]) > 0, "a client that only writes has a result"
 
 
+@pytest.mark.parametrize(
+    "server, client, words",
+    [
+        ("", "-rw", ["", "nothing arrived here: does the other end write"]),
+        ("-rw", "", ["nothing of what was written here was read: does the other end read", ""]),
+    ],
+)
+def test_a_direction_that_one_end_alone_asks_for_is_a_failure(pair, server, client, words):
+    """Else its throughput is 0, and a good result."""
+    ends = pair("tcp_stream").run(f"--json {server}", f"--json {client}")
+    for ended, word in zip(ends, words):
+        assert ended.status == bool(word) and word in ended.err, ended
+        assert bool(ended.lines("figure")) != bool(word), ended
+
+
 def moved(ended: Ended) -> float:
     """The bytes that its throughput speaks of."""
     seconds = ended.number("time_end") - ended.number("time_start")
@@ -164,6 +179,26 @@ def test_open_loop_keeps_its_rate_and_counts_waiting(pair, tmp_path):
     assert 1000 < ended.number("num_transactions") < 6000, ended
     assert ended.number("latency_p90") > 0.05, "a stall of 1 s in 3 s is more than 10 %"
     assert "#[Mean" in (tmp_path / "it.hgrm").read_text()
+
+
+def test_open_loop_counts_what_waits_at_the_end(pair):
+    """The server stands still and does not come back in time."""
+    both = pair("tcp_rr")
+    server = both.server()
+    client = both.client("--rate", "500", "-p", "50,90", "--json", "-l", "4", "-I", "0.1")
+    for line in client.stdout:
+        if '"type":"interval"' in line:
+            break
+    server.send_signal(signal.SIGSTOP)
+    time.sleep(6)
+    server.send_signal(signal.SIGCONT)
+    ended = Ended(client)
+    assert (Ended(server).status, ended.status) == (0, 0), ended
+    result = ended.lines("result")[0]
+    latency = result["latency_ns"]
+    assert result["unanswered"] > 500, ended
+    assert latency["count"] == result["unanswered"] + result["local"]["transactions"], ended
+    assert latency["p50"] > 0.5e9 and latency["p90"] < latency["max"] < 5e9, ended
 
 
 def signal_after_traffic(server, client):

@@ -111,6 +111,7 @@ BAD = [
         "--rate 5",
         "--rate, --until and --warmup are for the client; the server follows it",
     ),
+    ("tcp_rr", "--hgrm x", "--hgrm is for the client; a server measures no latency"),
     ("tcp_rr", "--busy-poll -1", f"--busy-poll cannot be -1; {NUMBER}0 to 1000000"),
     ("tcp_rr", "--transport tcp", "--transport cannot be 'tcp'; write one of inet, unix, vsock"),
     ("udp_rr", "-4 --transport unix", "--ipv4 and --ipv6 mean nothing over unix; leave them out"),
@@ -354,7 +355,8 @@ def test_interrupt_keeps_results(pair, victim):
     for end in ends:
         result = end.lines("result")[0]
         assert result["local"]["bytes_read"] + result["local"]["bytes_written"] > 0
-    assert ends[0].lines("result")[0]["interrupted"]
+        # Both know it: half a run is no point of a history.
+        assert result["interrupted"] and not end.lines("figure"), end
 
 
 def test_results_that_nobody_gets_are_an_error(pair):
@@ -365,6 +367,16 @@ def test_results_that_nobody_gets_are_an_error(pair):
         said = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, timeout=300)
     assert said.returncode == 99 and "the output could not be written" in said.stderr, said
     assert Ended(server).status == 0
+
+
+def test_a_distribution_that_nobody_gets_is_an_error_in_the_result_too(pair):
+    both = pair()
+    server = both.server()
+    ended = Ended(both.client("--json", "--hgrm", "/dev/full"))
+    server.communicate()
+    assert ended.status == ended.lines("result")[0]["status"] == 99, ended
+    assert "cannot write /dev/full" in ended.lines("result")[0]["problem"], ended
+    assert not ended.lines("figure"), ended
 
 
 @pytest.mark.parametrize("name", ["udp_stream", "udp_rr"])

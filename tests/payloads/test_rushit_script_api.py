@@ -1,5 +1,6 @@
 """Scripts in rushit's programs: hooks of every workload, errors, what the other end says."""
 
+import json
 import subprocess
 
 import pytest
@@ -94,6 +95,30 @@ def test_error_in_a_hook_ends_the_run(side, programs, tmp_path):  # noqa: F811
     other = {"client": "server", "server": "client"}[side]
     assert status[other] not in (0, 124)
     assert "closed" in output[other] or "gone" in output[other]
+
+
+@needs_namespace
+@pytest.mark.parametrize("text", ["x = = 1", "run() error('late')", "run() run()"])
+def test_the_result_knows_that_the_script_failed(text, programs, tmp_path):  # noqa: F811
+    """Also when the run itself went well."""
+    commands = ("tcp_rr --patience 5", "tcp_rr -c -H 127.0.0.1 -l 1 --json SCRIPT")
+    output, status = play_script(programs, tmp_path, text, *commands)
+    assert status["client"] == 1, output
+    lines = [json.loads(line) for line in output["client"].splitlines() if line[0] == "{"]
+    result = [line for line in lines if line["type"] == "result"][0]
+    assert result["status"] == 1 and "x.lua failed" in result["problem"], output
+    assert not [line for line in lines if line["type"] == "figure"], output
+
+
+@needs_namespace
+def test_a_hook_that_closes_without_end_is_not_waited_for(programs, tmp_path):  # noqa: F811
+    """What was measured is told all the same."""
+    text = "client_close(function() while true do end end)"
+    commands = ("tcp_rr", "tcp_rr -c -H 127.0.0.1 -l 1 SCRIPT")
+    output, status = play_script(programs, tmp_path, text, *commands)
+    assert status == {"server": 0, "client": 99}, output
+    assert "a thread does not end" in output["client"]
+    assert "num_transactions=" in output["client"]
 
 
 @needs_namespace

@@ -94,6 +94,49 @@ static void overdue_turns_count_from_their_moment(void **state)
 	schedule_free(s);
 }
 
+/* Counting through all turns of a rate that cannot be kept would take longer than they do. */
+static void a_rate_beyond_all_reason(void **state)
+{
+	struct schedule *s = schedule_open_loop(&worker, &workload, 1000, 1e-6);
+
+	(void)state;
+	schedule_run(s, 1000000000);
+	assert_int_equal(launches, FLOWS);
+	assert_int_equal(launched_due[2], 1000);
+	flows[1].busy = false;
+	schedule_done(s, &flows[1], 1000000000);
+	assert_int_equal(launches, FLOWS + 1);
+	/* Who took turns by itself meanwhile has its next one far ahead. */
+	flows[1].busy = false;
+	flows[1].next_turn = 1500000000000001;
+	schedule_run(s, 2000000000);
+	assert_int_equal(launches, FLOWS + 2);
+	assert_in_range(launched_due[FLOWS + 1], 1499999999, 1500001001);
+	schedule_free(s);
+}
+
+static void waiting_at_the_end_counts(void **state)
+{
+	struct schedule *s = schedule_open_loop(&worker, &workload, 1000, 100);
+	struct histogram *h = histogram_new(1000000, 3);
+
+	(void)state;
+	for (uint32_t i = 0; i < FLOWS; i++)
+		flows[i].start_ns = 1000 + 100 * i;
+	schedule_run(s, 1250);
+	flows[1].busy = false;
+	histogram_record(h, 150);
+	/* Due at 1000, 1200, ... 1500; those of 1600 and later may still be as quick. */
+	assert_int_equal(schedule_unanswered(s, 1850, h), 5);
+	assert_int_equal(histogram_count(h), 6);
+	assert_int_equal(histogram_max(h), 850);
+	assert_int_equal(histogram_min(h), 150);
+	/* Nothing was measured. */
+	assert_int_equal(schedule_unanswered(s, 0, h), 0);
+	histogram_free(h);
+	schedule_free(s);
+}
+
 static void rests_end_in_order(void **state)
 {
 	struct schedule *s = schedule_rests(&worker, 500);
@@ -140,6 +183,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(flows_take_turns, prepare),
 		cmocka_unit_test_setup(overdue_turns_count_from_their_moment, prepare),
+		cmocka_unit_test_setup(a_rate_beyond_all_reason, prepare),
+		cmocka_unit_test_setup(waiting_at_the_end_counts, prepare),
 		cmocka_unit_test_setup(rests_end_in_order, prepare),
 		cmocka_unit_test_setup(many_can_rest, prepare),
 	};

@@ -66,6 +66,11 @@ static void bad_rates_are_refused(void **state)
 	assert_non_null(rate_parse("5KB", &bytes));
 	assert_non_null(rate_parse("5GiB", &bytes));
 	assert_non_null(rate_parse("nan", &bytes));
+	/* Rounded down it would be 0, no limit at all. */
+	assert_non_null(rate_parse("7b", &bytes));
+	assert_non_null(rate_parse("0.9", &bytes));
+	assert_null(rate_parse("8b", &bytes));
+	assert_null(rate_parse("0b", &bytes));
 }
 
 static void cpu_lists_are_read(void **state)
