@@ -41,7 +41,10 @@ XEN_TABLE = (
     ("Xen UBSAN", re.compile(r"UBSAN: Undefined behaviour in ")),
     ("Xen stopped", re.compile(r"Hardware Dom\d+ (?:crashed|shutdown|halted)")),
 )
-DOMAIN_CRASH = re.compile(r"Domain (\d{1,5}) (?:\(vcpu#\d+\)|reported) crashed ")
+DOMAIN_CRASH = re.compile(
+    r"Domain (?P<number>\d{1,5}) (?:\(vcpu#\d+\)|reported) crashed "
+    r"|d(?P<owner>\d{1,5})v\d+ Triple fault "
+)
 LINUX_TABLE = (
     ("Linux panic", re.compile(r"Kernel panic - not syncing")),
     ("Linux BUG", re.compile(r"kernel BUG at |BUG: ")),
@@ -136,13 +139,14 @@ def first_cause(findings: Sequence[Finding]) -> Optional[Finding]:
 
 
 def crashed_domains(text: str) -> dict[int, str]:
-    """By the number of each domain that the hypervisor ended for a crash: its line of that."""
+    """By the number of each domain that the hypervisor ended or reset for a crash: its line."""
     found: dict[int, str] = {}
     for _, line in _lines(text):
         said = XEN_PREFIX.match(line)
         crash = DOMAIN_CRASH.match(said.group(1)) if said else None
         if said and crash:
-            found.setdefault(int(crash.group(1)), said.group(1)[:MAX_LINE])
+            number = int(crash["number"] or crash["owner"])
+            found.setdefault(number, said.group(1)[:MAX_LINE])
     return found
 
 
