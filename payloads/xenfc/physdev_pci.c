@@ -78,7 +78,7 @@ static void generate_reserved(struct call *call)
 
 	draw_fields(call);
 	p->address |= 1;	/* none begins there */
-	p->segment |= 1u << 16;
+	p->segment |= 1u << 15;	/* no machine has so many: what it has gives another error */
 	p->flags = draw_mostly(call, 60, 2);
 }
 

@@ -108,6 +108,14 @@ def test_only_domains_of_its_own_are_changed(program):
             assert "Expecting -" in call, call
 
 
+def test_no_pci_segment_that_a_machine_has_is_named(program):
+    words = ("--dry-run", "-o", "physdev.pci_mmcfg_reserved", "-l", "300")
+    segments = [
+        int(found) for found in re.findall(r"^\.segment = (\d+)", run(program, *words).stdout, re.M)
+    ]
+    assert segments and min(segments) >= 1 << 15, segments
+
+
 def test_list_names_every_operation_with_its_class(program):
     lines = run(program, "--list").stdout.splitlines()[1:]
     assert len(lines) > 100
