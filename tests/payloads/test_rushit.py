@@ -320,3 +320,13 @@ def test_vsock_without_a_transport_is_a_skip_with_its_reason(pair):
     if ended.status == 99 and "refused" in ended.err:
         pytest.skip("this machine has vsock loopback: tests/lab/test_rushit.py uses it")
     assert ended.status == 77 and "vsock" in ended.err, ended
+
+
+def test_a_distribution_that_nobody_gets_is_an_error_in_the_result_too(pair):
+    both = pair("tcp_rr")
+    server = both.server()
+    ended = Ended(both.client("--json", "--hgrm", "/dev/full"))
+    server.communicate()
+    assert ended.status == ended.lines("result")[0]["status"] == 99, ended
+    assert "cannot write /dev/full" in ended.lines("result")[0]["problem"], ended
+    assert not ended.lines("figure"), ended

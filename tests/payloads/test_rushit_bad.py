@@ -369,16 +369,6 @@ def test_results_that_nobody_gets_are_an_error(pair):
     assert Ended(server).status == 0
 
 
-def test_a_distribution_that_nobody_gets_is_an_error_in_the_result_too(pair):
-    both = pair()
-    server = both.server()
-    ended = Ended(both.client("--json", "--hgrm", "/dev/full"))
-    server.communicate()
-    assert ended.status == ended.lines("result")[0]["status"] == 99, ended
-    assert "cannot write /dev/full" in ended.lines("result")[0]["problem"], ended
-    assert not ended.lines("figure"), ended
-
-
 @pytest.mark.parametrize("name", ["udp_stream", "udp_rr"])
 def test_datagrams_that_are_refused_are_a_failure(pair, name):
     """The server's data port is another than the client's."""
