@@ -25,6 +25,7 @@ def crash(domain: str, told: str) -> Result:
         ([], [], []),
         ([PANIC], [], [PANIC]),
         ([PANIC], [Result("dom0", "t", 1, Status.PASS)], [PANIC]),
+        ([PANIC], [Result("guest1", "t", 1, Status.PASS, f"{WENT_DOWN}: {PANIC}")], [PANIC]),
         ([PANIC], [crash("dom0", PANIC)], []),
         ([PANIC, PANIC], [crash("dom0", PANIC), crash("guest1", PANIC)], [PANIC]),
         ([PANIC, PANIC], [crash("dom0", PANIC), crash("dom0", PANIC)], []),

@@ -71,8 +71,9 @@ def untold(causes: Sequence[str], results: Sequence[Result]) -> list[str]:
     """The deaths of the machine that no result tells of: no test ran, or none noticed.
 
     A death ends at most one test of a domain, so no more of them are told than results of one
-    domain tell of it.
+    domain tell of it.  A pass tells of none, whatever its domain wrote there.
     """
+    results = [item for item in results if not item.status.good]
     left = []
     for cause in dict.fromkeys(causes):
         told = _most_of_a_domain([item for item in results if cause[:SAME] in item.reason])
