@@ -64,6 +64,15 @@ def test_one_that_never_came_up_has_a_second_chance_and_no_third(stand: Stand) -
     assert stand.is_over()
 
 
+def test_nor_a_second_one_where_no_reboot_is_allowed(stand: Stand) -> None:
+    run = stand.begin()
+    text = run.control_file.read_text()
+    run.control_file.write_text(text.replace("reboot_budget=2", "reboot_budget=0"))
+    stand.console_says(XEN + OWN)
+    assert stand.come_up() == 3
+    assert stand.asked == [] and stand.run().facts["status"] == "broken"
+
+
 @pytest.mark.parametrize("said", [XEN + XEN_PANIC + OWN, XEN + HANG + OWN, OWN])
 def test_what_tells_why_is_final(stand: Stand, said: str) -> None:
     """A crash, a hang, or another entry that was booted in its place."""
