@@ -208,16 +208,7 @@ static void check_late(const struct surroundings *s, unsigned int command, uint6
  */
 static void give_late(const struct surroundings *s, uint64_t pages)
 {
-	struct xen_memory_reservation *r = cleared(s, sizeof(*r));
-	xen_pfn_t *frames = (void *)(r + 1);
-
-	r->domid = s->id;
-	r->nr_extents = LATE;
-	r->mem_flags = XENMEMF_populate_on_demand;
-	set_xen_guest_handle(r->extent_start, frames);
-	for (unsigned int i = 0; i < LATE; i++)
-		frames[i] = BEYOND + i;
-	must(s, "giving late", memory(s, XENMEM_populate_physmap), LATE);
+	surroundings_late(s, BEYOND, LATE);
 	check_late(s, XENMEM_set_pod_target, pages + LATE + draw(s->call, 2 * LATE), pages, LATE);
 	check_late(s, XENMEM_get_pod_target, 0, pages, LATE);
 	must(s, "taking late", reserve(s, XENMEM_decrease_reservation, BEYOND, LATE), LATE);

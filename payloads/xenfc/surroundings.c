@@ -56,20 +56,26 @@ static void set_parameter(const struct surroundings *s, uint32_t index, uint64_t
 						(uintptr_t)p, 0), 0);
 }
 
-/* Frames whose memory comes with the first touch, and the few pages for them. */
-static void populate_late(const struct surroundings *s)
+void surroundings_late(const struct surroundings *s, uint64_t first, unsigned int count)
 {
 	struct xen_memory_reservation *r = cleared(s, sizeof(*r));
-	struct xen_pod_target *t;
 	xen_pfn_t *frames = (void *)(r + 1);
 
 	r->domid = s->id;
-	r->nr_extents = LATE_COUNT;
+	r->nr_extents = count;
 	r->mem_flags = XENMEMF_populate_on_demand;
 	set_xen_guest_handle(r->extent_start, frames);
-	for (unsigned int i = 0; i < LATE_COUNT; i++)
-		frames[i] = LATE_PAGES + i;
-	must(s, "giving memory on demand to", memory(s, XENMEM_populate_physmap), LATE_COUNT);
+	for (unsigned int i = 0; i < count; i++)
+		frames[i] = first + i;
+	must(s, "giving memory on demand to", memory(s, XENMEM_populate_physmap), count);
+}
+
+/* Frames whose memory comes with the first touch, and the few pages for them. */
+static void populate_late(const struct surroundings *s)
+{
+	struct xen_pod_target *t;
+
+	surroundings_late(s, LATE_PAGES, LATE_COUNT);
 	t = cleared(s, sizeof(*t));
 	t->domid = s->id;
 	t->target_pages = GUEST_PAGES + LATE_COUNT;

@@ -23,6 +23,9 @@ void surroundings_while(const struct surroundings *s);
 /* It does not run any more. */
 void surroundings_after(const struct surroundings *s);
 
+/* Frames that have memory when they are touched first. */
+void surroundings_late(const struct surroundings *s, uint64_t first, unsigned int count);
+
 /* Put a page of Xen's, of this space its first, where the machine has this frame. */
 void surroundings_share(const struct surroundings *s, unsigned int space, uint64_t frame);
 
