@@ -48,6 +48,9 @@ struct door {
 	/* A clock that never goes back; only for rates and time limits. */
 	uint64_t (*now_ns)(struct door *door);
 
+	/* A counter that costs less than the clock, as fast as it likes: ticks.h. */
+	uint64_t (*ticks)(void);
+
 	/* True when the run shall end now (SIGINT, SIGTERM, time is over).  May be NULL. */
 	bool (*stop)(struct door *door);
 

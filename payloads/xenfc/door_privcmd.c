@@ -11,6 +11,7 @@
 
 #include "clock.h"
 #include "privcmd.h"
+#include "ticks.h"
 #include "xenabi.h"
 
 #define BARE_NS 1000000000ull
@@ -102,6 +103,7 @@ static void set_common(struct door *door)
 		.write = write_out,
 		.mark = mark,
 		.now_ns = now,
+		.ticks = ticks,
 		.stop = stop,
 	};
 }

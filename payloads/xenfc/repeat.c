@@ -16,7 +16,7 @@
 #define ROUNDS 3u
 #define TIMES_FOR_LITTLE 256u	/* so often 32 bytes are three pages */
 #define LITTLE_PAGES 2u
-#define QUICK_NS 100000u	/* for the first few: what is slower would take too long */
+#define QUICK_TICKS 250000u	/* for the first few, some 100 us: what is slower would take too long */
 #define LIVES 128u	/* what they leak is small */
 #define LIVES_PAGES 8u
 #define PATIENCE_NS 1000000000ull	/* memory of what failed may be given back a little later */
@@ -84,11 +84,11 @@ static bool takes(struct run *run, const struct call *call, uint64_t pages, unsi
  */
 static uint64_t pages_taken(struct run *run, const struct call *call, uint8_t *times)
 {
-	uint64_t start = run->door->now_ns(run->door);
+	uint64_t start = run->door->ticks();
 
 	if (cost(run, call, TIMES) >= TIMES)
 		return takes(run, call, TIMES_AGAIN, TIMES_AGAIN) ? ROUNDS * TIMES_AGAIN : 0;
-	if (*times & LOOKED_CLOSELY || run->door->now_ns(run->door) - start > QUICK_NS)
+	if (*times & LOOKED_CLOSELY || run->door->ticks() - start > QUICK_TICKS)
 		return 0;
 	*times |= LOOKED_CLOSELY;
 	return takes(run, call, LITTLE_PAGES, TIMES_FOR_LITTLE) ? ROUNDS * LITTLE_PAGES : 0;

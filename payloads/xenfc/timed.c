@@ -1,5 +1,7 @@
 #include "timed.h"
 
+#include "ticks.h"
+
 /*
  * One hypercall in so many is measured, and no row comes round as regularly: where Xen emulates the
  * counter (in guests of a processor whose counter is not invariant) reading it takes longer than
@@ -14,15 +16,6 @@ static struct {
 	uint64_t reading;	/* how long it takes to read the counter */
 	unsigned int until_next;
 } timed;
-
-/* Reading it takes less than any clock; only shares of it are used. */
-static uint64_t ticks(void)
-{
-	uint32_t low, high;
-
-	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high) : : "memory");
-	return (uint64_t)high << 32 | low;
-}
 
 /* The least of some: others were interrupted. */
 static uint64_t ticks_of_reading(void)

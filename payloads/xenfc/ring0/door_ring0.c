@@ -5,6 +5,7 @@
 #include "execute.h"
 #include "hypercall.h"
 #include "memory.h"
+#include "ticks.h"
 #include "traps.h"
 
 static uint64_t frames[DOOR_ARENA_PAGES];
@@ -94,6 +95,7 @@ const char *door_ring0_open(struct door *door)
 		.write = write_report,
 		.mark = mark,
 		.now_ns = now,
+		.ticks = ticks,
 		.arena = pages + PAGE_SIZE,
 		.unmapped = (uint64_t)never,
 		.owns_kernel = true,

@@ -12,6 +12,7 @@
 #include "exits.h"
 #include "plan.h"
 #include "run.h"
+#include "ticks.h"
 #include "xenabi.h"
 
 enum error {
@@ -173,7 +174,8 @@ static int run_with(enum error planted, struct outcome *outcome)
 {
 	struct door door = {
 		.name = "stand-in", .hypercall = hypercall, .write = keep, .mark = keep,
-		.now_ns = now, .arena = arena, .unmapped = (uintptr_t)arena - 64 * DOOR_PAGE,
+		.now_ns = now, .ticks = ticks, .arena = arena,
+		.unmapped = (uintptr_t)arena - 64 * DOOR_PAGE,
 	};
 	struct plan plan;
 
@@ -255,6 +257,7 @@ static void both_doors_have_one_sequence(void **state)
 	for (int owns = 0; owns < 2; owns++) {
 		struct door door = {
 			.name = "stand-in", .write = keep, .mark = keep, .now_ns = now,
+			.ticks = ticks,
 			.arena = arena, .unmapped = (uintptr_t)arena - 64 * DOOR_PAGE,
 			.owns_kernel = owns,
 		};

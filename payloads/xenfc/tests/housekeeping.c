@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "run.h"
+#include "ticks.h"
 #include "xenabi.h"
 
 #define GUEST 5u
@@ -63,7 +64,7 @@ static int begin(void **state)
 	memset(&run, 0, sizeof(run));
 	memset(arena, ARENA_BACKGROUND, sizeof(arena));
 	door = (struct door){ .name = "stand-in", .hypercall = hypercall, .write = say,
-			      .mark = say, .now_ns = now, .arena = arena };
+			      .mark = say, .now_ns = now, .ticks = ticks, .arena = arena };
 	run.door = &door;
 	run.machine.control = true;
 	free_pages = 100000;

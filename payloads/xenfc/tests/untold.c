@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "sysctl.h"
+#include "ticks.h"
 #include "untold.h"
 
 #define TELLS __HYPERVISOR_mca
@@ -81,7 +82,7 @@ static int begin(void **state)
 		frames[i] = 0x1000 + i;
 		writable[i] = true;
 	}
-	door = (struct door){ .name = "stand-in", .hypercall = hypercall, .now_ns = now,
+	door = (struct door){ .name = "stand-in", .hypercall = hypercall, .now_ns = now, .ticks = ticks,
 			      .arena = arena, .arena_frames = frames, .owns_kernel = true };
 	operation = (struct operation){ .name = "any", .traits = TRAIT_READS };
 	run.door = &door;
