@@ -4,8 +4,7 @@
 
 #define MOST_EXTENTS 16u
 #define LARGEST_ORDER 3u
-#define MOST_COUNTED (UINT32_MAX >> EXTENT_SHIFT)	/* that a continuation can tell */
-#define EXTENT_SHIFT 6	/* the command's upper bits say where a continuation goes on */
+#define MOST_COUNTED (UINT32_MAX >> MEMORY_START_SHIFT)	/* that a continuation can tell */
 
 static uint8_t *structure(const struct call *call)
 {
@@ -34,12 +33,12 @@ static void generate_reservation(struct call *call)
 	if (chance(call, 10))
 		r->mem_flags = XENMEMF_vnode | XENMEMF_node((unsigned int)draw(call, 6));
 	if (chance(call, 3))
-		call->arguments[0] |= draw_interesting(call, 20) << EXTENT_SHIFT;
+		call->arguments[0] |= draw_interesting(call, 20) << MEMORY_START_SHIFT;
 }
 
 static uint64_t done_before(const struct call *call)
 {
-	return call->arguments[0] >> EXTENT_SHIFT;
+	return call->arguments[0] >> MEMORY_START_SHIFT;
 }
 
 /* Those that have no virtual nodes may be given memory on any. */
@@ -201,7 +200,7 @@ static void generate_told(struct call *call)
 
 	m->domid = draw_who(call, true);
 	if (chance(call, 3))
-		call->arguments[0] |= draw_interesting(call, 20) << EXTENT_SHIFT;
+		call->arguments[0] |= draw_interesting(call, 20) << MEMORY_START_SHIFT;
 }
 
 static void expect_told(struct call *call)
@@ -328,6 +327,7 @@ static const struct part parts[] = {
 	{ memory_own, &memory_own_count },
 	{ memory_list, &memory_list_count },
 	{ memory_vnuma, &memory_vnuma_count },
+	{ memory_started, &memory_started_count },
 };
 
 /* Only six bits are the command: every other number is one of these with a start. */
