@@ -112,6 +112,29 @@ def test_hang_that_forks_twice_and_ignores_signals(
     assert not alive(tmp_path / "away")
 
 
+HEADLESS = """import ctypes, os, threading, time
+threading.Thread(target=time.sleep, args=(1000,)).start()
+with open("pid.new", "w") as note:
+    note.write(f"{os.getpid()}\\n")
+os.rename("pid.new", "pid")
+ctypes.CDLL(None).syscall(60, 0)  # exit(2): of this thread alone
+"""
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="knows the number of exit there")
+@pytest.mark.parametrize("command", ["exec {}", "{} & until test -e pid; do :; done"])
+def test_who_goes_on_without_its_first_thread_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, no_zombies: None
+) -> None:
+    """It looks like a zombie that nobody collects."""
+    (tmp_path / "headless.py").write_text(HEADLESS)
+    stands_until(monkeypatch, tmp_path / "pid")
+    outcome = run(tmp_path, command.format("/usr/bin/python3 headless.py"), timeout=1)
+    assert outcome.timed_out or outcome.left_behind
+    pid = (tmp_path / "pid").read_text().strip()
+    assert not os.path.exists(f"/proc/{pid}"), "it is neither ended nor collected"
+
+
 def test_an_interrupt_right_after_the_start_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

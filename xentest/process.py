@@ -302,8 +302,8 @@ def _childless() -> bool:
 def _living_below() -> list[tuple[int, str]]:
     """Processes below this one that have not ended, as (pid, name)."""
     children: dict[int, list[tuple[int, str]]] = {}
-    for pid, parent, state, name in processes():
-        children.setdefault(parent, []).append((pid, "" if state in "ZX" else name))
+    for pid, parent, lives, name in processes():
+        children.setdefault(parent, []).append((pid, name if lives else ""))
     found, waiting = [], [os.getpid()]
     while waiting:
         below = children.get(waiting.pop(), [])
@@ -312,8 +312,8 @@ def _living_below() -> list[tuple[int, str]]:
     return found
 
 
-def processes() -> Iterator[tuple[int, int, str, str]]:
-    """Every process of the system: pid, parent, state, name."""
+def processes() -> Iterator[tuple[int, int, bool, str]]:
+    """Every process of the system: pid, parent, whether it lives, name."""
     for entry in os.listdir("/proc"):
         if not entry.isdigit():
             continue
@@ -324,8 +324,10 @@ def processes() -> Iterator[tuple[int, int, str, str]]:
             continue
         # The name may itself hold blanks and parentheses.
         name = text[text.index("(") + 1 : text.rindex(")")]
-        state, parent = text[text.rindex(")") + 2 :].split()[:2]
-        yield int(entry), int(parent), state, name or "?"
+        fields = text[text.rindex(")") + 2 :].split()  # proc(5), from the third on
+        # One whose first thread has ended looks like a zombie, and works on in its others.
+        lives = fields[0] not in "ZX" or int(fields[17]) > 1
+        yield int(entry), int(fields[1]), lives, name or "?"
 
 
 def send(pid: int, number: int) -> None:
