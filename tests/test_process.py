@@ -170,6 +170,34 @@ def test_daemon_left_behind_is_ended_and_named(tmp_path: Path, no_zombies: None)
     assert not alive(tmp_path / "away")
 
 
+def test_what_forks_again_and_again_is_ended_and_named(tmp_path: Path, no_zombies: None) -> None:
+    """Most looks at all processes come between the end of one and the beginning of its child."""
+    (tmp_path / "restless.py").write_text(
+        "import os, time\n"
+        "while True:\n"
+        "    if os.fork():\n"
+        "        os._exit(0)\n"
+        "    os.setsid()\n"
+        "    time.sleep(0.002)\n"
+    )
+    for turn in range(3):
+        (tmp_path / "output").unlink(missing_ok=True)
+        outcome = run(tmp_path, "/usr/bin/python3 restless.py; true")
+        assert outcome.left_behind, f"not seen in turn {turn}"
+        assert process._childless()
+
+
+def test_who_takes_its_own_output_away_costs_nothing_but_that(tmp_path: Path) -> None:
+    thief = "import os; [os.read(3, 99) for _ in range(3000)]"
+    flood = "i=0; while [ $i -lt 30000 ]; do echo $i; i=$((i+1)); done"
+    for _ in range(3):
+        (tmp_path / "output").unlink(missing_ok=True)
+        outcome = run(
+            tmp_path, f'/usr/bin/python3 -c "{thief}" 3< /dev/stdout & {flood}; kill $!; exit 3'
+        )
+        assert outcome.exit_status == 3
+
+
 def test_short_lived_leftover_finishes_in_peace(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,6 +24,7 @@ GRACE = 5.0  # between SIGTERM and SIGKILL
 LINGER = 1.0  # what a command left behind may take so long to end by itself
 KILL_LIMIT = 10.0  # a process that survives SIGKILL so long is stuck in the kernel
 STEP = 0.1
+LOOKS = 20  # what forks again and again is not seen at each look
 PIPE_SIZE = 1 << 20
 MUCH = 16 << 10
 GATHER = 0.002
@@ -201,7 +202,10 @@ class _Job:
         if not self._open:
             time.sleep(min(seconds, 0.02))
         elif self._poll.poll(seconds * 1000):
-            data = os.read(self._pipe, PIPE_SIZE)
+            try:
+                data = os.read(self._pipe, PIPE_SIZE)
+            except BlockingIOError:  # a process of the command reads its own output, and was faster
+                return
             self._open = bool(data)
             self._recorder.write(data)
             if MUCH < len(data) < PIPE_SIZE:  # let a flood gather in the pipe: it costs us less
@@ -234,12 +238,14 @@ class _Job:
 
     def _living(self) -> list[tuple[int, str]]:
         self._reap()
-        if _childless():
-            return []
-        found = [(pid, name) for pid, name in _living_below() if pid not in self._others]
-        if not found:
-            self._reap()  # who ended while we looked
-        return found
+        for _ in range(LOOKS):
+            if _childless():
+                break
+            found = [(pid, name) for pid, name in _living_below() if pid not in self._others]
+            if found:
+                return found
+            self._reap()  # who ended while we looked; it may have left another in its place
+        return []
 
     def _names(self) -> tuple[str, ...]:
         return tuple(f"{name} ({pid})" for pid, name in self._living())
