@@ -79,6 +79,16 @@ def test_a_result_missing_when_a_run_is_resumed_is_an_error(world: World) -> Non
     assert "no result" in world.results()["dom0 1-one"].reason
 
 
+def test_a_result_that_a_disk_damaged_does_not_keep_the_run_open(world: World) -> None:
+    world.control({"one": "true"}, {"dom0": ["one"]})
+    stored = world.begin().folder / "domains/dom0/4-leak-check"
+    stored.mkdir(parents=True)
+    (stored / "result.json").write_bytes(b"\xff")
+    assert world.start(resume=True) == 3
+    facts = world.run().facts
+    assert facts["state"] == "broken" and "4-leak-check" in facts["reason"], facts
+
+
 def test_kill_and_resume_lose_nothing(world: World) -> None:
     """Killed at ten random moments: every test has run exactly once and has its result."""
     names = [f"t{number}" for number in range(6)]

@@ -56,8 +56,10 @@ class Aftermath:
             return {}
 
     def _basis(self) -> Optional[leaks.Basis]:
-        value = self._noted().get("basis")
-        return leaks.from_json(value) if value is not None else None
+        try:
+            return leaks.from_json(self._noted()["basis"])
+        except (LookupError, TypeError, ValueError):
+            return None
 
     def _said_before(self) -> dict[str, str]:
         """The ends of the logs, when what they hold is of others: of a boot that was not for us."""
@@ -172,7 +174,7 @@ class Aftermath:
         """One that cannot be read hides none of the others."""
         try:
             return collect.load(self.run, domain, number, test)
-        except (BrokenError, OSError, UnicodeDecodeError) as error:
+        except (BrokenError, OSError) as error:
             reason = printable_line(f"its result cannot be read: {error}")[:MAX_REASON]
             return Result(domain, test, number, Status.BROKEN, reason)
 
