@@ -43,7 +43,7 @@ class Console:
         self.cut += len(said) - kept
 
     def _store(self, said: bytes) -> int:
-        """How much the log took; a disk without room takes none: the night is worth more than it."""
+        """How much the log took: on a full disk nothing, and the night is worth more than it."""
         try:
             return self.log.write(said)
         except OSError:
