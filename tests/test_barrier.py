@@ -15,6 +15,7 @@ from typing import Callable, Mapping
 import pytest
 
 from xentest import barrier, durable
+from xentest.commands import runtests
 from xentest.errors import BrokenError, UsageError
 
 XENRUNTESTS = Path(__file__).resolve().parent.parent / "xenruntests"
@@ -312,3 +313,18 @@ def test_command_counts_by_the_control_file_and_names_who_is_missing(tmp_path: P
     assert done.stderr == (
         "xenruntests: barrier point: 1 of 2 domains came within 0.2 s; here: one; missing: two\n"
     )
+
+
+def test_a_test_meets_the_others_of_its_own_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the run is of another control file than /etc/xen/xentest.conf."""
+    installed = tmp_path / "root/etc/xen/xentest.conf"
+    installed.parent.mkdir(parents=True)
+    installed.write_text(CONTROL.format(tmp_path / "other"))
+    monkeypatch.setenv("XENTEST_SHARED", str(tmp_path / "run"))
+    monkeypatch.setenv("XENTEST_DOMAIN", "one")
+    for name in ("run", "other"):
+        (tmp_path / name).mkdir()
+    assert runtests.main(["--barrier", "point", "1"], tmp_path / "root") == 0
+    assert (tmp_path / "run/barriers/point/one").exists()
