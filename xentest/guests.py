@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable, Mapping, Optional
 
-from xentest import durable, making, runs
+from xentest import durable, making, moment, runs
 from xentest.domains import NAMELESS, DomainInfo, Toolstack
 from xentest.domains.consoles import Consoles
 from xentest.errors import XentestError
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from xentest.control import Domain
 
 CREATED = "created.json"
+DOMIDS = "domids.json"
 SHUTDOWN_LIMIT = 20.0
 CONSOLE_LIMIT = 5.0
 POLL = 0.5
@@ -37,7 +38,8 @@ class Guests:
         self._consoles = consoles
         self._uuids = _read(run.folder / CREATED)
         self._followed: dict[str, int] = {}
-        self.numbers: dict[int, str] = {}  # whose each domid was that a guest has had
+        # Whose each domid was that a guest has had in this boot.
+        self.numbers = _read_domids(run.folder / DOMIDS)
 
     def start(self, domain: Domain) -> Optional[DomainInfo]:
         """Make the guest, or go on with the one that this run has made before; shows it."""
@@ -79,11 +81,19 @@ class Guests:
 
     def _follow(self, domain: DomainInfo) -> bool:
         log = self._run.domain_folder(domain.name) / "console.log"
-        self.numbers[domain.domid] = domain.name
+        self._note_domid(domain)
         if not self._consoles.follow(domain.name, self._toolstack.console(domain), log):
             return False
         self._followed[domain.name] = domain.domid
         return True
+
+    def _note_domid(self, domain: DomainInfo) -> None:
+        """By its number alone the hypervisor tells of a guest, which may be gone by then."""
+        if self.numbers.get(domain.domid) == domain.name:
+            return
+        self.numbers[domain.domid] = domain.name
+        value = {"boot": moment.boot_id(), "domids": self.numbers}
+        durable.write_json(self._run.folder / DOMIDS, value)
 
     def all(self) -> dict[str, DomainInfo]:
         """Every domain there is, by name; a guest that rebooted is followed anew."""
@@ -155,6 +165,17 @@ def _is_known(info: DomainInfo, made: Mapping[str, str]) -> bool:
     if info.name == NAMELESS:  # one that ends has none any more, and does so by itself
         return bool(info.uuid) and info.uuid in made.values() and "d" not in info.state
     return bool(info.uuid) and made.get(info.name) == info.uuid
+
+
+def _read_domids(path: Path) -> dict[int, str]:
+    """What an xenstartdoms that was killed in this boot has noted."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+        if value["boot"] != moment.boot_id():
+            return {}
+        return {int(domid): str(name) for domid, name in value["domids"].items()}
+    except (FileNotFoundError, ValueError, LookupError, TypeError, AttributeError):
+        return {}
 
 
 def _read(path: Path) -> dict[str, str]:
