@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Callable, Iterator, Mapping, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Collection, Iterator, Mapping, Optional, Sequence
 
 from xentest import collect, death, durable, leaks, moment, runs
 from xentest.domains import Toolstack
@@ -17,6 +17,7 @@ from xentest.verdict import console
 if TYPE_CHECKING:
     from xentest.control import Control
 
+UNHEARD = "its console was never to be had (does xenconsoled run?): a crash may be unseen"
 NOT_KEPT = "there is no result of it in the run's folder"
 
 
@@ -97,19 +98,26 @@ class Aftermath:
         found = [self._check_console(domain, text, results) for domain, text in logs.items()]
         if found[0] is None and missing:
             found[0] = self._extra("console-check", Status.BROKEN, f"not to be had: {missing}")
-        found += self._check_guests(said, numbers, results)
+        found += self._check_guests(said, numbers, results, logs)
         return [result for result in found if result is not None]
 
     def _check_guests(
-        self, said: str, numbers: Mapping[int, str], results: Sequence[Result]
+        self,
+        said: str,
+        numbers: Mapping[int, str],
+        results: Sequence[Result],
+        heard: Collection[str],
     ) -> Iterator[Result]:
-        """Guests that the hypervisor ended for a crash, and that look well by their results."""
+        """Guests that look well by their results: those that the hypervisor ended for a crash,
+        and those whose crash nobody would have heard."""
         failed = {item.domain for item in results if not item.status.good}
         for domid, line in console.crashed_domains(said).items():
             name = numbers.get(domid)
             if name is not None and name not in failed:
                 failed.add(name)
                 yield self._extra("console-check", Status.FAIL, f"the hypervisor: {line}", name)
+        for name in sorted(set(numbers.values()) - failed - set(heard)):
+            yield self._extra("console-check", Status.BROKEN, UNHEARD, name)
 
     def _own_logs(self) -> tuple[str, str]:
         """What was said here since the run began, and why some of it is not to be had.
