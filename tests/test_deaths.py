@@ -119,6 +119,16 @@ def test_nor_when_xenstartdoms_was_ended_after_it(
     assert line[6:] in world.results()["guest1 3-console-check"].reason
 
 
+def test_nor_did_one_that_is_found_crashed_behind_its_tests(world: World) -> None:
+    world.guest("guest1", f"{RUN_TESTS} guest1; exit 44")
+    wait = "until xl list | grep -qe ---sc-; do sleep 0.1; done"
+    world.control({"one": "true", "wait": wait}, {"dom0": ["wait"], "guest1": ["one"]})
+    assert world.start() == 1
+    found = world.results()
+    assert found["guest1 1-one"].status is Status.PASS
+    assert "crashed" in found["guest1 3-console-check"].reason
+
+
 def test_one_that_has_failed_is_told_once(world: World) -> None:
     line = "(XEN) Domain 1 (vcpu#0) crashed on cpu#1:"
     world.guest("guest1", f"{RUN_TESTS} guest1; sleep 600")

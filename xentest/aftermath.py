@@ -17,6 +17,7 @@ from xentest.verdict import console
 if TYPE_CHECKING:
     from xentest.control import Control
 
+CRASHED = "it is down (crashed), though all its tests were over"
 UNHEARD = "its console was never to be had (does xenconsoled run?): a crash may be unseen"
 NOT_KEPT = "there is no result of it in the run's folder"
 
@@ -82,11 +83,13 @@ class Aftermath:
         status = Status.FAIL if left else Status.PASS
         return self._extra("leak-check", status, "; ".join(left))
 
-    def check_consoles(self, numbers: Mapping[int, str]) -> list[Result]:
+    def check_consoles(
+        self, numbers: Mapping[int, str], crashed: Collection[str] = ()
+    ) -> list[Result]:
         """A result named console-check for each log that shows a crash no result tells of.
 
         `numbers` names the guests by their domids: the hypervisor may have ended one whose
-        tests were over.
+        tests were over.  `crashed` are those that were seen so.
         """
         said, missing = self._own_logs()
         logs = {self.own: said}
@@ -98,26 +101,27 @@ class Aftermath:
         found = [self._check_console(domain, text, results) for domain, text in logs.items()]
         if found[0] is None and missing:
             found[0] = self._extra("console-check", Status.BROKEN, f"not to be had: {missing}")
-        found += self._check_guests(said, numbers, results, logs)
+        failed = {item.domain for item in [*results, *filter(None, found)] if not item.status.good}
+        found += self._check_guests(said, numbers, failed)
+        found += [
+            self._extra("console-check", Status.FAIL, CRASHED, name)
+            for name in sorted(set(crashed) - failed)
+        ]
+        found += [
+            self._extra("console-check", Status.BROKEN, UNHEARD, name)
+            for name in sorted(set(numbers.values()) - failed - set(crashed) - set(logs))
+        ]
         return [result for result in found if result is not None]
 
     def _check_guests(
-        self,
-        said: str,
-        numbers: Mapping[int, str],
-        results: Sequence[Result],
-        heard: Collection[str],
+        self, said: str, numbers: Mapping[int, str], failed: set[str]
     ) -> Iterator[Result]:
-        """Guests that look well by their results: those that the hypervisor ended for a crash,
-        and those whose crash nobody would have heard."""
-        failed = {item.domain for item in results if not item.status.good}
+        """Guests that the hypervisor ended for a crash, and that have not `failed` yet."""
         for domid, line in console.crashed_domains(said).items():
             name = numbers.get(domid)
             if name is not None and name not in failed:
                 failed.add(name)
                 yield self._extra("console-check", Status.FAIL, f"the hypervisor: {line}", name)
-        for name in sorted(set(numbers.values()) - failed - set(heard)):
-            yield self._extra("console-check", Status.BROKEN, UNHEARD, name)
 
     def _own_logs(self) -> tuple[str, str]:
         """What was said here since the run began, and why some of it is not to be had.

@@ -26,6 +26,7 @@ DOMIDS = "domids.json"
 SHUTDOWN_LIMIT = 20.0
 CONSOLE_LIMIT = 5.0
 POLL = 0.5
+CRASHED = ("crashed", "watchdog")
 UNKNOWN = "------"  # a state as nobody has asked since
 
 
@@ -40,6 +41,7 @@ class Guests:
         self._followed: dict[str, int] = {}
         # Whose each domid was that a guest has had in this boot.
         self.numbers = _read_domids(run.folder / DOMIDS)
+        self.crashed: set[str] = set()  # that were seen so at any time
 
     def start(self, domain: Domain) -> Optional[DomainInfo]:
         """Make the guest, or go on with the one that this run has made before; shows it."""
@@ -103,6 +105,8 @@ class Guests:
         found = self._toolstack.domains()
         for info in found:
             known = self._uuids.get(info.name)
+            if known == info.uuid and info.down in CRASHED:
+                self.crashed.add(info.name)
             if known == info.uuid and self._followed.get(info.name) != info.domid:
                 self._follow(info)
         return found
