@@ -199,6 +199,17 @@ def test_the_end_of_a_run_is_told_on_a_full_disk(world: World) -> None:
         assert facts["reason"] in (world.run().folder / "summary.txt").read_text()
 
 
+def test_nor_does_it_stay_open_where_no_more_files_may_be(world: World) -> None:
+    with small_disk(world.folder / "results", "4m,nr_inodes=60"):
+        more = f"{world.folder}/results/more"
+        fill_it = f"i=0; while touch {more}$i 2> /dev/null; do i=$((i+1)); done"
+        world.control({"one": fill_it}, {"dom0": ["one"]})
+        assert world.start() == 3
+        facts = world.run().facts
+        assert facts["state"] == "broken" and "No space left on device" in facts["reason"]
+        assert facts["reason"] in (world.run().folder / "summary.txt").read_text()
+
+
 def test_what_cannot_be_started_is_told_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     from xentest import startdoms
     from xentest.errors import BrokenError
