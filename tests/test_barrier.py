@@ -6,6 +6,7 @@ import json
 import os
 import random
 import subprocess
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Callable, Mapping
 import pytest
 
 from xentest import barrier, durable
+from xentest.commands import runtests
 from xentest.errors import BrokenError, UsageError
 
 XENRUNTESTS = Path(__file__).resolve().parent.parent / "xenruntests"
@@ -228,6 +230,59 @@ def test_barrier_that_is_a_link_is_refused(tmp_path: Path) -> None:
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
+def test_barrier_that_becomes_a_link_is_not_written_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a guest may swap it, when it was just looked at."""
+    point, elsewhere = tmp_path / "barriers" / "point", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    look = barrier._arrivals
+
+    def look_and_be_tricked(folder: Path) -> object:
+        found = look(folder)
+        point.rename(tmp_path / "barriers" / "away")
+        point.symlink_to(elsewhere)
+        return found
+
+    monkeypatch.setattr(barrier, "_arrivals", look_and_be_tricked)
+    with pytest.raises(BrokenError):
+        meet(tmp_path, "a", 1)
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_nobody_is_tricked_into_opening_another_folder_to_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    victim = tmp_path / "victim"
+    victim.mkdir(mode=0o700)
+
+    def make_and_be_tricked(**words: object) -> str:
+        (tmp_path / "making").symlink_to(victim)
+        return str(tmp_path / "making")
+
+    monkeypatch.setattr(tempfile, "mkdtemp", make_and_be_tricked)
+    with pytest.raises(BrokenError):
+        meet(tmp_path, "a", 1)
+    assert victim.stat().st_mode & 0o777 == 0o700
+
+
+def test_two_that_make_a_barrier_in_one_moment_meet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder of the second takes the place of the first's, which is still empty."""
+    write, point = durable.write_text, tmp_path / "barriers" / "point"
+
+    def write_late(path: Path, text: str) -> None:
+        if not list(point.parent.glob("used-up")):
+            (tmp_path / "other").mkdir()
+            (tmp_path / "other").rename(point)
+            (point.parent / "used-up").mkdir()
+        write(path, text)
+
+    monkeypatch.setattr(durable, "write_text", write_late)
+    assert meet(tmp_path, "a", 1).passed
+
+
 CONTROL = """[Preferences]
 hypervisor=none
 shared_dir={0}
@@ -258,3 +313,18 @@ def test_command_counts_by_the_control_file_and_names_who_is_missing(tmp_path: P
     assert done.stderr == (
         "xenruntests: barrier point: 1 of 2 domains came within 0.2 s; here: one; missing: two\n"
     )
+
+
+def test_a_test_meets_the_others_of_its_own_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the run is of another control file than /etc/xen/xentest.conf."""
+    installed = tmp_path / "root/etc/xen/xentest.conf"
+    installed.parent.mkdir(parents=True)
+    installed.write_text(CONTROL.format(tmp_path / "other"))
+    monkeypatch.setenv("XENTEST_SHARED", str(tmp_path / "run"))
+    monkeypatch.setenv("XENTEST_DOMAIN", "one")
+    for name in ("run", "other"):
+        (tmp_path / name).mkdir()
+    assert runtests.main(["--barrier", "point", "1"], tmp_path / "root") == 0
+    assert (tmp_path / "run/barriers/point/one").exists()

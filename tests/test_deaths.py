@@ -7,6 +7,7 @@ from typing import Sequence
 import pytest
 
 from stub_world import RUN_TESTS, World
+from xentest import guests
 from xentest.death import untold
 from xentest.results import WENT_DOWN, Result, Status
 
@@ -96,6 +97,36 @@ def test_a_guest_that_xen_ends_behind_its_tests_did_not_do_well(
     if seen:
         reason = found["guest1 3-console-check"].reason
         assert reason == f"the hypervisor: {line.rpartition('] ')[2].removeprefix('(XEN) ')}"
+
+
+def test_nor_when_xenstartdoms_was_ended_after_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = "(XEN) Domain 1 (vcpu#0) crashed on cpu#1:"
+    world.guest("guest1", f"{RUN_TESTS} guest1; echo '{line}' > {world.state}/dmesg; exit 42")
+    wait = f"while xl list | grep -q guest1; do sleep 0.05; done; test -s {world.state}/dmesg"
+    world.control(
+        {"one": "true", "wait": f"sleep 1; {wait}"}, {"dom0": ["wait"], "guest1": ["one"]}
+    )
+
+    def leave(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(guests.Guests, "end_all", leave)
+        world.start()
+    assert world.start(resume=True) == 1
+    assert line[6:] in world.results()["guest1 3-console-check"].reason
+
+
+def test_nor_did_one_that_is_found_crashed_behind_its_tests(world: World) -> None:
+    world.guest("guest1", f"{RUN_TESTS} guest1; exit 44")
+    wait = "until xl list | grep -qe ---sc-; do sleep 0.1; done"
+    world.control({"one": "true", "wait": wait}, {"dom0": ["wait"], "guest1": ["one"]})
+    assert world.start() == 1
+    found = world.results()
+    assert found["guest1 1-one"].status is Status.PASS
+    assert "crashed" in found["guest1 3-console-check"].reason
 
 
 def test_one_that_has_failed_is_told_once(world: World) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -51,3 +53,12 @@ def test_advice(number: int, advice: str) -> None:
 def test_what_has_no_advice_is_told_all_the_same() -> None:
     assert str(errors.of_system(refuse(errno.EIO))) == "the system said: Input/output error"
     assert str(errors.of_system(OSError("odd"))) == "the system said: odd"
+
+
+def test_how_children_end_is_known_whoever_called() -> None:
+    """Where a caller ignores SIGCHLD, and its commands inherit that, each child looks well."""
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        assert errors.guarded_main("xenbuild", lambda _: subprocess.call(["false"]), []) == 1
+    finally:
+        signal.signal(signal.SIGCHLD, before)

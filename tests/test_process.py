@@ -112,6 +112,29 @@ def test_hang_that_forks_twice_and_ignores_signals(
     assert not alive(tmp_path / "away")
 
 
+HEADLESS = """import ctypes, os, threading, time
+threading.Thread(target=time.sleep, args=(1000,)).start()
+with open("pid.new", "w") as note:
+    note.write(f"{os.getpid()}\\n")
+os.rename("pid.new", "pid")
+ctypes.CDLL(None).syscall(60, 0)  # exit(2): of this thread alone
+"""
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="knows the number of exit there")
+@pytest.mark.parametrize("command", ["exec {}", "{} & until test -e pid; do :; done"])
+def test_who_goes_on_without_its_first_thread_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, no_zombies: None
+) -> None:
+    """It looks like a zombie that nobody collects."""
+    (tmp_path / "headless.py").write_text(HEADLESS)
+    stands_until(monkeypatch, tmp_path / "pid")
+    outcome = run(tmp_path, command.format("/usr/bin/python3 headless.py"), timeout=1)
+    assert outcome.timed_out or outcome.left_behind
+    pid = (tmp_path / "pid").read_text().strip()
+    assert not os.path.exists(f"/proc/{pid}"), "it is neither ended nor collected"
+
+
 def test_an_interrupt_right_after_the_start_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,6 +168,34 @@ def test_daemon_left_behind_is_ended_and_named(tmp_path: Path, no_zombies: None)
     assert not outcome.timed_out
     assert [name.split()[0] for name in outcome.left_behind] == ["sleep"]
     assert not alive(tmp_path / "away")
+
+
+def test_what_forks_again_and_again_is_ended_and_named(tmp_path: Path, no_zombies: None) -> None:
+    """Most looks at all processes come between the end of one and the beginning of its child."""
+    (tmp_path / "restless.py").write_text(
+        "import os, time\n"
+        "while True:\n"
+        "    if os.fork():\n"
+        "        os._exit(0)\n"
+        "    os.setsid()\n"
+        "    time.sleep(0.002)\n"
+    )
+    for turn in range(3):
+        (tmp_path / "output").unlink(missing_ok=True)
+        outcome = run(tmp_path, "/usr/bin/python3 restless.py; true")
+        assert outcome.left_behind, f"not seen in turn {turn}"
+        assert process._childless()
+
+
+def test_who_takes_its_own_output_away_costs_nothing_but_that(tmp_path: Path) -> None:
+    thief = "import os; [os.read(3, 99) for _ in range(3000)]"
+    flood = "i=0; while [ $i -lt 30000 ]; do echo $i; i=$((i+1)); done"
+    for _ in range(3):
+        (tmp_path / "output").unlink(missing_ok=True)
+        outcome = run(
+            tmp_path, f'/usr/bin/python3 -c "{thief}" 3< /dev/stdout & {flood}; kill $!; exit 3'
+        )
+        assert outcome.exit_status == 3
 
 
 def test_short_lived_leftover_finishes_in_peace(

@@ -167,6 +167,57 @@ def test_test_that_replaces_its_results_by_links(box: Box) -> None:
     assert list((box.base / "victim").iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "rm -rf $OWN",
+        "rm -rf $OWN; touch $OWN",
+        "rm -rf $OWN; mkdir $OWN.away; ln -s $OWN.away $OWN",
+        "rm -rf $XENTEST_SHARED/box/results",
+    ],
+)
+@pytest.mark.parametrize("status", ["pass", "fail"])
+def test_a_test_that_takes_its_result_away_costs_no_other_test(
+    box: Box, command: str, status: str
+) -> None:
+    """Nor is it a pass: what it said is gone."""
+    end = "exit 3" if status == "fail" else "true"
+    own = "OWN=$XENTEST_SHARED/box/results/1-T"
+    box.write(
+        T={"run_command": f"{own}; {command}; touch log/x; {end}", "log_dir": "log"},
+        U={"run_command": "true"},
+    )
+    box.run(1)
+    assert box.result("1-T").status is Status.ERROR
+    assert "taken away while it ran" in box.result("1-T").reason
+    assert f"({status}" in box.result("1-T").reason
+    assert box.result("2-U").status is Status.PASS
+    assert not list(box.home.glob("results/1-T.away/*"))
+
+
+def test_a_folder_in_the_place_of_result_json_costs_no_verdict(box: Box) -> None:
+    command = "mkdir -p $XENTEST_LOGS/../result.json/x; exit 3"
+    box.write(T={"run_command": command}, U={"run_command": "true"})
+    box.run(1)
+    assert [box.result(name).status.value for name in ("1-T", "2-U")] == ["fail", "pass"]
+
+
+@pytest.mark.parametrize(
+    "command, told",
+    [
+        ("cp -r log $XENTEST_LOGS", ""),
+        ("rm -r $XENTEST_LOGS", "took XENTEST_LOGS away"),
+        ("rmdir $XENTEST_LOGS; ln -s / $XENTEST_LOGS", "took XENTEST_LOGS away"),
+    ],
+)
+def test_logs_in_the_way_of_logs_cost_no_verdict(box: Box, command: str, told: str) -> None:
+    run = f"echo said > log/x; {command}; exit 3"
+    assert box.one(1, run_command=run, log_dir="log").status is Status.FAIL
+    assert told in box.result("1-T").reason
+    kept = sorted(path.parent.name for path in box.folder("1-T").glob("logs/*/x"))
+    assert kept == (["log"] if told else ["log", "log~2"])
+
+
 def test_logs_without_links_and_devices(box: Box) -> None:
     make = "echo a > l/a; ln -s /etc/passwd l/link; mkfifo l/fifo; mkdir l/d; echo b > l/d/b"
     found = box.one(0, run_command=make, log_dir="l")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from runner_box import is_gone
 from stub_world import World
-from xentest import fleet
+from xentest import fleet, ownrunner
 
 
 def test_a_dying_xenruntests_is_started_once_more_then_an_error(world: World) -> None:
@@ -26,6 +27,42 @@ def test_a_xenruntests_that_cannot_write_is_the_labs_fault(world: World) -> None
     result = world.results()["dom0 1-one"]
     assert result.status.value == "broken"
     assert result.reason == "not run: xenruntests ended with status 3: no space left"
+
+
+@pytest.mark.parametrize(
+    "signal, ending", [("KILL", "was killed by signal 9"), ("STOP", "time limit")]
+)
+def test_a_test_that_ends_or_stops_xenruntests_does_not_outlive_it(
+    world: World, monkeypatch: pytest.MonkeyPatch, signal: str, ending: str
+) -> None:
+    monkeypatch.setattr(ownrunner, "END_GRACE", 600.0)  # it ends in order, not by force
+    note = f"echo $$ >> {world.folder}/pids"
+    world.control(
+        {"one": f"{note}; kill -{signal} $PPID; exec sleep 1000"},
+        {"dom0": ["one", "one"]},
+        run_timeout="4" if signal == "STOP" else "600",
+    )
+    assert world.start() == 1
+    assert ending in world.results()["dom0 2-one"].reason
+    assert all(is_gone(pid) for pid in (world.folder / "pids").read_text().split())
+
+
+def test_a_folder_that_is_gone_is_told(world: World) -> None:
+    gone = world.shared / "dom0"
+    world.control({"one": f"rm -r {gone}"}, {"dom0": ["one"]})
+    assert world.start() == 1
+    result = world.results()["dom0 1-one"]
+    assert (result.status.value, result.reason) == (
+        "error",
+        f"no result: {gone} is gone, and what was in it",
+    )
+
+
+def test_a_shared_folder_that_goes_away_is_no_fault_of_the_tests(world: World) -> None:
+    world.control({"one": f"mv {world.shared} {world.shared}.away"}, {"dom0": ["one"]})
+    assert world.start() == 3
+    result = world.results()["dom0 1-one"]
+    assert result.status.value == "broken" and "does not say whose it is" in result.reason
 
 
 def test_a_run_that_is_left_in_the_middle_says_how_to_go_on(
@@ -75,8 +112,9 @@ def test_a_result_that_is_gone_is_no_pass_and_hides_no_other(
     assert "4 results: 2 pass, 1 fail, 1 broken" in summary
 
 
-def test_what_was_there_before_must_be_known(world: World) -> None:
-    forget = f"rm {world.folder}/results/latest/basis.json"
+@pytest.mark.parametrize("command", ["rm {}", "sed -i s/nodes/modes/ {}"])
+def test_what_was_there_before_must_be_known(world: World, command: str) -> None:
+    forget = command.format(f"{world.folder}/results/latest/basis.json")
     world.control({"one": "true", "two": after(world, forget)}, {"dom0": ["one", "two"]})
     assert world.start() == 3
     leaks = world.results()["dom0 5-leak-check"]

@@ -79,6 +79,16 @@ def test_a_result_missing_when_a_run_is_resumed_is_an_error(world: World) -> Non
     assert "no result" in world.results()["dom0 1-one"].reason
 
 
+def test_a_result_that_a_disk_damaged_does_not_keep_the_run_open(world: World) -> None:
+    world.control({"one": "true"}, {"dom0": ["one"]})
+    stored = world.begin().folder / "domains/dom0/4-leak-check"
+    stored.mkdir(parents=True)
+    (stored / "result.json").write_bytes(b"\xff")
+    assert world.start(resume=True) == 3
+    facts = world.run().facts
+    assert facts["state"] == "broken" and "4-leak-check" in facts["reason"], facts
+
+
 def test_kill_and_resume_lose_nothing(world: World) -> None:
     """Killed at ten random moments: every test has run exactly once and has its result."""
     names = [f"t{number}" for number in range(6)]
@@ -186,6 +196,17 @@ def test_the_end_of_a_run_is_told_on_a_full_disk(world: World) -> None:
         assert (facts["state"], facts["status"]) == ("broken", "broken") and facts["ended"]
         assert "No space left on device" in facts["reason"]
         assert str(world.folder / "results") in facts["reason"]
+        assert facts["reason"] in (world.run().folder / "summary.txt").read_text()
+
+
+def test_nor_does_it_stay_open_where_no_more_files_may_be(world: World) -> None:
+    with small_disk(world.folder / "results", "4m,nr_inodes=60"):
+        more = f"{world.folder}/results/more"
+        fill_it = f"i=0; while touch {more}$i 2> /dev/null; do i=$((i+1)); done"
+        world.control({"one": fill_it}, {"dom0": ["one"]})
+        assert world.start() == 3
+        facts = world.run().facts
+        assert facts["state"] == "broken" and "No space left on device" in facts["reason"]
         assert facts["reason"] in (world.run().folder / "summary.txt").read_text()
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from runner_box import is_gone, wait_for
+from test_process import HEADLESS
 from xentest import process, strays
 from xentest.errors import BrokenError
 
@@ -40,6 +41,15 @@ def test_whoever_left_its_session_and_ignores_signals_is_ended_too(tmp_path: Pat
     wait_for(pid)
     assert strays.end(MARK, str(tmp_path))
     assert is_gone(pid.read_text().strip()), "end() came back before they had ended"
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="knows the number of exit there")
+def test_who_goes_on_without_its_first_thread_is_ended(tmp_path: Path) -> None:
+    (tmp_path / "headless.py").write_text(HEADLESS)
+    left = begin(str(tmp_path), f"cd {tmp_path}; exec /usr/bin/python3 headless.py")
+    wait_for(tmp_path / "pid")
+    assert strays.end(MARK, str(tmp_path))
+    assert left.wait() == -9
 
 
 def test_who_is_just_given_another_program_is_found(tmp_path: Path) -> None:

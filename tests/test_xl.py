@@ -11,6 +11,7 @@ from typing import IO, Any, Iterator, Sequence
 
 import pytest
 
+from small_disk import fill, small_disk
 from stub_world import World, wait_for
 from xentest.domains import DomainInfo, command
 from xentest.domains.command import CommandFailed, run
@@ -225,6 +226,26 @@ def test_a_flooding_console_is_capped_and_keeps_its_last_words(
     os.close(write)
     text = (tmp_path / "log").read_text()
     assert len(text) < 1300 and text.endswith("the last words\n") and "console cut here" in text
+
+
+def test_a_console_that_ends_on_a_full_disk_ends_no_other(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    with small_disk(tmp_path / "disk", "64k"):
+        followed = Consoles()
+        ends = [os.openpty() for _ in range(2)]
+        for name, (_, terminal) in zip(("full", "other"), ends):
+            place = tmp_path / ("disk/log" if name == "full" else "log")
+            assert followed.follow(name, os.ttyname(terminal), place)
+        fill(tmp_path / "disk")
+        os.write(ends[0][0], b"not one word of it fits\n" * 100)
+        wait_for(lambda: "not one word" in followed.recent("full"), "what it said")
+        for descriptor in ends[0]:
+            os.close(descriptor)
+        assert followed.wait_end("full", 60)
+        os.write(ends[1][0], b"still heard\n")
+        wait_for(lambda: "still heard" in followed.recent("other"), "the other one")
+        followed.stop()
+    assert (tmp_path / "log").read_text() == "still heard\n"
 
 
 LIMITS = Limits(boot=100, down=10, paused=60)

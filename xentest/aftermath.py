@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Callable, Iterator, Mapping, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Collection, Iterator, Mapping, Optional, Sequence
 
 from xentest import collect, death, durable, leaks, moment, runs
 from xentest.domains import Toolstack
@@ -17,6 +17,8 @@ from xentest.verdict import console
 if TYPE_CHECKING:
     from xentest.control import Control
 
+CRASHED = "it is down (crashed), though all its tests were over"
+UNHEARD = "its console was never to be had (does xenconsoled run?): a crash may be unseen"
 NOT_KEPT = "there is no result of it in the run's folder"
 
 
@@ -56,8 +58,10 @@ class Aftermath:
             return {}
 
     def _basis(self) -> Optional[leaks.Basis]:
-        value = self._noted().get("basis")
-        return leaks.from_json(value) if value is not None else None
+        try:
+            return leaks.from_json(self._noted()["basis"])
+        except (LookupError, TypeError, ValueError):
+            return None
 
     def _said_before(self) -> dict[str, str]:
         """The ends of the logs, when what they hold is of others: of a boot that was not for us."""
@@ -79,11 +83,13 @@ class Aftermath:
         status = Status.FAIL if left else Status.PASS
         return self._extra("leak-check", status, "; ".join(left))
 
-    def check_consoles(self, numbers: Mapping[int, str]) -> list[Result]:
+    def check_consoles(
+        self, numbers: Mapping[int, str], crashed: Collection[str] = ()
+    ) -> list[Result]:
         """A result named console-check for each log that shows a crash no result tells of.
 
         `numbers` names the guests by their domids: the hypervisor may have ended one whose
-        tests were over.
+        tests were over.  `crashed` are those that were seen so.
         """
         said, missing = self._own_logs()
         logs = {self.own: said}
@@ -95,14 +101,22 @@ class Aftermath:
         found = [self._check_console(domain, text, results) for domain, text in logs.items()]
         if found[0] is None and missing:
             found[0] = self._extra("console-check", Status.BROKEN, f"not to be had: {missing}")
-        found += self._check_guests(said, numbers, results)
+        failed = {item.domain for item in [*results, *filter(None, found)] if not item.status.good}
+        found += self._check_guests(said, numbers, failed)
+        found += [
+            self._extra("console-check", Status.FAIL, CRASHED, name)
+            for name in sorted(set(crashed) - failed)
+        ]
+        found += [
+            self._extra("console-check", Status.BROKEN, UNHEARD, name)
+            for name in sorted(set(numbers.values()) - failed - set(crashed) - set(logs))
+        ]
         return [result for result in found if result is not None]
 
     def _check_guests(
-        self, said: str, numbers: Mapping[int, str], results: Sequence[Result]
+        self, said: str, numbers: Mapping[int, str], failed: set[str]
     ) -> Iterator[Result]:
-        """Guests that the hypervisor ended for a crash, and that look well by their results."""
-        failed = {item.domain for item in results if not item.status.good}
+        """Guests that the hypervisor ended for a crash, and that have not `failed` yet."""
         for domid, line in console.crashed_domains(said).items():
             name = numbers.get(domid)
             if name is not None and name not in failed:
@@ -172,7 +186,7 @@ class Aftermath:
         """One that cannot be read hides none of the others."""
         try:
             return collect.load(self.run, domain, number, test)
-        except (BrokenError, OSError, UnicodeDecodeError) as error:
+        except (BrokenError, OSError) as error:
             reason = printable_line(f"its result cannot be read: {error}")[:MAX_REASON]
             return Result(domain, test, number, Status.BROKEN, reason)
 

@@ -103,7 +103,8 @@ def _make_open(folder: Path) -> None:
     if folder.is_dir():
         return
     made = tempfile.mkdtemp(prefix=".making-", dir=folder.parent)
-    os.chmod(made, 0o777)
+    with _opened(Path(made)) as descriptor:  # a guest may have put a link there since
+        os.fchmod(descriptor, 0o777)
     try:
         os.rename(made, folder)
     except OSError:
@@ -174,11 +175,20 @@ def _arrival(folder: int, name: str) -> Arrival:
 
 
 def _write(folder: Path, domain: str, arrival: Arrival) -> None:
+    text = json.dumps({"times": arrival.times, "waiting": arrival.waiting})
     try:
-        text = json.dumps({"times": arrival.times, "waiting": arrival.waiting})
-        durable.write_text(folder / domain, text)
+        try:
+            _write_into(folder, domain, text)
+        except FileNotFoundError:  # who made the barrier in the same moment put its folder there
+            _write_into(folder, domain, text)
     except OSError as error:
         raise BrokenError(
             f"cannot write to the barrier folder {folder}: {error}",
             "Look whether the shared folder is mounted, writable and not full.",
         ) from None
+
+
+def _write_into(folder: Path, name: str, text: str) -> None:
+    """By way of a descriptor: a guest may put a link in the folder's place at any time."""
+    with _opened(folder) as descriptor:
+        durable.write_text(Path(f"/proc/self/fd/{descriptor}") / name, text)

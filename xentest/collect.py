@@ -74,7 +74,7 @@ def load(run: Run, domain: str, number: int, test: str) -> Optional[Result]:
         return results.parse(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    except MalformedResult as error:
+    except ValueError as error:  # MalformedResult, or not even text
         raise BrokenError(
             f"{path} is damaged: {error}", "The disk may be full or failing."
         ) from None

@@ -83,11 +83,15 @@ def guarded_main(name: str, main: Callable[[Sequence[str]], int], argv: Sequence
 
 @contextmanager
 def _ended_in_order() -> Iterator[None]:
-    """Signals that end a process let it clean up first; those that are ignored stay so (nohup)."""
+    """Signals that end a process let it clean up first; those that are ignored stay so (nohup).
+
+    But for the one that tells of children: where it is ignored nobody learns how they ended.
+    """
 
     def interrupt(*_: object) -> NoReturn:
         raise KeyboardInterrupt
 
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     numbers = [n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) is signal.SIG_DFL]
     for number in numbers:
         signal.signal(number, interrupt)

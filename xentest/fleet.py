@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable, Optional
 
-from xentest import collect, shared
+from xentest import collect, shared, strays
 from xentest.collect import Explain
 from xentest.domains import DomainInfo
 from xentest.domains.consoles import Consoles
@@ -236,8 +236,15 @@ class Fleet:
 
     def _tell_missing(self, domain: Domain) -> None:
         """Its tests are over: what it did not report is an error, never silence."""
-        for number, test in self._missing(domain):
-            reason = f"no result: {domain.name} says it is done, but left none of this test"
+        missing = self._missing(domain)
+        if missing:
+            shared.check_owner(self.folder, self.run.id)
+        place = self.folder / domain.name
+        why = f"{domain.name} says it is done, but left none of this test"
+        if not place.is_dir():
+            why = f"{place} is gone, and what was in it"
+        for number, test in missing:
+            reason = f"no result: {why}"
             self._put(Result(domain.name, test, number, Status.ERROR, reason))
 
     def _own_death(self, domain: Domain) -> Optional[Ending]:
@@ -256,7 +263,7 @@ class Fleet:
         """No more results come from this domain: give every test of it its verdict."""
         watch = self._watched.pop(domain.name, None)
         if domain.name == self._own_name:
-            self.runner.end()
+            self._end_own()
         self.consoles.wait_end(domain.name, CONSOLE_LIMIT)
         self.collect()
         glance = self._glance(domain)
@@ -273,6 +280,14 @@ class Fleet:
             else:
                 result = Result(domain.name, test, number, ending.rest, f"not run: {why}")
             self._put(result)
+
+    def _end_own(self) -> None:
+        """xenruntests here, and what it could not end itself for it was killed."""
+        self.runner.end()
+        try:
+            strays.end(strays.TEST, f"{self.folder}/{self._own_name}/results/")
+        except XentestError as error:
+            self.progress.say(error.what)
 
     def _never_came_up(self, domain: Domain, ending: Ending, why: str, excerpt: str) -> str:
         """A domain that did not even start its tests has a result of its own for that."""

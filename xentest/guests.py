@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable, Mapping, Optional
 
-from xentest import durable, making, runs
+from xentest import durable, making, moment, runs
 from xentest.domains import NAMELESS, DomainInfo, Toolstack
 from xentest.domains.consoles import Consoles
 from xentest.errors import XentestError
@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from xentest.control import Domain
 
 CREATED = "created.json"
+DOMIDS = "domids.json"
 SHUTDOWN_LIMIT = 20.0
 CONSOLE_LIMIT = 5.0
 POLL = 0.5
+CRASHED = ("crashed", "watchdog")
 UNKNOWN = "------"  # a state as nobody has asked since
 
 
@@ -37,7 +39,9 @@ class Guests:
         self._consoles = consoles
         self._uuids = _read(run.folder / CREATED)
         self._followed: dict[str, int] = {}
-        self.numbers: dict[int, str] = {}  # whose each domid was that a guest has had
+        # Whose each domid was that a guest has had in this boot.
+        self.numbers = _read_domids(run.folder / DOMIDS)
+        self.crashed: set[str] = set()  # that were seen so at any time
 
     def start(self, domain: Domain) -> Optional[DomainInfo]:
         """Make the guest, or go on with the one that this run has made before; shows it."""
@@ -79,11 +83,19 @@ class Guests:
 
     def _follow(self, domain: DomainInfo) -> bool:
         log = self._run.domain_folder(domain.name) / "console.log"
-        self.numbers[domain.domid] = domain.name
+        self._note_domid(domain)
         if not self._consoles.follow(domain.name, self._toolstack.console(domain), log):
             return False
         self._followed[domain.name] = domain.domid
         return True
+
+    def _note_domid(self, domain: DomainInfo) -> None:
+        """By its number alone the hypervisor tells of a guest, which may be gone by then."""
+        if self.numbers.get(domain.domid) == domain.name:
+            return
+        self.numbers[domain.domid] = domain.name
+        value = {"boot": moment.boot_id(), "domids": self.numbers}
+        durable.write_json(self._run.folder / DOMIDS, value)
 
     def all(self) -> dict[str, DomainInfo]:
         """Every domain there is, by name; a guest that rebooted is followed anew."""
@@ -93,6 +105,8 @@ class Guests:
         found = self._toolstack.domains()
         for info in found:
             known = self._uuids.get(info.name)
+            if known == info.uuid and info.down in CRASHED:
+                self.crashed.add(info.name)
             if known == info.uuid and self._followed.get(info.name) != info.domid:
                 self._follow(info)
         return found
@@ -155,6 +169,17 @@ def _is_known(info: DomainInfo, made: Mapping[str, str]) -> bool:
     if info.name == NAMELESS:  # one that ends has none any more, and does so by itself
         return bool(info.uuid) and info.uuid in made.values() and "d" not in info.state
     return bool(info.uuid) and made.get(info.name) == info.uuid
+
+
+def _read_domids(path: Path) -> dict[int, str]:
+    """What an xenstartdoms that was killed in this boot has noted."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+        if value["boot"] != moment.boot_id():
+            return {}
+        return {int(domid): str(name) for domid, name in value["domids"].items()}
+    except (FileNotFoundError, ValueError, LookupError, TypeError, AttributeError):
+        return {}
 
 
 def _read(path: Path) -> dict[str, str]:

@@ -97,6 +97,7 @@ class OwnRunner:
                 return
             try:
                 os.killpg(self._pid, number)
+                os.killpg(self._pid, signal.SIGCONT)  # its test may have stopped it
             except ProcessLookupError:
                 return
             deadline = time.monotonic() + END_GRACE

@@ -24,6 +24,7 @@ GRACE = 5.0  # between SIGTERM and SIGKILL
 LINGER = 1.0  # what a command left behind may take so long to end by itself
 KILL_LIMIT = 10.0  # a process that survives SIGKILL so long is stuck in the kernel
 STEP = 0.1
+LOOKS = 20  # what forks again and again is not seen at each look
 PIPE_SIZE = 1 << 20
 MUCH = 16 << 10
 GATHER = 0.002
@@ -201,7 +202,10 @@ class _Job:
         if not self._open:
             time.sleep(min(seconds, 0.02))
         elif self._poll.poll(seconds * 1000):
-            data = os.read(self._pipe, PIPE_SIZE)
+            try:
+                data = os.read(self._pipe, PIPE_SIZE)
+            except BlockingIOError:  # a process of the command reads its own output, and was faster
+                return
             self._open = bool(data)
             self._recorder.write(data)
             if MUCH < len(data) < PIPE_SIZE:  # let a flood gather in the pipe: it costs us less
@@ -234,12 +238,14 @@ class _Job:
 
     def _living(self) -> list[tuple[int, str]]:
         self._reap()
-        if _childless():
-            return []
-        found = [(pid, name) for pid, name in _living_below() if pid not in self._others]
-        if not found:
-            self._reap()  # who ended while we looked
-        return found
+        for _ in range(LOOKS):
+            if _childless():
+                break
+            found = [(pid, name) for pid, name in _living_below() if pid not in self._others]
+            if found:
+                return found
+            self._reap()  # who ended while we looked; it may have left another in its place
+        return []
 
     def _names(self) -> tuple[str, ...]:
         return tuple(f"{name} ({pid})" for pid, name in self._living())
@@ -302,8 +308,8 @@ def _childless() -> bool:
 def _living_below() -> list[tuple[int, str]]:
     """Processes below this one that have not ended, as (pid, name)."""
     children: dict[int, list[tuple[int, str]]] = {}
-    for pid, parent, state, name in processes():
-        children.setdefault(parent, []).append((pid, "" if state in "ZX" else name))
+    for pid, parent, lives, name in processes():
+        children.setdefault(parent, []).append((pid, name if lives else ""))
     found, waiting = [], [os.getpid()]
     while waiting:
         below = children.get(waiting.pop(), [])
@@ -312,8 +318,8 @@ def _living_below() -> list[tuple[int, str]]:
     return found
 
 
-def processes() -> Iterator[tuple[int, int, str, str]]:
-    """Every process of the system: pid, parent, state, name."""
+def processes() -> Iterator[tuple[int, int, bool, str]]:
+    """Every process of the system: pid, parent, whether it lives, name."""
     for entry in os.listdir("/proc"):
         if not entry.isdigit():
             continue
@@ -324,8 +330,10 @@ def processes() -> Iterator[tuple[int, int, str, str]]:
             continue
         # The name may itself hold blanks and parentheses.
         name = text[text.index("(") + 1 : text.rindex(")")]
-        state, parent = text[text.rindex(")") + 2 :].split()[:2]
-        yield int(entry), int(parent), state, name or "?"
+        fields = text[text.rindex(")") + 2 :].split()  # proc(5), from the third on
+        # One whose first thread has ended looks like a zombie, and works on in its others.
+        lives = fields[0] not in "ZX" or int(fields[17]) > 1
+        yield int(entry), int(fields[1]), lives, name or "?"
 
 
 def send(pid: int, number: int) -> None:

@@ -263,6 +263,7 @@ def _marker(item: Trial) -> Optional[dict[str, object]]:
 
 def _write(item: Trial, result: Result) -> Result:
     """Write result.json, on a full disk into what was kept free, if need be without subtests."""
+    result = _with_its_place(item, result)
     _unlink(item.folder / ".reserve")
     _sync_output(item)
     short = replace(
@@ -282,6 +283,31 @@ def _write(item: Trial, result: Result) -> Result:
             problem = error
     assert problem is not None
     raise _unusable(item.folder, problem)
+
+
+def _with_its_place(item: Trial, result: Result) -> Result:
+    """The result, when its folder is there to write it to; else it lacks what the folder held."""
+    try:
+        results_folder = os.open(item.folder.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            os.close(untrusted.open_folder(results_folder, item.folder.name))
+        finally:
+            os.close(results_folder)
+        if (item.folder / "result.json").is_dir():
+            trial.discard(item.folder / "result.json")
+        return result
+    except (FileNotFoundError, untrusted.Refused):
+        pass
+    try:
+        item.folder.parent.mkdir(exist_ok=True)  # what is above it is gone if nothing is mounted
+        trial.discard(item.folder)
+        item.folder.mkdir()
+    except OSError as error:
+        raise _unusable(item.folder, error) from None
+    what = "the folder of its result was taken away while it ran, output and logs with it"
+    reason = trial.fit(f"{what} ({result.status.value}: {result.reason})".replace(": )", ")"))
+    status = results.worst([result.status, Status.ERROR]) or Status.ERROR
+    return replace(result, status=status, reason=reason)
 
 
 def _sync_output(item: Trial) -> None:

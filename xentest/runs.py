@@ -29,6 +29,7 @@ UNFINISHED = ".begun-"
 ENDED = ("finished", "broken")
 # Kept free in a run's folder while it goes on, so that its end can be told on a full disk.
 RESERVE = ".reserve"
+RESERVED_FILE = ".reserve-file"  # a disk may have room, and no number for one more file
 RESERVED = 128 << 10
 
 
@@ -67,7 +68,8 @@ class Run:
 
     def make_room(self) -> None:
         """Let go of what was kept free: what is written from here on is the end of the run."""
-        (self.folder / RESERVE).unlink(missing_ok=True)
+        for name in (RESERVE, RESERVED_FILE):
+            (self.folder / name).unlink(missing_ok=True)
 
     def add_phase(self, name: str, seconds: float) -> None:
         """Keep how long a phase took."""
@@ -102,6 +104,7 @@ def begin(
     folder = results_dir / (run_id or free_id(results_dir))
     facts["id"] = folder.name
     durable.write_json(unfinished / "run.json", facts)
+    durable.write_bytes(unfinished / RESERVED_FILE, b"")
     durable.write_bytes(unfinished / RESERVE, os.urandom(RESERVED))  # zeros might take no room
     os.rename(unfinished, folder)
     _point_latest(results_dir, folder.name)

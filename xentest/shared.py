@@ -91,6 +91,18 @@ def owner(shared: Path) -> str:
         return ""
 
 
+def check_owner(shared: Path, run: str) -> None:
+    """Raises BrokenError where the folder is not, or not any more, the one made for this run."""
+    found = owner(shared)
+    if found == run:
+        return
+    whose = f"is that of run {found} now" if found else "does not say whose it is"
+    raise BrokenError(
+        f"the shared folder {shared} {whose}: run {run} cannot go on",
+        "Is it mounted? Its tests and their results were there.",
+    )
+
+
 def place_of(run: Run, shared: Path) -> Path:
     """The shared folder, if it was made for this run; else a folder that does not exist.
 

@@ -11,7 +11,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable, Iterator, Mapping, Optional, Sequence
+from typing import Callable, Iterator, Optional, Sequence
 
 import xentest
 from xentest import boot, buildid, collect, control, durable, guests, interrupted, moment, runs
@@ -191,7 +191,7 @@ class _Flow:
             if made is not None:
                 made.end_all()
         with self._phase("check"):
-            self._check(fleet.folder, made.numbers if made is not None else {})
+            self._check(fleet.folder, made)
 
     def _break_off(self, what: str, fleet: Optional[Fleet], made: Optional[guests.Guests]) -> None:
         """End what can be ended: the disk may be full, the toolstack may be what broke."""
@@ -249,13 +249,8 @@ class _Flow:
             for name in names:
                 shared.hand_out(self._shared, name, self._control.text)
             durable.write_text(prepared, moment.now() + "\n")
-        elif (owner := shared.owner(self._shared)) != self._run.id:
-            whose = f"is that of run {owner} now" if owner else "does not say whose it is"
-            raise BrokenError(
-                f"the shared folder {self._shared} {whose}: run {self._run.id} cannot go on",
-                "Is it mounted? Its tests and their results were there.",
-            )
         else:
+            shared.check_owner(self._shared, self._run.id)
             for domain in self._control.domains:
                 shared.mend(self._shared, domain.name, self._control.text)
         self._aftermath.take_basis()
@@ -267,9 +262,10 @@ class _Flow:
         for name in guests.end_leftovers(results_dir, self._run, self._toolstack):
             self._progress.say(f"destroyed {name}, left by an earlier run")
 
-    def _check(self, folder: Path, numbers: Mapping[int, str]) -> None:
-        """`numbers`: the guests by their domids."""
-        for result in [*self._aftermath.check_consoles(numbers), self._aftermath.check_leaks()]:
+    def _check(self, folder: Path, made: Optional[guests.Guests]) -> None:
+        numbers, crashed = (made.numbers, made.crashed) if made is not None else ({}, set())
+        found = self._aftermath.check_consoles(numbers, crashed)
+        for result in [*found, self._aftermath.check_leaks()]:
             collect.conclude(folder, self._run, result)
         self._tell_deaths(folder)
 

@@ -64,8 +64,8 @@ def end(variable: str, beginning: str) -> list[str]:
 def _marked_so(wanted: bytes) -> dict[int, str]:
     """Name by pid of the processes, but this one, whose environment holds such a setting."""
     found = {}
-    for pid, _, state, name in process.processes():
-        if pid == os.getpid() or state in "ZX":
+    for pid, _, lives, name in process.processes():
+        if pid == os.getpid() or not lives:
             continue
         try:
             settings = _environment(pid).split(b"\0")
@@ -80,21 +80,35 @@ def _environment(pid: int) -> bytes:
     """All settings of a process. One that is being given its program has none for a moment."""
     limit = time.monotonic() + process.KILL_LIMIT
     while True:
-        with open(f"/proc/{pid}/environ", "rb") as stream:
+        thread = _living_thread(pid)
+        with open(f"{thread}/environ", "rb") as stream:
             settings = stream.read()
-        if len(settings) == _size_of_environment(pid) or time.monotonic() > limit:
+        if len(settings) == _size_of_environment(thread) or time.monotonic() > limit:
             return settings
         time.sleep(PAUSE / 10)
 
 
-def _size_of_environment(pid: int) -> int | None:
+def _living_thread(pid: int) -> str:
+    """Where the kernel tells of it: a first thread that has ended knows nothing any more."""
+    process_itself = f"/proc/{pid}"
+    if _fields(process_itself)[0] not in b"ZX":
+        return process_itself
+    return f"{process_itself}/task/{os.listdir(f'{process_itself}/task')[-1]}"
+
+
+def _fields(place: str) -> list[bytes]:
+    """proc(5) of a process or thread, from the third on."""
+    with open(f"{place}/stat", "rb") as stream:
+        return stream.read().rpartition(b")")[2].split()
+
+
+def _size_of_environment(place: str) -> int | None:
     """How much there is to be read; None while the process is being given its program.
 
     The kernel begins a new program's environment as an empty one, and says where the code is only
     when it has told the environment's end.
     """
-    with open(f"/proc/{pid}/stat", "rb") as stream:
-        fields = stream.read().rpartition(b")")[2].split()  # proc(5), from the third on
+    fields = _fields(place)
     if fields[0] in b"ZX" or int(fields[6]) & KERNEL_THREAD:
         return 0
     end_of_code, begin, end = int(fields[24]), int(fields[47]), int(fields[48])

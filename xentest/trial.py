@@ -220,6 +220,8 @@ def _keep_logs(trial: Trial) -> None:
     """Copy log_dir: the first that holds something, below the work folder, test_dir, tempdir."""
     if not trial.test.log_dir:
         return
+    if trial.folder.is_symlink() or not trial.folder.is_dir():
+        return  # the test took it away: who writes the result tells that
     for base in (trial.work, trial.test_dir, Path(trial.domain.tempdir)):
         try:
             source = os.open(base / trial.test.log_dir, os.O_RDONLY | os.O_DIRECTORY)
@@ -236,9 +238,9 @@ def _keep_logs(trial: Trial) -> None:
 
 def _copy_logs(trial: Trial, source: int) -> None:
     budget = untrusted.Budget(LOG_BYTES, LOG_FILES)
-    target = os.open(trial.logs, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    target = _open_logs(trial)
     try:
-        name = Path(trial.test.log_dir).name
+        name = untrusted.unused(Path(trial.test.log_dir).name, set(os.listdir(target)))
         os.mkdir(name, dir_fd=target)
         inner = untrusted.open_folder(target, name)
         try:
@@ -251,6 +253,17 @@ def _copy_logs(trial: Trial, source: int) -> None:
         os.close(target)
     if budget.refused:
         trial.notes.append(f"{budget.left_out} log files left out: {budget.refused[0]}")
+
+
+def _open_logs(trial: Trial) -> int:
+    """The folder XENTEST_LOGS; made anew where the test removed it or put something else there."""
+    try:
+        return os.open(trial.logs, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except (FileNotFoundError, NotADirectoryError):
+        trial.notes.append("the test took XENTEST_LOGS away, with what it held")
+        discard(trial.logs)
+        trial.logs.mkdir()
+        return os.open(trial.logs, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
 
 
 def _present(item: str) -> bool:

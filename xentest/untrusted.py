@@ -150,7 +150,7 @@ def copy_folder(source: int, target: int, budget: Budget, path: str, depth: int 
                 budget.refuse(path, "more files than allowed; the rest is left out")
                 return
             budget.files -= 1
-            copy = _unused(file_name(entry.name), taken)
+            copy = unused(file_name(entry.name), taken)
             if entry.is_dir(follow_symlinks=False):
                 copy_subfolder(source, entry.name, target, copy, budget, shown, depth + 1)
             else:
@@ -190,7 +190,8 @@ def file_name(name: str) -> str:
     return printable(name).replace("\n", "?").replace("\t", "?")
 
 
-def _unused(name: str, taken: set[str]) -> str:
+def unused(name: str, taken: set[str]) -> str:
+    """The name, or one like it that is not taken yet; it is from now on."""
     candidate, number = name, 2
     while candidate in taken:
         candidate, number = f"{name[:60]}~{number}", number + 1

@@ -16,8 +16,8 @@ HELP = """usage: xenruntests [--shared DIR] [--hostname NAME] [--control FILE]
 Runs the tests that the control file has for this domain: SHARED/HOSTNAME/xentests.conf.
 Tests that are finished are kept; when all are done, that file is removed.
 
-  --shared DIR     the shared folder; else shared_dir of /etc/xen/xentest.conf,
-                   XENTEST_SHARED, or SHARED_DIR= in /etc/default/xentest
+  --shared DIR     the shared folder; else XENTEST_SHARED, shared_dir of
+                   /etc/xen/xentest.conf, or SHARED_DIR= in /etc/default/xentest
   --hostname NAME  the name of this domain, if it is not the host name
   --control FILE   take the tests from FILE; the file in the shared folder then only says
                    that there is work (the control domain trusts no file that guests reach)
@@ -95,13 +95,13 @@ def _positive(text: str, what: str) -> float:
 
 
 def _shared_dir(root: Path) -> str:
+    if os.environ.get("XENTEST_SHARED"):  # of the run that this test belongs to
+        return os.environ["XENTEST_SHARED"]
     ours = root / "etc/xen/xentest.conf"
     if ours.exists():
         from xentest import control
 
         return control.load(ours).preferences.shared_dir
-    if os.environ.get("XENTEST_SHARED"):
-        return os.environ["XENTEST_SHARED"]
     try:
         lines = (root / "etc/default/xentest").read_text("utf-8", "replace").splitlines()
     except FileNotFoundError:
@@ -111,7 +111,7 @@ def _shared_dir(root: Path) -> str:
         if key == "SHARED_DIR" and value:
             return value.strip("\"'")
     raise UsageError(
-        "where is the shared folder? There is no /etc/xen/xentest.conf, no XENTEST_SHARED and "
+        "where is the shared folder? There is no XENTEST_SHARED, no /etc/xen/xentest.conf and "
         "no SHARED_DIR= in /etc/default/xentest",
         "Say it with --shared DIR.",
     )

@@ -13,12 +13,13 @@ import termios
 import threading
 import time
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO, Optional
 
 LOG_LIMIT = 16 << 20
 TAIL = 64 << 10
 TURN = 0.2
+READS = 256  # of one console in a turn: one that is flooded keeps nobody from the others
 TERMINAL = re.compile(r"/dev/pts/\d+")  # a guest may write any name into the store
 
 
@@ -27,7 +28,7 @@ class Console:
     """One console: where it is read from and written to."""
 
     descriptor: int
-    log: BinaryIO
+    log: FileIO
     written: int
     recent: bytes = b""
     cut: int = 0
@@ -35,18 +36,25 @@ class Console:
 
     def keep(self, said: bytes) -> None:
         """Write what fits, and remember the last part of what does not."""
-        fits = said[: max(0, LOG_LIMIT - self.written)]
-        self.written += len(fits)
-        self.cut += len(said) - len(fits)
         self.recent = (self.recent + said)[-TAIL:]
-        self.log.write(fits)
+        fits = said[: max(0, LOG_LIMIT - self.written)]
+        kept = self._store(fits)
+        self.written += kept
+        self.cut += len(said) - kept
+
+    def _store(self, said: bytes) -> int:
+        """How much the log took: on a full disk nothing, and the night is worth more than it."""
+        try:
+            return self.log.write(said)
+        except OSError:
+            return 0
 
     def close(self) -> None:
         """End the log with the part that was cut off, if any."""
         self.ended = True
         os.close(self.descriptor)
         if self.cut:
-            self.log.write(b"\n[console cut here; these are its last lines]\n" + self.recent)
+            self._store(b"\n[console cut here; these are its last lines]\n" + self.recent)
         self.log.close()
 
 
@@ -130,18 +138,16 @@ class Consoles:
                         self._read(open_ones[descriptor])
 
     def _read(self, console: Console) -> None:
-        said: Optional[bytes] = b""
-        while not console.ended:
+        for _ in range(READS):
+            if console.ended:
+                return
             try:
                 said = os.read(console.descriptor, 1 << 16)
             except BlockingIOError:
                 return
             except OSError:  # the other end is closed: the domain is gone
                 said = b""
-            try:
-                console.keep(said)
-            except OSError:  # no room for the log: the night is worth more than it
-                console.cut += len(said)
+            console.keep(said)
             if not said:
                 console.close()
 
