@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import shutil
 import socket
 import struct
 import subprocess
@@ -316,12 +317,34 @@ def commit(repository: Path, name: str) -> str:
 def test_git(tmp_path: Path, repository: Path) -> None:
     first = commit(repository, "v1")
     wanted = {"": "2", "#main": "2", "#side": "1", "#v1": "1", f"#{first}": "1"}
-    wanted[f"#{first[:9]}"] = "1"
+    wanted[f"#{first[:9]}"] = wanted[f"#{first[:9].upper()}"] = "1"
     for number, (reference, content) in enumerate(wanted.items()):
         target = tmp_path / f"new{number}"
         source = fetch.fetch_source(f"git+file://{repository}{reference}", target)
         assert source.tree == target and (target / "file").read_text() == content, reference
         assert source.revision == commit(repository, f"v{content}")
+
+
+@pytest.mark.parametrize("name", ["GIT_DIR", "GIT_INDEX_FILE"])
+def test_git_leaves_the_repository_of_a_hook_alone(
+    tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    mine = tmp_path / "mine"
+    shutil.copytree(repository, mine)
+    before = {path: path.read_bytes() for path in mine.rglob("*") if path.is_file()}
+    values = {"GIT_DIR": mine / ".git", "GIT_INDEX_FILE": mine / ".git/index"}
+    monkeypatch.setenv(name, str(values[name]))
+    fetch.fetch_tree(f"git+file://{repository}#side", tmp_path / "new")
+    assert (tmp_path / "new/file").read_text() == "1"
+    assert {path: path.read_bytes() for path in mine.rglob("*") if path.is_file()} == before
+
+
+def test_what_git_warns_of_is_no_commit(
+    tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_TRACE", "1")
+    source = fetch.fetch_source(f"git+file://{repository}", tmp_path / "new")
+    assert source.revision == source.tree.joinpath(".git/HEAD").read_text().strip()
 
 
 @pytest.mark.parametrize("reference", ["#gone", "#0123456789abcdef0123456789abcdef01234567"])
