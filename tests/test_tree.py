@@ -44,6 +44,11 @@ PATCH = """\
 -old
 +new
 """
+BINARY = b"""\
+diff --git a/xen/image b/xen/image
+index 1111111..2222222 100644
+Binary files a/xen/image and b/xen/image differ
+"""
 
 
 @pytest.fixture
@@ -117,6 +122,9 @@ def test_patch_that_fits_only_roughly_is_refused(tmp_path: Path, source: Path) -
         (PATCH.encode() + b"--- a/xen/x", "cut short"),
         (PATCH.encode()[:-1], "malformed"),
         (PATCH.encode() * 2, "does not apply"),
+        (PATCH.encode()[:-8], r"\*\*\*\*"),
+        (BINARY, "binary"),
+        (PATCH.encode() + BINARY, "binary"),
     ],
 )
 def test_patch_that_would_be_passed_over(
@@ -141,6 +149,21 @@ def test_patch_in_a_letter(tmp_path: Path, location: Location) -> None:
     (tmp_path / "letter.patch").write_text(letter)
     wanted = replace(location, patches=(f"{tmp_path}/letter.patch",))
     assert "new" in (tree.prepare(wanted, tmp_path / "tree") / "xen/file").read_text()
+
+
+def test_patches_of_a_series_in_one_file(tmp_path: Path, location: Location) -> None:
+    """As `git format-patch --stdout` and the servers of git give them."""
+    made = "--- /dev/null\n+++ b/xen/more\n@@ -0,0 +1 @@\n+1\n"
+    changed = "--- a/xen/more\n+++ b/xen/more\n@@ -1 +1,2 @@\n 1\n+2\n"
+    again = PATCH.replace("new", "newer").replace("old", "new")
+    passing = made.replace("more", "passing")
+    gone = "--- a/xen/passing\n+++ /dev/null\n@@ -1 +0,0 @@\n-1\n"
+    (tmp_path / "series.patch").write_text(PATCH + made + again + changed)
+    (tmp_path / "other.patch").write_text(passing + gone)
+    wanted = replace(location, patches=(f"{tmp_path}/series.patch", f"{tmp_path}/other.patch"))
+    xen = tree.prepare(wanted, tmp_path / "tree") / "xen"
+    assert not (xen / "passing").exists()
+    assert (xen / "file").read_text() == "newer\n" and (xen / "more").read_text() == "1\n2\n"
 
 
 def test_patch_cannot_reach_out(tmp_path: Path, location: Location) -> None:

@@ -41,6 +41,7 @@ TOOLS_BUILD = (
     "--disable-golang --with-system-qemu && make -j{jobs} build-tools"
 )
 TOOLS_INSTALL = "make install-tools && ldconfig"
+BINARY_CHANGE = re.compile(rb"^index [0-9a-f]+\.\.\S+.*\nBinary files .* differ$", re.MULTILINE)
 LAB_FAULTS = re.compile(
     r"No space left on device|Cannot allocate memory|Read-only file system"
     r"|Killed signal terminated program|virtual memory exhausted"
@@ -106,7 +107,7 @@ def _note_revision(source: Source, patches: Sequence[tuple[str, bytes]]) -> None
 
 
 def _patch(tree: Path, address: str, content: bytes) -> None:
-    """Apply one patch, whole or not at all. Raises BrokenError with what was rejected.
+    """Apply one patch. Raises BrokenError with what was rejected: the tree is of no use then.
 
     Only unified diffs: `patch` would hand an ed script to ed, and say nothing of it.
     """
@@ -118,15 +119,26 @@ def _patch(tree: Path, address: str, content: bytes) -> None:
         options = ["--unified", "--forward", "--fuzz=0", "--batch", f"--input={stream.name}"]
         command = ["patch", "-p1", *options]
         said = tool.run([*command, "--dry-run"], folder=tree, timeout=TOOL_TIMEOUT)
-        rejects = _rejects(said.text) if said.status else _left_out(said.text, content)
-        if not rejects:
-            said = tool.run(command, folder=tree, timeout=TOOL_TIMEOUT)
-            rejects = _rejects(said.text) if said.status else ""
-        if rejects:
-            raise BrokenError(
-                f"the patch {without_password(address)} does not apply: {rejects}",
-                "Bring it up to date with the tree, or take it out of the control file.",
-            )
+        rejects = _faults(said, content)
+        # A dry run does not know, in a series, what the patches before have made of a file.
+        if not rejects or said.status and _is_series(content):
+            rejects = _faults(tool.run(command, folder=tree, timeout=TOOL_TIMEOUT), content)
+    if rejects:
+        raise BrokenError(
+            f"the patch {without_password(address)} does not apply: {rejects}",
+            "Bring it up to date with the tree, or take it out of the control file.",
+        )
+
+
+def _faults(said: tool.Output, content: bytes) -> str:
+    return _rejects(said.text) if said.status else _left_out(said.text, content)
+
+
+def _is_series(content: bytes) -> bool:
+    """Whether it changes a file more than once, as patches in one file may."""
+    pairs = re.findall(rb"^--- (?:a/)?(\S+).*\n\+\+\+ (?:b/)?(\S+)", content, re.MULTILINE)
+    names = [old if new == b"/dev/null" else new for old, new in pairs]
+    return len(names) > len(set(names))
 
 
 def _left_out(text: str, content: bytes) -> str:
@@ -134,6 +146,8 @@ def _left_out(text: str, content: bytes) -> str:
     files = sum(line.startswith(("checking ", "patching ")) for line in text.splitlines())
     headers = len(re.findall(rb"^--- \S.*\n\+\+\+ ", content, re.MULTILINE))
     last = content.rpartition(b"\n")[0].rpartition(b"\n")[2]
+    if BINARY_CHANGE.search(content):
+        return "it changes a binary file without saying how"
     if not files:
         return "it changes no file"
     if not content.endswith(b"\n") or last.startswith(b"diff "):
@@ -145,7 +159,7 @@ def _left_out(text: str, content: bytes) -> str:
 
 def _rejects(text: str) -> str:
     """The lines of patch's output that say what failed, on one line."""
-    signs = ("FAILED", "can't find file", "Only garbage", "Reversed", "malformed", "Skipping")
+    signs = ("FAILED", "can't find file", "Only garbage", "Reversed", "****", "Skipping")
     file = ""
     for line in text.splitlines():
         if line.startswith(("checking file ", "patching file ")):
