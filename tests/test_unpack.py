@@ -168,6 +168,7 @@ HOSTILE = {
     "deep": (tar(entry("d/" * 200 + "f", b"x")), "deep"),
     "garbage": (b"this is no archive, just words" * 100, "not a whole tar"),
     "empty": (b"", "not a whole tar"),
+    "zeros": (bytes(10240), "holds nothing"),
     "no end mark": (GOOD[: GOOD.rindex(b"hello") + 512], "end mark"),
     "damaged header": (GOOD.replace(b"top/same", b"top/sane"), "end mark"),
     "words after the end": (GOOD + b"words", "end mark"),
@@ -210,9 +211,24 @@ def test_bombs_are_stopped_early(place: Path, name: str) -> None:
     assert "bomb" in refused(place, bomb, max_ratio=1e9, max_bytes=10 << 20)
 
 
+def test_holes_are_no_way_around_the_limit(place: Path) -> None:
+    source = place.parent.parent / "outside"
+    os.truncate(source / "sentinel", 100 << 20)
+    packed = subprocess.run(
+        ["tar", "-C", source, "-cSf", "-", "sentinel"], check=True, capture_output=True
+    ).stdout
+    os.truncate(source / "sentinel", 9)
+    assert "bomb" in refused(place, packed)
+
+
 def test_too_many_files(place: Path) -> None:
     many = tar(*[entry(f"f{number}") for number in range(50)])
     assert "more than 40" in refused(place, many, max_files=40)
+    deep = tar(*[entry(f"{number}/a/b/c/d/e/f/g/h/f") for number in range(10)])
+    assert "more than 40" in refused(place, deep, max_files=40)
+    archive = place.parent / "a.tar"
+    archive.write_bytes(tar(*[folder(f"d{number}") for number in range(40)]))
+    assert len(list(unpack(archive, place, max_files=40).iterdir())) == 40
 
 
 def test_huge_header_does_not_fill_the_memory(place: Path) -> None:

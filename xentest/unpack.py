@@ -42,12 +42,14 @@ def unpack(
     `folder` must be absent or empty; it is returned.  Raises BrokenError that names
     the member and the reason; then `folder` is as it was.
     """
-    from xentest.decompress import open_stream
+    from xentest.decompress import RATIO_FROM, open_stream
 
     with open_stream(archive, max_bytes=max_bytes, max_ratio=max_ratio) as stream:
         with staged(folder) as temporary:
             try:
-                _Unpacker(archive, temporary, max_bytes, max_files).run(stream)
+                # What a sparse file says of its holes is packed better than any compressor packs.
+                most = max(RATIO_FROM, int(max_ratio * archive.stat().st_size))
+                _Unpacker(archive, temporary, min(max_bytes, most), max_files).run(stream)
             except OSError as error:
                 raise _refused(archive, f"cannot be unpacked: {error.strerror or error}") from None
     return folder
@@ -73,6 +75,7 @@ class _Unpacker:
         self._folder = folder
         self._room = max_bytes
         self._max_files = max_files
+        self._files = 0  # members, and folders that they lie in
         self._links: set[Path] = set()
 
     def run(self, stream: Stream) -> None:
@@ -89,16 +92,20 @@ class _Unpacker:
         self._check_links()
 
     def _members(self, tar: tarfile.TarFile) -> None:
-        number = 0
         while (member := tar.next()) is not None:
-            number += 1
-            if number > self._max_files:
-                raise _refused(self._archive, f"more than {self._max_files} members")
+            self._count()
             try:
                 self._member(tar, member)
             except OSError as error:
                 raise self._error(member, error.strerror or str(error)) from None
             tar.members = []  # type: ignore  # or a long archive fills the memory
+        if not self._files:
+            raise _refused(self._archive, "it holds nothing")
+
+    def _count(self) -> None:
+        self._files += 1
+        if self._files > self._max_files:
+            raise _refused(self._archive, f"more than {self._max_files} members and folders")
 
     def _error(self, member: tarfile.TarInfo, reason: str) -> BrokenError:
         return _refused(self._archive, f"member {member.name[:200]!r}: {reason}")
@@ -144,6 +151,8 @@ class _Unpacker:
             step = step / part
             mode = _mode(step)
             if mode is None:
+                if step != path or not member.isdir():  # then it is no member itself
+                    self._count()
                 step.mkdir(mode=0o755)
             elif not stat.S_ISDIR(mode):
                 shown = step.relative_to(self._folder)
