@@ -26,6 +26,25 @@ MAX_FILES = 500_000
 MAX_RATIO = 250.0
 MAX_DEPTH = 100
 CHUNK = 1 << 20
+# What comes in place of a tar archive, by how it begins.
+OTHERS = (
+    (b"<!doctype html", "a web page"),
+    (b"<html", "a web page"),
+    (b"<?xml", "XML"),
+    (b"version https://git-lfs", "a pointer to a file that Git LFS keeps elsewhere"),
+    (b"PK\x03\x04", "a zip archive"),
+    (b"7z\xbc\xaf", "a 7z archive"),
+    (b"Rar!", "a rar archive"),
+    (b"!<arch>", "a Debian package"),
+    (b"070701", "a cpio archive"),
+    (b"LZIP", "packed by lzip"),
+    (b"\x5d\0\0", "packed by lzma"),
+    (b"\x04\x22\x4d\x18", "packed by lz4"),
+    (b"\x1f\x9d", "packed by compress"),
+    (b"\x1f\x8b", "packed by gzip twice"),
+    (b"BZh", "packed twice"),
+    (b"\xfd7zXZ", "packed twice"),
+)
 ADVICE = "Nothing of it was kept. Look who made this archive before you use it."
 
 
@@ -67,6 +86,15 @@ def _refused(archive: Path, reason: str) -> BrokenError:
     return BrokenError(f"{archive.name}: {reason}", ADVICE)
 
 
+def _instead(head: bytes) -> str:
+    """What the bytes are that no tar archive begins with; empty when that is not known."""
+    text = head.lstrip().lower()
+    for sign, name in OTHERS:
+        if head.startswith(sign) or text.startswith(sign):
+            return f"no tar archive but {name}"
+    return ""
+
+
 class _Unpacker:
     """One archive on its way into one empty folder that nobody else writes to."""
 
@@ -85,7 +113,9 @@ class _Unpacker:
             with tarfile.open(fileobj=stream, mode="r:", errorlevel=2) as tar:  # type: ignore
                 self._members(tar)
         except (tarfile.TarError, ValueError, OverflowError, RecursionError) as error:
-            raise _refused(self._archive, f"not a whole tar archive: {error}") from None
+            raise _refused(
+                self._archive, _instead(stream.head) or f"not a whole tar archive: {error}"
+            ) from None
         # tarfile takes a damaged header, and a missing end, for the end of the archive.
         if not stream.ends_with_zeros():
             raise _refused(self._archive, "damaged or cut short: its end mark is missing")
