@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Iterable, Optional, Sequence
@@ -43,11 +44,15 @@ TOOLS_BUILD = (
 TOOLS_INSTALL = "make install-tools && ldconfig"
 BINARY_CHANGE = re.compile(rb"^index [0-9a-f]+\.\.\S+.*\nBinary files .* differ$", re.MULTILINE)
 LAB_FAULTS = re.compile(
-    r"No space left on device|Cannot allocate memory|Read-only file system"
-    r"|Killed signal terminated program|virtual memory exhausted"
+    r"No space left on device|Disk quota exceeded|Read-only file system|Input/output error"
+    r"|Cannot allocate memory|out of memory allocating|memory exhausted"
+    r"|Killed signal terminated program|internal compiler error: Killed|terminated with signal 9"
+    r"|\*\*\* \[.*\] Killed$|Cannot fork$|Resource temporarily unavailable|Too many open files"
+    r"|configure: error: .*([Uu]nable to|[Cc]ould not|[Cc]annot) find (?!required auxiliary)"
+    r"|configure: error: Package requirements"
 )
 NOT_FOUND = re.compile(
-    r"command not found$|: not found$|^make(\[\d+\])?: \S+: No such file or directory$"
+    r"command not found$|: not found$|^(make(\[\d+\])?|\S*\benv): \S+: No such file or directory$"
 )
 FIRST_ERRORS = (
     re.compile(r"^\S+:\d+(:\d+)?: (fatal )?error: "),
@@ -250,6 +255,9 @@ def _run_build(command: str, tree: Path, log: Path, timeout: float) -> None:
         raise BuildFailed(f"the build did not end within {timeout:g} s", log)
     if ended.exit_status == 0:
         return
+    if ended.exit_status == -signal.SIGKILL:
+        what = "this machine cannot build the tree: the build was killed (kill -9)"
+        raise BrokenError(what, f"Had it no memory left? See dmesg. The log: {log}")
     with open(log, encoding="utf-8", errors="replace") as stream:
         reason = first_error(stream)
     reason = reason or f"`{command}` ended with status {ended.exit_status}"
@@ -289,7 +297,10 @@ def _source_time(tree: Path) -> int:
 
 
 def first_error(lines: Iterable[str]) -> str:
-    """The line of a build log that says why it failed: the first of the clearest kind."""
+    """The line of a build log that says why it failed: the first of the clearest kind.
+
+    A fault of the machine counts when it comes before the errors that it may have caused.
+    """
     found: dict[re.Pattern[str], str] = {}
     last = ""
     missing = False
@@ -300,6 +311,9 @@ def first_error(lines: Iterable[str]) -> str:
         for pattern in FIRST_ERRORS:
             if pattern not in found and pattern.search(text):
                 found[pattern] = text
+    # What a full disk left behind does not compile either.
+    if next((kind for kind in found if kind in FIRST_ERRORS[:3]), None) is LAB_FAULTS:
+        return found[LAB_FAULTS]
     if not missing:  # then a build that asked for some command in vain went on without it
         found.pop(NOT_FOUND, None)
     return next((found[pattern] for pattern in FIRST_ERRORS if pattern in found), last)
