@@ -158,7 +158,10 @@ def write_entry(paths: Paths, hypervisor: Path) -> None:
     before = _others(paths)
     if before and not before.endswith(b"\n"):
         before += b"\n"
-    durable.write_bytes(_custom(paths), before + _entry(paths, hypervisor).encode())
+    config = _custom(paths)
+    # It may hold passwords of GRUB's that are for root's eyes alone.
+    mode = stat.S_IMODE(config.stat().st_mode) if config.exists() else 0o644
+    durable.write_bytes(config, before + _entry(paths, hypervisor).encode(), mode)
 
 
 def check_custom(paths: Paths) -> None:
@@ -199,7 +202,8 @@ def _without_entry(text: bytes, config: Path) -> bytes:
             f"{config} has the line `{BEGIN}` without the line `{END}`",
             "What lies between may be yours: mend it by hand.",
         )
-    return head + tail.removeprefix(b"\n")
+    # Of two entries of ours, in a file that was put together by hand, GRUB would take the first.
+    return head + _without_entry(tail.removeprefix(b"\n"), config)
 
 
 def _entry(paths: Paths, hypervisor: Path) -> str:
