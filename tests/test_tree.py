@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import io
 import json
 import os
 import tarfile
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -370,3 +372,26 @@ def test_prebuilt_is_cached_and_verified(tmp_path: Path, location: Location) -> 
     )
     kept = {path.name for path in (tmp_path / "cache").iterdir() if path.is_dir()}
     assert kept == set()
+
+
+def test_prebuilt_removes_what_a_killed_build_left(tmp_path: Path, location: Location) -> None:
+    left = tmp_path / "cache/.build.abc"
+    (left / "tree").mkdir(parents=True)
+    prebuilt.make_tarball(location, tmp_path / "cache", 1, Progress(io.StringIO()))
+    assert not left.exists()
+
+
+def test_prebuilt_tells_whom_it_waits_for(tmp_path: Path, location: Location) -> None:
+    stream = io.StringIO()
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    with open(cache / ".lock", "w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        words = (location, cache, 1, Progress(stream))
+        second = threading.Thread(target=prebuilt.make_tarball, args=words)
+        second.start()
+        limit = time.monotonic() + 120
+        while not (told := "waiting" in stream.getvalue()) and time.monotonic() < limit:
+            time.sleep(0.005)
+    second.join()
+    assert told
