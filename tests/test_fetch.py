@@ -197,12 +197,24 @@ def test_local_files(tmp_path: Path, scheme: str) -> None:
     assert got == tmp_path / "new/a b" and got.read_bytes() == BODY
 
 
-def test_local_fifo_and_folder_and_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "name, reason",
+    [
+        ("fifo", "fifo is no file"),
+        ("", " is no file"),
+        ("absent", "absent: No such file or directory"),
+        ("file/x", "file/x: Not a directory"),
+        ("%00", "null byte"),
+    ],
+)
+def test_local_fifo_and_folder_and_nothing(tmp_path: Path, name: str, reason: str) -> None:
     os.mkfifo(tmp_path / "fifo")
-    for name in ("fifo", "", "absent"):
-        with pytest.raises(BrokenError):
-            fetch.download(f"{tmp_path}/{name}", tmp_path / "new")
-        assert list((tmp_path / "new").iterdir()) == []
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(BrokenError) as caught:
+        fetch.download(f"file://{tmp_path}/{name}", tmp_path / "new")
+    said = str(caught.value)
+    assert reason in said and "Name a file" in said and said.count(str(tmp_path)) == 1
+    assert list((tmp_path / "new").iterdir()) == []
 
 
 @pytest.mark.parametrize(

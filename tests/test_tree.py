@@ -191,6 +191,23 @@ def test_kconfig_line_that_does_not_survive(source: Path, line: str, reason: str
     assert line in str(caught.value)
 
 
+def test_what_is_no_source_of_xen_is_not_the_trees_fault(tmp_path: Path) -> None:
+    (tmp_path / "tree").mkdir()
+    with pytest.raises(BrokenError, match="no source of Xen"):
+        tree.configure(tmp_path / "tree", ["CONFIG_DEBUG=y"])
+    with pytest.raises(BrokenError, match="no source of Xen"):
+        build(Location("x", "/x"), tmp_path / "tree")
+
+
+def test_kconfig_of_any_letters_and_its_complaint(source: Path) -> None:
+    (source / "xen/.config").write_bytes(b"# \xff caf\xe9\n")
+    tree.configure(source, ["CONFIG_DEBUG=y"])
+    assert (source / "xen/.config").read_bytes().startswith(b"# \xff caf\xe9\n")
+    (source / "xen/Makefile").write_text("olddefconfig:\n\t@echo flex: x; exit 1\n")
+    with pytest.raises(BrokenError, match="in the tree: flex: x"):
+        tree.configure(source, ["CONFIG_DEBUG=y"])
+
+
 @pytest.mark.parametrize("line", ["DEBUG=y", "CONFIG_A=y\nCONFIG_B=y", "CONFIG_A=", "$(x)"])
 def test_no_kconfig_line(source: Path, line: str) -> None:
     with pytest.raises(UsageError):

@@ -54,6 +54,7 @@ LAB_FAULTS = re.compile(
 NOT_FOUND = re.compile(
     r"command not found$|: not found$|^(make(\[\d+\])?|\S*\benv): \S+: No such file or directory$"
 )
+OF_MAKE = re.compile(r"make(\[\d+\])?: (\*\*\* \[|Leaving |Entering )")  # not what went wrong
 FIRST_ERRORS = (
     re.compile(r"^\S+:\d+(:\d+)?: (fatal )?error: "),
     re.compile(r"undefined reference to|multiple definition of|^\S*ld: .*(error|cannot|failed)"),
@@ -179,17 +180,27 @@ def configure(tree: Path, lines: Sequence[str]) -> None:
     for line in lines:
         if not re.fullmatch(r"CONFIG_\w+=\S.*|# CONFIG_\w+ is not set", line.strip()):
             raise UsageError(f"{line!r} is no Kconfig line", "Write CONFIG_NAME=value.")
+    _check_source(tree)
     config = tree / "xen/.config"
     base = next((f for f in (config, tree / "debian/xen-kconfig") if f.is_file()), None)
-    before = base.read_text() if base else ""
-    config.write_text("\n".join([before.rstrip("\n"), *map(str.strip, lines)]) + "\n")
+    before = base.read_text(errors="surrogateescape") if base else ""
+    text = "\n".join([before.rstrip("\n"), *map(str.strip, lines)]) + "\n"
+    config.write_text(text, errors="surrogateescape")
     said = tool.run(["make", "-C", "xen", "olddefconfig"], folder=tree, timeout=TOOL_TIMEOUT)
     if said.status != 0:
         reason = first_error(said.text.splitlines()) or said.last_line
         raise BrokenError(f"make olddefconfig failed in the tree: {reason}")
-    after = config.read_text().splitlines()
+    after = config.read_text(errors="surrogateescape").splitlines()
     for line in lines:
         _check_survived(tree, line.strip(), after)
+
+
+def _check_source(tree: Path) -> None:
+    if not (tree / "xen/Makefile").is_file():
+        raise BrokenError(
+            "this is no source of Xen: there is no xen/Makefile in it",
+            "Look what its address brings; another tree needs a build_command of its own.",
+        )
 
 
 def _check_survived(tree: Path, line: str, after: Sequence[str]) -> None:
@@ -230,6 +241,8 @@ def build(
     """
     if location.build_command == "":
         return find_built(tree)
+    if location.build_command is None:
+        _check_source(tree)
     before = marks(tree)
     command = DEFAULT_BUILD + (f" && {TOOLS_BUILD}" if location.tools else "")
     command = command.replace("{jobs}", str(jobs))
@@ -306,7 +319,8 @@ def first_error(lines: Iterable[str]) -> str:
     missing = False
     for line in lines:
         text = line.strip()[:400]
-        last = text or last
+        if text and not OF_MAKE.match(text):
+            last = text
         missing = missing or text.endswith("Error 127")
         for pattern in FIRST_ERRORS:
             if pattern not in found and pattern.search(text):
