@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from small_disk import fill, small_disk
 from test_buildid import ID, MULTIBOOT2, image
 from xentest import prebuilt, tree
 from xentest.control import Location
@@ -355,6 +356,15 @@ def test_install_refuses_what_cannot_boot(tmp_path: Path, source: Path) -> None:
     built.hypervisor.write_bytes(packed)
     with pytest.raises(BrokenError, match="not 00ff"):
         tree.install(replace(built, build_id="00ff"), boot)
+
+
+def test_what_keeps_it_from_being_installed_is_told(tmp_path: Path, source: Path) -> None:
+    built = build(Location("x", "/x"), source)
+    (tmp_path / "boot").mkdir()
+    with small_disk(tmp_path / "boot", "20k"):
+        fill(tmp_path / "boot")
+        with pytest.raises(BrokenError, match="No space left on device\n.*make room"):
+            tree.install(built, tmp_path / "boot")
 
 
 def test_prebuilt_is_cached_and_verified(tmp_path: Path, location: Location) -> None:

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from small_disk import small_disk
 from xentest.errors import BrokenError
 from xentest.unpack import single_top, unpack
 
@@ -214,6 +215,15 @@ def test_bombs_are_stopped_early(place: Path, name: str) -> None:
     bomb = COMPRESSORS[name](tar(entry("zeros", bytes(150 << 20))))
     assert "bomb" in refused(place, bomb)
     assert "bomb" in refused(place, bomb, max_ratio=1e9, max_bytes=10 << 20)
+
+
+def test_a_full_disk_is_not_the_archives_fault(place: Path) -> None:
+    archive = place.parent.parent / "a.tar"
+    archive.write_bytes(tar(entry("a", b"x" * 300_000)))
+    with small_disk(place.parent, "200k"), pytest.raises(BrokenError) as caught:
+        unpack(archive, place)
+    assert "member 'a': No space left on device" in str(caught.value)
+    assert "make room" in caught.value.advice
 
 
 def test_holes_are_no_way_around_the_limit(place: Path) -> None:

@@ -11,8 +11,9 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Optional
 
+from xentest.errors import ADVICE as SYSTEMS_ADVICE
 from xentest.errors import BrokenError
 from xentest.staging import staged
 
@@ -70,7 +71,7 @@ def unpack(
                 most = max(RATIO_FROM, int(max_ratio * archive.stat().st_size))
                 _Unpacker(archive, temporary, min(max_bytes, most), max_files).run(stream)
             except OSError as error:
-                raise _refused(archive, f"cannot be unpacked: {error.strerror or error}") from None
+                raise _refused(archive, "cannot be unpacked", error) from None
     return folder
 
 
@@ -82,8 +83,16 @@ def single_top(folder: Path) -> Path:
     return folder
 
 
-def _refused(archive: Path, reason: str) -> BrokenError:
-    return BrokenError(f"{archive.name}: {reason}", ADVICE)
+def _refused(archive: Path, reason: str, error: Optional[OSError] = None) -> BrokenError:
+    """What is wrong with the archive; or, with `error`, what the system refused while unpacking."""
+    if error is None:
+        return BrokenError(f"{archive.name}: {reason}", ADVICE)
+    advice = SYSTEMS_ADVICE.get(error.errno or 0, ADVICE)
+    return BrokenError(f"{archive.name}: {reason}: {error.strerror or error}", advice)
+
+
+def _member(member: tarfile.TarInfo) -> str:
+    return f"member {member.name[:200]!r}"
 
 
 def _instead(head: bytes) -> str:
@@ -127,7 +136,7 @@ class _Unpacker:
             try:
                 self._member(tar, member)
             except OSError as error:
-                raise self._error(member, error.strerror or str(error)) from None
+                raise _refused(self._archive, _member(member), error) from None
             tar.members = []  # type: ignore  # or a long archive fills the memory
         if not self._files:
             raise _refused(self._archive, "it holds nothing")
@@ -138,7 +147,7 @@ class _Unpacker:
             raise _refused(self._archive, f"more than {self._max_files} members and folders")
 
     def _error(self, member: tarfile.TarInfo, reason: str) -> BrokenError:
-        return _refused(self._archive, f"member {member.name[:200]!r}: {reason}")
+        return _refused(self._archive, f"{_member(member)}: {reason}")
 
     def _member(self, tar: tarfile.TarFile, member: tarfile.TarInfo) -> None:
         path = self._inside(member, member.name)
