@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -108,11 +109,22 @@ def test_git_address_that_is_none(tmp_path: Path, rest: str) -> None:
     assert "secret" not in str(caught.value)
 
 
-def test_git_does_not_show_the_password(tmp_path: Path) -> None:
+def test_git_does_not_show_the_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch, "PAUSE", 0.01)
     with nobody_listening() as place, pytest.raises(BrokenError) as caught:
         address = f"{place}/x.git"
         fetch.fetch_tree(f"git+http://user:secret@{address}", tmp_path / "new")
     assert "secret" not in str(caught.value) and address in str(caught.value)
+
+
+def test_git_gives_a_server_time_to_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    with nobody_listening() as place, pytest.raises(BrokenError):
+        fetch.fetch_tree(f"git+http://{place}/x.git", tmp_path / "new")
+    assert [pause for pause in pauses if pause >= fetch.PAUSE] == [1.0, 2.0]
 
 
 def test_a_transfer_ends_with_who_asked_for_it(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -59,6 +60,8 @@ def split(address: str) -> tuple[str, str]:
 
 def _fetch(tree: Path, timeout: float, url: str, reference: str) -> None:
     """Leave the wanted commit in FETCH_HEAD."""
+    from xentest.fetch import PAUSE
+
     for attempt in range(1, ATTEMPTS + 1):
         said = _try(tree, timeout, "fetch", "--quiet", "--depth=1", "origin", reference or "HEAD")
         if said.status == 0:
@@ -70,6 +73,7 @@ def _fetch(tree: Path, timeout: float, url: str, reference: str) -> None:
             what = f"git cannot fetch {reference or 'HEAD'} of {without_password(url)}: "
             what += _complaint(said)
             raise BrokenError(what, "Look at the address, and whether the branch still exists.")
+        time.sleep(PAUSE * 2 ** (attempt - 1))
 
 
 def _fetch_all(tree: Path, timeout: float, reference: str) -> bool:
