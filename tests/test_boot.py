@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -134,6 +135,28 @@ def test_what_only_root_may_read_stays_so(paths: boot.Paths, mode: int) -> None:
     config.chmod(mode)
     boot.write_entry(paths, paths.boot / "xen-test.gz")
     assert stat.S_IMODE(config.stat().st_mode) == mode
+
+
+@pytest.mark.parametrize(
+    "head, clashes",
+    [
+        ("menuentry 'My Xen' --id xentest {", True),
+        ("  menuentry 'My Xen' --class xen --id='xentest' {", True),
+        ('menuentry "My Xen" $menuentry_id_option "xentest" {', True),
+        ("menuentry xentest {", True),
+        ("submenu 'xentest' {", True),
+        ("# menuentry 'My Xen' --id xentest {", False),
+        ("menuentry 'xentest of old' --id xentest-old {", False),
+        ("menuentry 'My Xen' --id my-xentest {", False),
+    ],
+)
+def test_another_entry_that_grub_would_take_for_ours_is_told(
+    paths: boot.Paths, head: str, clashes: bool
+) -> None:
+    config = paths.boot / "grub/custom.cfg"
+    config.write_text(f"{head}\n}}\n")
+    with pytest.raises(BrokenError, match="entry of its own") if clashes else nullcontext():
+        boot.check_custom(paths)
 
 
 def test_a_missing_end_line_eats_nothing(paths: boot.Paths) -> None:

@@ -22,6 +22,10 @@ ENTRY = "xentest"
 BEGIN = "# xentest begin: written by xenbuild; what stands outside of these lines is yours"
 END = "# xentest end"
 TOOL_LIMIT = 120.0
+# GRUB takes the first entry whose id or title is the one that was chosen.
+NAMESAKE = re.compile(
+    rb"""^\s*(menuentry|submenu)\s+(.*(--id|_id_option)[ =])?(['"]?)xentest\4[\s{]""", re.MULTILINE
+)
 TERMINAL_CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")  # a boot loader paints its menu with them
 
 
@@ -188,7 +192,13 @@ def _others(paths: Paths) -> bytes:
             f"there is no {config.parent}",
             "xenbuild boots through GRUB 2: install grub-pc or grub-efi.",
         )
-    return _without_entry(config.read_bytes() if config.exists() else b"", config)
+    others = _without_entry(config.read_bytes() if config.exists() else b"", config)
+    if NAMESAKE.search(others):
+        raise BrokenError(
+            f"{config} has an entry of its own that is called {ENTRY}",
+            "GRUB would boot that one in place of the new hypervisor: give it another id and title.",
+        )
+    return others
 
 
 def _without_entry(text: bytes, config: Path) -> bytes:
