@@ -122,6 +122,16 @@ def test_archives_of_the_true_tar_come_whole(place: Path) -> None:
     assert (place / "sentinel").read_text() == "untouched"
 
 
+def test_a_file_that_tar_was_told_of_twice(place: Path) -> None:
+    source = place.parent.parent / "outside"
+    os.link(source / "sentinel", source / "other")
+    archive = place.parent / "a.tar"
+    words = ["tar", "-C", source, "-cf", archive, ".", "./sentinel"]
+    subprocess.run(words, check=True)
+    unpack(archive, place)
+    assert (place / "sentinel").read_text() == (place / "other").read_text() == "untouched"
+
+
 @pytest.mark.parametrize("layout", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
 def test_long_names(place: Path, layout: int) -> None:
     name = "/".join(["d" * 90] * 4) + "/\u00e9" + "n" * 200
@@ -158,6 +168,7 @@ HOSTILE = {
         "no file",
     ),
     "hard link to nothing": (tar(link("a", "b", "hard")), "no file"),
+    "hard link to itself": (tar(link("a", "a", "hard")), "no file"),
     "hard link to folder": (tar(folder("d"), link("a", "d", "hard")), "no file"),
     "negative size": (NEGATIVE, "-512 bytes"),
     "device": (tar(entry("a", type=tarfile.CHRTYPE, devmajor=1, devminor=3)), "device"),

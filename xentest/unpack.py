@@ -159,6 +159,8 @@ class _Unpacker:
         if path == self._folder:
             raise self._error(member, "would replace the folder itself")
         self._make_folder(member, path.parent)
+        if member.islnk() and self._inside(member, member.linkname) == path and _is_file(path):
+            return  # so tar packs a file with several names that it was told of twice
         self._make_way(member, path)
         if member.issym():
             if member.linkname.startswith("/"):
@@ -253,6 +255,10 @@ class _Unpacker:
                 name = str(link.relative_to(self._folder))
                 where = os.readlink(link)
                 raise _refused(self._archive, f"member {name!r}: links to {where!r}, outside")
+
+
+def _is_file(path: Path) -> bool:
+    return stat.S_ISREG(_mode(path) or 0)
 
 
 def _mode(path: Path) -> int | None:
