@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import io
 import os
@@ -229,23 +228,6 @@ def test_password_is_not_shown(tmp_path: Path) -> None:
     with serving(missing) as server:
         said = refused(server.url.replace("http://", "http://me:secret@"), tmp_path)
     assert "secret" not in said
-
-
-def test_the_password_is_told_to_its_own_server_alone(tmp_path: Path) -> None:
-    with serving(whole) as other:
-        with serving(redirect(other.url)) as server:
-            address = server.url.replace("http://", "http://m%40e:se%2Fcr%C3%A9t@")
-            assert fetch.download(address, tmp_path).read_bytes() == BODY
-    said = base64.b64encode("m@e:se/cr\u00e9t".encode())
-    assert b"Authorization: Basic " + said + b"\r\n" in server.heard[0]
-    assert b"Authorization" not in other.heard[0]
-
-
-def test_letters_beyond_ascii_are_asked_for_as_browsers_do(tmp_path: Path) -> None:
-    with serving(whole) as server:
-        path = fetch.download(server.url.replace("file", "\u00e4%20;x[1]"), tmp_path)
-        assert path.name == "\u00e4 ;x[1].tgz"
-    assert server.heard[0].startswith(b"GET /a/%C3%A4%20;x[1].tgz HTTP/1.1\r\n")
 
 
 FTP_REPLIES = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import socket
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from web_server import HEAD, Behaviour, nobody_listening, serving
+from web_server import HEAD, Behaviour, nobody_listening, redirect, serving
 
 from xentest import errors, fetch
 from xentest.errors import BrokenError, UsageError
@@ -71,6 +72,23 @@ def test_what_is_not_the_file_is_not_taken_for_it(tmp_path: Path, name: str) -> 
 def test_strange_and_good(tmp_path: Path, answer: Behaviour) -> None:
     with serving(answer) as server:
         assert fetch.download(server.url, tmp_path).read_bytes() == BODY
+
+
+def test_the_password_is_told_to_its_own_server_alone(tmp_path: Path) -> None:
+    with serving(length(b"Content-Length: 1000")) as other:
+        with serving(redirect(other.url)) as server:
+            address = server.url.replace("http://", "http://m%40e:se%2Fcr%C3%A9t@")
+            assert fetch.download(address, tmp_path).read_bytes() == BODY
+    said = base64.b64encode("m@e:se/cr\u00e9t".encode())
+    assert b"Authorization: Basic " + said + b"\r\n" in server.heard[0]
+    assert b"Authorization" not in other.heard[0]
+
+
+def test_letters_beyond_ascii_are_asked_for_as_browsers_do(tmp_path: Path) -> None:
+    with serving(length(b"Content-Length: 1000")) as server:
+        path = fetch.download(server.url.replace("file", "\u00e4%20;x[1]"), tmp_path)
+        assert path.name == "\u00e4 ;x[1].tgz"
+    assert server.heard[0].startswith(b"GET /a/%C3%A4%20;x[1].tgz HTTP/1.1\r\n")
 
 
 def test_what_a_server_says_cannot_command_the_terminal(

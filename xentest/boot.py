@@ -196,7 +196,7 @@ def _others(paths: Paths) -> bytes:
     if NAMESAKE.search(others):
         raise BrokenError(
             f"{config} has an entry of its own that is called {ENTRY}",
-            "GRUB would boot that one in place of the new hypervisor: give it another id and title.",
+            "GRUB would boot that one, not the new hypervisor: give it another id and title.",
         )
     return others
 
