@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -116,6 +118,45 @@ def test_an_entry_of_ours_at_the_end_without_newline_is_replaced(paths: boot.Pat
     config.write_text(f"mine\n{boot.BEGIN}\nold\n{boot.END}")
     assert entry(paths).startswith(f"mine\n{boot.BEGIN}\nmenuentry")
     assert "old" not in config.read_text()
+
+
+def test_no_older_entry_of_ours_stays_which_grub_would_take_first(paths: boot.Paths) -> None:
+    config = paths.boot / "grub/custom.cfg"
+    old = f"{boot.BEGIN}\nold\n{boot.END}\n"
+    config.write_text(f"mine\n{old}mine too\n{old}")
+    assert entry(paths).startswith(f"mine\nmine too\n{boot.BEGIN}\nmenuentry")
+    assert "old" not in config.read_text()
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640])
+def test_what_only_root_may_read_stays_so(paths: boot.Paths, mode: int) -> None:
+    config = paths.boot / "grub/custom.cfg"
+    config.write_text("password_pbkdf2 root grub.pbkdf2.sha512.10000.AB\n")
+    config.chmod(mode)
+    boot.write_entry(paths, paths.boot / "xen-test.gz")
+    assert stat.S_IMODE(config.stat().st_mode) == mode
+
+
+@pytest.mark.parametrize(
+    "head, clashes",
+    [
+        ("menuentry 'My Xen' --id xentest {", True),
+        ("  menuentry 'My Xen' --class xen --id='xentest' {", True),
+        ('menuentry "My Xen" $menuentry_id_option "xentest" {', True),
+        ("menuentry xentest {", True),
+        ("submenu 'xentest' {", True),
+        ("# menuentry 'My Xen' --id xentest {", False),
+        ("menuentry 'xentest of old' --id xentest-old {", False),
+        ("menuentry 'My Xen' --id my-xentest {", False),
+    ],
+)
+def test_another_entry_that_grub_would_take_for_ours_is_told(
+    paths: boot.Paths, head: str, clashes: bool
+) -> None:
+    config = paths.boot / "grub/custom.cfg"
+    config.write_text(f"{head}\n}}\n")
+    with pytest.raises(BrokenError, match="entry of its own") if clashes else nullcontext():
+        boot.check_custom(paths)
 
 
 def test_a_missing_end_line_eats_nothing(paths: boot.Paths) -> None:

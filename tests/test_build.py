@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +43,46 @@ def test_a_run_is_built_and_armed(stand: Stand) -> None:
     assert state.boot_id == moment.boot_id()
     assert stand.paths.flag.read_text() == state.run + "\n"
     assert stand.paths.control.read_bytes() == stand.file.read_bytes()
-    assert not stand.paths.work.exists()
+    assert list(stand.paths.work.iterdir()) == []
+
+
+def test_what_a_build_mounted_is_let_go_and_not_emptied(stand: Stand, tmp_path: Path) -> None:
+    """A build that was killed may have left a mount of the machine's own files."""
+    victim, place = tmp_path / "victim", stand.paths.work / "tree/chroot/home"
+    for folder in (victim, place):
+        folder.mkdir(parents=True)
+    (victim / "dear").write_text("files")
+    subprocess.run(["mount", "--bind", victim, place], check=True)
+    assert (place / "dear").exists()
+    try:
+        assert stand.start() == 0
+    finally:
+        subprocess.run(["umount", "-lq", place], check=False)
+    assert (victim / "dear").read_text() == "files"
+    assert list(stand.paths.work.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["link", "mount"])
+def test_the_work_folder_may_be_on_another_disk(stand: Stand, tmp_path: Path, kind: str) -> None:
+    larger, work = tmp_path / "larger", stand.paths.work
+    larger.mkdir()
+    work.parent.mkdir(parents=True)
+    if kind == "link":
+        work.symlink_to(larger)
+    else:
+        work.mkdir()
+    with small_disk(work, "200k") if kind == "mount" else nullcontext():
+        (work / "left").mkdir()
+        assert stand.start() == 0
+        assert work.is_symlink() if kind == "link" else work.is_mount()
+        assert list(work.iterdir()) == []
+
+
+def test_a_reason_cannot_command_the_terminal(stand: Stand) -> None:
+    stand.step(tree, "build", tree.BuildFailed("a.c:1: error: \x1b[2J"))
+    with pytest.raises(XentestError):
+        stand.start()
+    assert (stand.run().folder / "summary.txt").read_text().replace("\n", "").isprintable()
 
 
 def test_the_machine_is_armed_before_the_choice(stand: Stand) -> None:

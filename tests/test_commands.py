@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from xentest import VERSION
+from xentest.commands import lab
+from xentest.errors import guarded_main
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMANDS = ("xenbuild", "xenstartdoms", "xenruntests", "xenlab")
@@ -140,6 +142,44 @@ def test_xenlab_lists_and_cleans_its_own_cache_only(tmp_path: Path) -> None:
     assert found.returncode == 0 and f"image       {tmp_path}/images/image-1" in found.stdout
     assert run("xenlab", "clean", XENLAB_CACHE=str(tmp_path)).returncode == 0
     assert os.listdir(tmp_path) == ["yours"]
+
+
+@pytest.mark.parametrize("words", [(), ("--cache", "")])
+def test_xenlab_takes_no_nameless_cache_for_the_folder_it_stands_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    (tmp_path / "images").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(lab, "CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("XENLAB_CACHE", "")
+    status = guarded_main("xenlab", lab.main, [*words, "clean"])
+    assert status == (2 if words else 0) and (tmp_path / "images").is_dir()
+
+
+def test_xenlab_tells_what_it_cannot_remove(tmp_path: Path) -> None:
+    (tmp_path / "larger").mkdir()
+    (tmp_path / "images").symlink_to("larger")
+    found = run("xenlab", "clean", XENLAB_CACHE=str(tmp_path))
+    assert found.returncode == 3 and "symbolic link" in found.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("exec", "--timeout", "nan", "true"),
+        ("exec", "--timeout", "-1", "true"),
+        ("exec", "--timeout", "0", "true"),
+        ("run", "--memory", "0", "x"),
+        ("run", "--memory", "-2560", "x"),
+        ("run", "--memory", "2G", "x"),
+        ("run", "--file", "/absent", "x"),
+    ],
+)
+def test_xenlab_tells_what_cannot_be_before_it_makes_a_machine(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    assert_told(run("xenlab", *words, XENLAB_CACHE=str(tmp_path)), "xenlab", words[2])
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_xenlab_without_a_machine_has_no_console(tmp_path: Path) -> None:

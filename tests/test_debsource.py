@@ -12,6 +12,7 @@ from typing import Any, Iterator
 
 import pytest
 
+from web_server import nobody_listening
 from xentest import debsource
 from xentest.errors import BrokenError, UsageError
 from xentest.progress import Progress
@@ -164,3 +165,13 @@ def test_nothing_to_be_had(tmp_path: Path, archive: Archive) -> None:
     with pytest.raises(BrokenError, match="names no archive"):
         debsource.fetch("hello", tmp_path / "new", timeout=120, apt=tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["archive"]
+
+
+def test_a_server_that_is_not_reached_is_told(tmp_path: Path) -> None:
+    (tmp_path / "apt").mkdir()
+    with nobody_listening() as place:
+        (tmp_path / "apt/sources.list").write_text(f"deb http://{place}/debian bookworm main\n")
+        with pytest.raises(BrokenError) as caught:
+            debsource.fetch("xen", tmp_path / "new", timeout=300, apt=tmp_path / "apt")
+    assert f"Failed to fetch http://{place}/debian" in str(caught.value)
+    assert "connect" in str(caught.value)

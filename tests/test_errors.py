@@ -37,6 +37,15 @@ def test_a_full_disk_is_named_with_the_file_and_what_to_do(
     assert list(tmp_path.iterdir()) == []  # nothing half-written stays
 
 
+@pytest.mark.parametrize("name", ["folder", "absent/file"])
+def test_what_cannot_be_written_is_named_as_its_user_knows_it(tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError) as caught:
+        durable.write_text(tmp_path / name, "x")
+    assert str(errors.of_system(caught.value)).partition("\n")[0].endswith(f": {tmp_path / name}")
+    assert os.listdir(tmp_path) == ["folder"]
+
+
 @pytest.mark.parametrize(
     "number, advice",
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import shutil
 import socket
 import struct
 import subprocess
@@ -195,12 +196,24 @@ def test_local_files(tmp_path: Path, scheme: str) -> None:
     assert got == tmp_path / "new/a b" and got.read_bytes() == BODY
 
 
-def test_local_fifo_and_folder_and_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "name, reason",
+    [
+        ("fifo", "fifo is no file"),
+        ("", " is no file"),
+        ("absent", "absent: No such file or directory"),
+        ("file/x", "file/x: Not a directory"),
+        ("%00", "null byte"),
+    ],
+)
+def test_local_fifo_and_folder_and_nothing(tmp_path: Path, name: str, reason: str) -> None:
     os.mkfifo(tmp_path / "fifo")
-    for name in ("fifo", "", "absent"):
-        with pytest.raises(BrokenError):
-            fetch.download(f"{tmp_path}/{name}", tmp_path / "new")
-        assert list((tmp_path / "new").iterdir()) == []
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(BrokenError) as caught:
+        fetch.download(f"file://{tmp_path}/{name}", tmp_path / "new")
+    said = str(caught.value)
+    assert reason in said and "Name a file" in said and said.count(str(tmp_path)) == 1
+    assert list((tmp_path / "new").iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -316,12 +329,34 @@ def commit(repository: Path, name: str) -> str:
 def test_git(tmp_path: Path, repository: Path) -> None:
     first = commit(repository, "v1")
     wanted = {"": "2", "#main": "2", "#side": "1", "#v1": "1", f"#{first}": "1"}
-    wanted[f"#{first[:9]}"] = "1"
+    wanted[f"#{first[:9]}"] = wanted[f"#{first[:9].upper()}"] = "1"
     for number, (reference, content) in enumerate(wanted.items()):
         target = tmp_path / f"new{number}"
         source = fetch.fetch_source(f"git+file://{repository}{reference}", target)
         assert source.tree == target and (target / "file").read_text() == content, reference
         assert source.revision == commit(repository, f"v{content}")
+
+
+@pytest.mark.parametrize("name", ["GIT_DIR", "GIT_INDEX_FILE"])
+def test_git_leaves_the_repository_of_a_hook_alone(
+    tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    mine = tmp_path / "mine"
+    shutil.copytree(repository, mine)
+    before = {path: path.read_bytes() for path in mine.rglob("*") if path.is_file()}
+    values = {"GIT_DIR": mine / ".git", "GIT_INDEX_FILE": mine / ".git/index"}
+    monkeypatch.setenv(name, str(values[name]))
+    fetch.fetch_tree(f"git+file://{repository}#side", tmp_path / "new")
+    assert (tmp_path / "new/file").read_text() == "1"
+    assert {path: path.read_bytes() for path in mine.rglob("*") if path.is_file()} == before
+
+
+def test_what_git_warns_of_is_no_commit(
+    tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_TRACE", "1")
+    source = fetch.fetch_source(f"git+file://{repository}", tmp_path / "new")
+    assert source.revision == source.tree.joinpath(".git/HEAD").read_text().strip()
 
 
 @pytest.mark.parametrize("reference", ["#gone", "#0123456789abcdef0123456789abcdef01234567"])

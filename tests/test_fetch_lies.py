@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
-from web_server import HEAD, Behaviour, nobody_listening, serving
+from web_server import HEAD, Behaviour, nobody_listening, redirect, serving
 
 from xentest import errors, fetch
 from xentest.errors import BrokenError, UsageError
@@ -72,6 +74,23 @@ def test_strange_and_good(tmp_path: Path, answer: Behaviour) -> None:
         assert fetch.download(server.url, tmp_path).read_bytes() == BODY
 
 
+def test_the_password_is_told_to_its_own_server_alone(tmp_path: Path) -> None:
+    with serving(length(b"Content-Length: 1000")) as other:
+        with serving(redirect(other.url)) as server:
+            address = server.url.replace("http://", "http://m%40e:se%2Fcr%C3%A9t@")
+            assert fetch.download(address, tmp_path).read_bytes() == BODY
+    said = base64.b64encode("m@e:se/cr\u00e9t".encode())
+    assert b"Authorization: Basic " + said + b"\r\n" in server.heard[0]
+    assert b"Authorization" not in other.heard[0]
+
+
+def test_letters_beyond_ascii_are_asked_for_as_browsers_do(tmp_path: Path) -> None:
+    with serving(length(b"Content-Length: 1000")) as server:
+        path = fetch.download(server.url.replace("file", "\u00e4%20;x[1]"), tmp_path)
+        assert path.name == "\u00e4 ;x[1].tgz"
+    assert server.heard[0].startswith(b"GET /a/%C3%A4%20;x[1].tgz HTTP/1.1\r\n")
+
+
 def test_what_a_server_says_cannot_command_the_terminal(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -108,11 +127,22 @@ def test_git_address_that_is_none(tmp_path: Path, rest: str) -> None:
     assert "secret" not in str(caught.value)
 
 
-def test_git_does_not_show_the_password(tmp_path: Path) -> None:
+def test_git_does_not_show_the_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch, "PAUSE", 0.01)
     with nobody_listening() as place, pytest.raises(BrokenError) as caught:
         address = f"{place}/x.git"
         fetch.fetch_tree(f"git+http://user:secret@{address}", tmp_path / "new")
     assert "secret" not in str(caught.value) and address in str(caught.value)
+
+
+def test_git_gives_a_server_time_to_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    with nobody_listening() as place, pytest.raises(BrokenError):
+        fetch.fetch_tree(f"git+http://{place}/x.git", tmp_path / "new")
+    assert [pause for pause in pauses if pause >= fetch.PAUSE] == [1.0, 2.0]
 
 
 def test_a_transfer_ends_with_who_asked_for_it(tmp_path: Path) -> None:

@@ -114,6 +114,7 @@ def test_what_fetches_for_a_killed_runner_is_ended(
     box.run(1)
     assert is_gone((box.base / "pid").read_text().strip())
     assert box.result("1-A").reason == "xenruntests was killed while this test ran"
+    assert list(box.temp.iterdir()) == []
 
 
 FORGED = ["{", "", '{"schema": 1}', json.dumps({"schema": 1, "domain": "x", "test": "A"})]

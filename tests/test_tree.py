@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import io
 import json
 import os
 import tarfile
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from small_disk import fill, small_disk
 from test_buildid import ID, MULTIBOOT2, image
 from xentest import prebuilt, tree
 from xentest.control import Location
@@ -43,6 +46,11 @@ PATCH = """\
 @@ -1 +1 @@
 -old
 +new
+"""
+BINARY = b"""\
+diff --git a/xen/image b/xen/image
+index 1111111..2222222 100644
+Binary files a/xen/image and b/xen/image differ
 """
 
 
@@ -117,6 +125,9 @@ def test_patch_that_fits_only_roughly_is_refused(tmp_path: Path, source: Path) -
         (PATCH.encode() + b"--- a/xen/x", "cut short"),
         (PATCH.encode()[:-1], "malformed"),
         (PATCH.encode() * 2, "does not apply"),
+        (PATCH.encode()[:-8], r"\*\*\*\*"),
+        (BINARY, "binary"),
+        (PATCH.encode() + BINARY, "binary"),
     ],
 )
 def test_patch_that_would_be_passed_over(
@@ -143,6 +154,21 @@ def test_patch_in_a_letter(tmp_path: Path, location: Location) -> None:
     assert "new" in (tree.prepare(wanted, tmp_path / "tree") / "xen/file").read_text()
 
 
+def test_patches_of_a_series_in_one_file(tmp_path: Path, location: Location) -> None:
+    """As `git format-patch --stdout` and the servers of git give them."""
+    made = "--- /dev/null\n+++ b/xen/more\n@@ -0,0 +1 @@\n+1\n"
+    changed = "--- a/xen/more\n+++ b/xen/more\n@@ -1 +1,2 @@\n 1\n+2\n"
+    again = PATCH.replace("new", "newer").replace("old", "new")
+    passing = made.replace("more", "passing")
+    gone = "--- a/xen/passing\n+++ /dev/null\n@@ -1 +0,0 @@\n-1\n"
+    (tmp_path / "series.patch").write_text(PATCH + made + again + changed)
+    (tmp_path / "other.patch").write_text(passing + gone)
+    wanted = replace(location, patches=(f"{tmp_path}/series.patch", f"{tmp_path}/other.patch"))
+    xen = tree.prepare(wanted, tmp_path / "tree") / "xen"
+    assert not (xen / "passing").exists()
+    assert (xen / "file").read_text() == "newer\n" and (xen / "more").read_text() == "1\n2\n"
+
+
 def test_patch_cannot_reach_out(tmp_path: Path, location: Location) -> None:
     (tmp_path / "bad.patch").write_text(PATCH.replace("xen/file", "../victim"))
     (tmp_path / "victim").write_text("old\n")
@@ -166,6 +192,23 @@ def test_kconfig_line_that_does_not_survive(source: Path, line: str, reason: str
     assert line in str(caught.value)
 
 
+def test_what_is_no_source_of_xen_is_not_the_trees_fault(tmp_path: Path) -> None:
+    (tmp_path / "tree").mkdir()
+    with pytest.raises(BrokenError, match="no source of Xen"):
+        tree.configure(tmp_path / "tree", ["CONFIG_DEBUG=y"])
+    with pytest.raises(BrokenError, match="no source of Xen"):
+        build(Location("x", "/x"), tmp_path / "tree")
+
+
+def test_kconfig_of_any_letters_and_its_complaint(source: Path) -> None:
+    (source / "xen/.config").write_bytes(b"# \xff caf\xe9\n")
+    tree.configure(source, ["CONFIG_DEBUG=y"])
+    assert (source / "xen/.config").read_bytes().startswith(b"# \xff caf\xe9\n")
+    (source / "xen/Makefile").write_text("olddefconfig:\n\t@echo flex: x; exit 1\n")
+    with pytest.raises(BrokenError, match="in the tree: flex: x"):
+        tree.configure(source, ["CONFIG_DEBUG=y"])
+
+
 @pytest.mark.parametrize("line", ["DEBUG=y", "CONFIG_A=y\nCONFIG_B=y", "CONFIG_A=", "$(x)"])
 def test_no_kconfig_line(source: Path, line: str) -> None:
     with pytest.raises(UsageError):
@@ -179,6 +222,8 @@ def test_no_kconfig_line(source: Path, line: str) -> None:
         ("echo x; echo 'bison: not found'; echo 'a.c:1: error: b'; false", "a.c:1: error: b"),
         ("echo 'lsb_release: not found'; echo 'ERROR: odd'; false", "ERROR: odd"),
         ("echo 'ld: x.o: undefined reference to y'; false", "undefined reference"),
+        ("echo 'a.c:1: error: b'; echo ' 1 | f(No space left on device);'; false", "a.c:1: error"),
+        ("echo 'configure: error: cannot find required auxiliary files: x'; false", "auxiliary"),
     ],
 )
 def test_failed_build_is_the_trees_fault(source: Path, breaking: str, reason: str) -> None:
@@ -282,6 +327,15 @@ def test_install_refuses_what_cannot_boot(tmp_path: Path, source: Path) -> None:
         tree.install(replace(built, build_id="00ff"), boot)
 
 
+def test_what_keeps_it_from_being_installed_is_told(tmp_path: Path, source: Path) -> None:
+    built = build(Location("x", "/x"), source)
+    (tmp_path / "boot").mkdir()
+    with small_disk(tmp_path / "boot", "20k"):
+        fill(tmp_path / "boot")
+        with pytest.raises(BrokenError, match="No space left on device\n.*make room"):
+            tree.install(built, tmp_path / "boot")
+
+
 def test_prebuilt_is_cached_and_verified(tmp_path: Path, location: Location) -> None:
     def make(wanted: Location = location) -> tuple[Path, str]:
         stream = io.StringIO()
@@ -314,3 +368,26 @@ def test_prebuilt_is_cached_and_verified(tmp_path: Path, location: Location) -> 
     )
     kept = {path.name for path in (tmp_path / "cache").iterdir() if path.is_dir()}
     assert kept == set()
+
+
+def test_prebuilt_removes_what_a_killed_build_left(tmp_path: Path, location: Location) -> None:
+    left = tmp_path / "cache/.build.abc"
+    (left / "tree").mkdir(parents=True)
+    prebuilt.make_tarball(location, tmp_path / "cache", 1, Progress(io.StringIO()))
+    assert not left.exists()
+
+
+def test_prebuilt_tells_whom_it_waits_for(tmp_path: Path, location: Location) -> None:
+    stream = io.StringIO()
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    with open(cache / ".lock", "w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        words = (location, cache, 1, Progress(stream))
+        second = threading.Thread(target=prebuilt.make_tarball, args=words)
+        second.start()
+        limit = time.monotonic() + 120
+        while not (told := "waiting" in stream.getvalue()) and time.monotonic() < limit:
+            time.sleep(0.005)
+    second.join()
+    assert told

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from small_disk import small_disk
 from xentest.errors import BrokenError
 from xentest.unpack import single_top, unpack
 
@@ -121,6 +122,16 @@ def test_archives_of_the_true_tar_come_whole(place: Path) -> None:
     assert (place / "sentinel").read_text() == "untouched"
 
 
+def test_a_file_that_tar_was_told_of_twice(place: Path) -> None:
+    source = place.parent.parent / "outside"
+    os.link(source / "sentinel", source / "other")
+    archive = place.parent / "a.tar"
+    words = ["tar", "-C", source, "-cf", archive, ".", "./sentinel"]
+    subprocess.run(words, check=True)
+    unpack(archive, place)
+    assert (place / "sentinel").read_text() == (place / "other").read_text() == "untouched"
+
+
 @pytest.mark.parametrize("layout", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
 def test_long_names(place: Path, layout: int) -> None:
     name = "/".join(["d" * 90] * 4) + "/\u00e9" + "n" * 200
@@ -157,6 +168,7 @@ HOSTILE = {
         "no file",
     ),
     "hard link to nothing": (tar(link("a", "b", "hard")), "no file"),
+    "hard link to itself": (tar(link("a", "a", "hard")), "no file"),
     "hard link to folder": (tar(folder("d"), link("a", "d", "hard")), "no file"),
     "negative size": (NEGATIVE, "-512 bytes"),
     "device": (tar(entry("a", type=tarfile.CHRTYPE, devmajor=1, devminor=3)), "device"),
@@ -168,6 +180,12 @@ HOSTILE = {
     "deep": (tar(entry("d/" * 200 + "f", b"x")), "deep"),
     "garbage": (b"this is no archive, just words" * 100, "not a whole tar"),
     "empty": (b"", "not a whole tar"),
+    "web page": (b"\n <!DOCTYPE HTML>" + b"<p>Log in</p>" * 100, "no tar archive but a web page"),
+    "short page": (b"<html>no</html>", "but a web page"),
+    "zip": (b"PK\3\4" + bytes(2000), "but a zip archive"),
+    "packed twice": (gzip.compress(gzip.compress(GOOD)), "but packed by gzip twice"),
+    "lzma": (lzma.compress(GOOD, format=lzma.FORMAT_ALONE), "but packed by lzma"),
+    "zeros": (bytes(10240), "holds nothing"),
     "no end mark": (GOOD[: GOOD.rindex(b"hello") + 512], "end mark"),
     "damaged header": (GOOD.replace(b"top/same", b"top/sane"), "end mark"),
     "words after the end": (GOOD + b"words", "end mark"),
@@ -210,9 +228,33 @@ def test_bombs_are_stopped_early(place: Path, name: str) -> None:
     assert "bomb" in refused(place, bomb, max_ratio=1e9, max_bytes=10 << 20)
 
 
+def test_a_full_disk_is_not_the_archives_fault(place: Path) -> None:
+    archive = place.parent.parent / "a.tar"
+    archive.write_bytes(tar(entry("a", b"x" * 300_000)))
+    with small_disk(place.parent, "200k"), pytest.raises(BrokenError) as caught:
+        unpack(archive, place)
+    assert "member 'a': No space left on device" in str(caught.value)
+    assert "make room" in caught.value.advice
+
+
+def test_holes_are_no_way_around_the_limit(place: Path) -> None:
+    source = place.parent.parent / "outside"
+    os.truncate(source / "sentinel", 100 << 20)
+    packed = subprocess.run(
+        ["tar", "-C", source, "-cSf", "-", "sentinel"], check=True, capture_output=True
+    ).stdout
+    os.truncate(source / "sentinel", 9)
+    assert "bomb" in refused(place, packed)
+
+
 def test_too_many_files(place: Path) -> None:
     many = tar(*[entry(f"f{number}") for number in range(50)])
     assert "more than 40" in refused(place, many, max_files=40)
+    deep = tar(*[entry(f"{number}/a/b/c/d/e/f/g/h/f") for number in range(10)])
+    assert "more than 40" in refused(place, deep, max_files=40)
+    archive = place.parent / "a.tar"
+    archive.write_bytes(tar(*[folder(f"d{number}") for number in range(40)]))
+    assert len(list(unpack(archive, place, max_files=40).iterdir())) == 40
 
 
 def test_huge_header_does_not_fill_the_memory(place: Path) -> None:

@@ -24,6 +24,7 @@ class Server:
         self._socket = socket.create_server(("127.0.0.1", 0))
         self._behaviours = behaviours
         self.asked = 0
+        self.heard: list[bytes] = []  # what each was asked for
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/a/file.tgz"
         threading.Thread(target=self._serve, daemon=True).start()
 
@@ -51,7 +52,7 @@ class Server:
     def _answer(self, link: socket.socket, behaviour: Behaviour) -> None:
         with link:
             try:
-                link.recv(65536)
+                self.heard.append(link.recv(65536))
                 behaviour(link)
             except OSError:
                 pass

@@ -22,6 +22,10 @@ ENTRY = "xentest"
 BEGIN = "# xentest begin: written by xenbuild; what stands outside of these lines is yours"
 END = "# xentest end"
 TOOL_LIMIT = 120.0
+# GRUB takes the first entry whose id or title is the one that was chosen.
+NAMESAKE = re.compile(
+    rb"""^\s*(menuentry|submenu)\s+(.*(--id|_id_option)[ =])?(['"]?)xentest\4[\s{]""", re.MULTILINE
+)
 TERMINAL_CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")  # a boot loader paints its menu with them
 
 
@@ -158,7 +162,10 @@ def write_entry(paths: Paths, hypervisor: Path) -> None:
     before = _others(paths)
     if before and not before.endswith(b"\n"):
         before += b"\n"
-    durable.write_bytes(_custom(paths), before + _entry(paths, hypervisor).encode())
+    config = _custom(paths)
+    # It may hold passwords of GRUB's that are for root's eyes alone.
+    mode = stat.S_IMODE(config.stat().st_mode) if config.exists() else 0o644
+    durable.write_bytes(config, before + _entry(paths, hypervisor).encode(), mode)
 
 
 def check_custom(paths: Paths) -> None:
@@ -185,7 +192,13 @@ def _others(paths: Paths) -> bytes:
             f"there is no {config.parent}",
             "xenbuild boots through GRUB 2: install grub-pc or grub-efi.",
         )
-    return _without_entry(config.read_bytes() if config.exists() else b"", config)
+    others = _without_entry(config.read_bytes() if config.exists() else b"", config)
+    if NAMESAKE.search(others):
+        raise BrokenError(
+            f"{config} has an entry of its own that is called {ENTRY}",
+            "GRUB would boot that one, not the new hypervisor: give it another id and title.",
+        )
+    return others
 
 
 def _without_entry(text: bytes, config: Path) -> bytes:
@@ -199,7 +212,8 @@ def _without_entry(text: bytes, config: Path) -> bytes:
             f"{config} has the line `{BEGIN}` without the line `{END}`",
             "What lies between may be yours: mend it by hand.",
         )
-    return head + tail.removeprefix(b"\n")
+    # Of two entries of ours, in a file that was put together by hand, GRUB would take the first.
+    return head + _without_entry(tail.removeprefix(b"\n"), config)
 
 
 def _entry(paths: Paths, hypervisor: Path) -> str:

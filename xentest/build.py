@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Iterator, Sequence
 
 from xentest import VERSION, boot, durable, interrupted, moment, readiness, runs, strays
 from xentest.control import Control, Location
-from xentest.errors import EXIT_OK, BrokenError, XentestError, of_system, without_password
+from xentest.errors import (
+    EXIT_OK,
+    BrokenError,
+    XentestError,
+    of_system,
+    printable,
+    without_password,
+)
 from xentest.progress import Progress
 from xentest.report import mail
 from xentest.results import Status
@@ -144,8 +150,7 @@ def _make_hypervisor(
     from xentest import tree
 
     location = control.tree()
-    shutil.rmtree(paths.work, ignore_errors=True)
-    paths.work.mkdir(parents=True)
+    _empty(paths.work)
     log = run.folder / "build.log"
     with _phase(run, progress, "fetch"):
         folder = tree.prepare(location, paths.work / "tree", progress=progress)
@@ -169,7 +174,20 @@ def _make_hypervisor(
             "the hypervisor has no build id: after the boot nothing could prove that it is the one",
             "Build it with a linker that knows --build-id (any of today's does).",
         )
-    shutil.rmtree(paths.work, ignore_errors=True)
+    with suppress(OSError):  # what is left goes when the next run begins
+        _empty(paths.work)
+
+
+def _empty(folder: Path) -> None:
+    """Nothing is in it any more; what a build mounted there is let go, never emptied.
+
+    The folder itself stays: it may be a link to a larger disk, or mounted from there.
+    """
+    from xentest import trial
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for entry in folder.iterdir():
+        trial.discard(entry)
 
 
 @contextmanager
@@ -197,7 +215,7 @@ def _end(
     """The run ends here: the tree's fault is `fail`, ours is `broken`."""
     own = isinstance(error, XentestError) and error.exit_status == 1
     status = Status.FAIL if own else Status.BROKEN
-    facts = {"status": status.value, "reason": _reason(error), "ended": moment.now()}
+    facts = {"status": status.value, "reason": printable(_reason(error)), "ended": moment.now()}
     summary = f"run {run.id}: {status.value}\n{facts['reason']}\n"
     run.make_room()
     try:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Mapping, Optional
 
 from xentest import buildid, durable
-from xentest.errors import EXIT_FAILED, BrokenError, XentestError
+from xentest.errors import ADVICE, EXIT_FAILED, BrokenError, XentestError
 
 INSTALLED_NAME = "xen-xentest.gz"
 PLACES = ("dist/install/boot/xen*.gz", "boot/xen*.gz", "xen/xen.gz", "xen/xen")
@@ -156,7 +156,8 @@ def install(built: Built, boot_folder: Path) -> Path:
         durable.write_bytes(target, content)
         os.chmod(target, 0o644)
     except OSError as error:
-        raise BrokenError(f"cannot write {target}: {error.strerror}", "Is /boot full?") from None
+        advice = ADVICE.get(error.errno or 0, "Look what stands there.")
+        raise BrokenError(f"cannot write {target}: {error.strerror}", advice) from None
     found = buildid.of_hypervisor(target)
     if found != built.build_id or not is_hypervisor(target):
         raise BrokenError(

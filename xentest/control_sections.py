@@ -317,7 +317,17 @@ class _SectionReader:
         if address is not None:
             found["address"] = address
             self._check_digest(section.name, f"{name}.sha256", found)
+            self._check_prebuilt(section.name, name, found)
             self.sections.locations[name] = Location(name, **found)
+
+    def _check_prebuilt(self, section: str, name: str, found: Mapping[str, Any]) -> None:
+        """What is built already stays as it is, whatever is done to its source."""
+        for suffix in ("patches", "config"):
+            if found.get(suffix) and found.get("build_command") == "":
+                key = f"{shown(name)}.{suffix}"
+                what = f"{key} is given, but the empty build_command says that nothing is built"
+                advice = f"remove {key}, or {shown(name)}.build_command"
+                self.problems.add(self.sections.line(section, f"{name}.{suffix}"), what, advice)
 
     def _is_no_location(self, option: Option) -> bool:
         """Whether a key of another section stands among the locations."""

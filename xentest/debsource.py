@@ -104,7 +104,9 @@ class _Apt:
         }
         if not found:
             complaints = self._update.text.splitlines()
-            why = next((line for line in complaints if line.startswith("E:")), "")
+            # apt only warns of a server that it does not reach.
+            signs = ("E:", "W: Failed to fetch")
+            why = next((line for sign in signs for line in complaints if line.startswith(sign)), "")
             raise BrokenError(f"apt knows no source package {name}. {why}".rstrip(), ADVICE)
         return sorted(found, key=functools.cmp_to_key(compare_versions), reverse=True)
 

@@ -50,6 +50,7 @@ class Stream:
         self._came = 0
         self._position = 0
         self._last = b""
+        self.head = b""  # how the plain bytes begin
 
     def read(self, size: int) -> bytes:
         """Exactly `size` bytes, fewer only at the end."""
@@ -58,6 +59,7 @@ class Stream:
         while len(self._buffer) < size and self._fill():
             pass
         self._last = bytes(self._buffer[:size])
+        self.head = self.head or self._last[:512]
         del self._buffer[:size]
         self._position += len(self._last)
         return self._last

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ from typing import Any
 def write_bytes(path: Path, content: bytes, mode: int = 0o644) -> None:
     """Replace `path` atomically: temporary file, fsync, rename, fsync of the folder."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.unlink(missing_ok=True)  # of a process with our number, before a power cut
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
     try:
+        temporary.unlink(missing_ok=True)  # of a process with our number, before a power cut
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        descriptor = os.open(temporary, flags, mode)
         with os.fdopen(descriptor, "wb") as stream:
             os.fchmod(descriptor, mode)  # whatever the umask: other domains read some of these
             stream.write(content)
@@ -21,9 +23,10 @@ def write_bytes(path: Path, content: bytes, mode: int = 0o644) -> None:
             os.fsync(stream.fileno())
         os.rename(temporary, path)
     except BaseException as error:
-        temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None:
-            error.filename = str(path)  # a write does not say where the disk was full
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            error.filename = str(path)  # that is what could not be written, whatever it says
         raise
     sync_folder(path.parent)
 

@@ -204,23 +204,34 @@ def _file_name(address: str) -> str:
 
 def _copy(local: Path, part: Path, limit: int) -> None:
     import shutil
-    import stat
 
     from xentest.transfer import Failure, check_room
 
+    descriptor = _open(local)
+    with os.fdopen(descriptor, "rb") as source, open(part, "wb") as target:
+        try:
+            check_room(part, os.fstat(descriptor).st_size, limit)
+        except Failure as failure:
+            raise BrokenError(f"{local}: {failure.reason}") from None
+        shutil.copyfileobj(source, target)
+        target.flush()
+        os.fsync(target.fileno())
+
+
+def _open(local: Path) -> int:
+    """A file of this machine, for reading; a FIFO that nobody writes to holds nobody."""
+    import stat
+
+    advice = "Name a file that is there and that can be read."
     try:
-        # Not to be held by a FIFO that nobody writes to.
         descriptor = os.open(local, os.O_RDONLY | os.O_NONBLOCK)
-        with os.fdopen(descriptor, "rb") as source, open(part, "wb") as target:
-            facts = os.fstat(descriptor)
-            if not stat.S_ISREG(facts.st_mode):
-                raise BrokenError(f"{local} is no file", "Name a file, an archive of the tree.")
-            check_room(part, facts.st_size, limit)
-            shutil.copyfileobj(source, target)
-            target.flush()
-            os.fsync(target.fileno())
-    except Failure as failure:
-        raise BrokenError(f"{local}: {failure.reason}") from None
+    except (OSError, ValueError) as error:  # a zero byte is no OSError
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise BrokenError(f"{local}: {reason}", advice) from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise BrokenError(f"{local} is no file", advice)
+    return descriptor
 
 
 def _with_retries(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -36,8 +37,8 @@ def clone(address: str, folder: Path, *, timeout: float) -> str:
         _git(tree, timeout, "remote", "add", "origin", "--", url)
         _fetch(tree, timeout, url, reference)
         _git(tree, timeout, "checkout", "--quiet", "--detach", "FETCH_HEAD")
-        commit = _git(tree, timeout, "rev-parse", "HEAD").text.strip()
-    return commit
+        said = _git(tree, timeout, "rev-parse", "HEAD")
+    return _commit_in(said.text)
 
 
 def split(address: str) -> tuple[str, str]:
@@ -59,17 +60,20 @@ def split(address: str) -> tuple[str, str]:
 
 def _fetch(tree: Path, timeout: float, url: str, reference: str) -> None:
     """Leave the wanted commit in FETCH_HEAD."""
+    from xentest.fetch import PAUSE
+
     for attempt in range(1, ATTEMPTS + 1):
         said = _try(tree, timeout, "fetch", "--quiet", "--depth=1", "origin", reference or "HEAD")
         if said.status == 0:
             return
-        if "shallow" in said.text or re.fullmatch("[0-9a-f]{7,40}", reference):
+        if "shallow" in said.text or re.fullmatch("[0-9a-fA-F]{7,40}", reference):
             if _fetch_all(tree, timeout, reference):
                 return
         if attempt == ATTEMPTS or any(sign in said.text for sign in FINAL):
             what = f"git cannot fetch {reference or 'HEAD'} of {without_password(url)}: "
             what += _complaint(said)
             raise BrokenError(what, "Look at the address, and whether the branch still exists.")
+        time.sleep(PAUSE * 2 ** (attempt - 1))
 
 
 def _fetch_all(tree: Path, timeout: float, reference: str) -> bool:
@@ -83,6 +87,11 @@ def _fetch_all(tree: Path, timeout: float, reference: str) -> bool:
             (tree / ".git/FETCH_HEAD").write_text(found.text.strip() + "\n")
             return True
     return False
+
+
+def _commit_in(text: str) -> str:
+    """The commit that git names: a line of its own, among what it may warn of."""
+    return next(line for line in text.splitlines() if re.fullmatch("[0-9a-f]{40,64}", line))
 
 
 def _complaint(said: tool.Output) -> str:

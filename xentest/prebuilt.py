@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 RECIPE = 1  # raise it when the same input shall give another tarball
 TOP = "xen-prebuilt"
+WORK = ".build."
 
 
 def make_tarball(location: Location, cache: Path, jobs: int, progress: Progress) -> Path:
@@ -36,7 +37,7 @@ def make_tarball(location: Location, cache: Path, jobs: int, progress: Progress)
     `xen-KEY.tar.gz` holds xen-prebuilt/: boot/xen.gz, xen-syms.gz, config, REVISION.
     """
     cache.mkdir(parents=True, exist_ok=True)
-    with _locked(cache), tempfile.TemporaryDirectory(prefix=".build.", dir=cache) as temporary:
+    with _locked(cache, progress), _work_folder(cache) as temporary:
         work = Path(temporary)
         with progress.step(f"fetch {without_password(location.address)}"):
             source = fetch_source(
@@ -56,13 +57,28 @@ def make_tarball(location: Location, cache: Path, jobs: int, progress: Progress)
 
 
 @contextmanager
-def _locked(cache: Path) -> Iterator[None]:
+def _locked(cache: Path, progress: Progress) -> Iterator[None]:
     """One build at a time; who comes second finds the first one's tarball."""
     import fcntl
 
     with open(cache / ".lock", "w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress.say(f"another build works in {cache}; waiting for its end")
+            fcntl.flock(stream, fcntl.LOCK_EX)
         yield
+
+
+@contextmanager
+def _work_folder(cache: Path) -> Iterator[str]:
+    """A folder for one build; what one that was killed left there goes first."""
+    import shutil
+
+    for left in cache.glob(f"{WORK}*"):
+        shutil.rmtree(left)
+    with tempfile.TemporaryDirectory(prefix=WORK, dir=cache) as temporary:
+        yield temporary
 
 
 def _key(location: Location, source: str, patches: str) -> str:

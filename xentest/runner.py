@@ -164,7 +164,7 @@ class Runner:
         if marker.get("boot") == moment.boot_id():
             reason = "xenruntests was killed while this test ran"
         try:
-            trial.discard(item.work)
+            trial.discard_work(item)
         except OSError as error:
             reason += f"; {item.work} could not be removed: {error}"
         self._withdraw_from_barriers()

@@ -11,6 +11,20 @@ from typing import Mapping, Optional, Sequence
 from xentest.errors import BrokenError
 
 MAKE_VARIABLES = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "GNUMAKEFLAGS")
+# Of another repository: a hook of git has them set, and all that git does would be done there.
+GIT_VARIABLES = (
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_COMMON_DIR",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_QUARANTINE_PATH",
+    "GIT_NAMESPACE",
+    "GIT_PREFIX",
+    "GIT_SHALLOW_FILE",
+    "GIT_DEFAULT_HASH",
+)
 PACKAGES = {
     "git": "git",
     "patch": "patch",
@@ -35,8 +49,9 @@ class Output:
 
 
 def environment(**changes: str) -> dict[str, str]:
-    """This process's environment in plain C language, without what an outer make left in it."""
-    kept = {name: value for name, value in os.environ.items() if name not in MAKE_VARIABLES}
+    """This process's environment in plain C language, without what an outer make or git set."""
+    foreign = MAKE_VARIABLES + GIT_VARIABLES
+    kept = {name: value for name, value in os.environ.items() if name not in foreign}
     return {**kept, "LC_ALL": "C", "LANGUAGE": "", **changes}
 
 

@@ -80,7 +80,7 @@ def _ask(address: str, timeout: float) -> object:
     import urllib.request
 
     opener = urllib.request.build_opener(_redirects())
-    request = urllib.request.Request(address, headers={"User-Agent": "xentest"})
+    request = _request(address)
     try:
         return opener.open(request, timeout=timeout)
     except urllib.error.HTTPError as error:
@@ -92,6 +92,26 @@ def _ask(address: str, timeout: float) -> object:
         raise Failure(f"the connection broke: {error.strerror or error}", True) from None
     except (http.client.HTTPException, ValueError) as error:
         raise Failure(f"not an HTTP answer: {type(error).__name__}: {error}", True) from None
+
+
+def _request(address: str) -> urllib.request.Request:
+    """As browsers ask: letters beyond ASCII escaped, the name and password in a header."""
+    import base64
+    import string
+    import urllib.request
+    from urllib.parse import quote, unquote, urlsplit
+
+    parts = urlsplit(quote(address, safe=string.punctuation))
+    user, _, host = parts.netloc.rpartition("@")
+    request = urllib.request.Request(
+        parts._replace(netloc=host).geturl(), headers={"User-Agent": "xentest"}
+    )
+    if user:
+        name, _, password = user.partition(":")
+        said = base64.b64encode(f"{unquote(name)}:{unquote(password)}".encode()).decode()
+        # Not to be told to another server that this one sends us to.
+        request.add_unredirected_header("Authorization", f"Basic {said}")
+    return request
 
 
 def _redirects() -> urllib.request.BaseHandler:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Iterable, Optional, Sequence
@@ -41,13 +42,19 @@ TOOLS_BUILD = (
     "--disable-golang --with-system-qemu && make -j{jobs} build-tools"
 )
 TOOLS_INSTALL = "make install-tools && ldconfig"
+BINARY_CHANGE = re.compile(rb"^index [0-9a-f]+\.\.\S+.*\nBinary files .* differ$", re.MULTILINE)
 LAB_FAULTS = re.compile(
-    r"No space left on device|Cannot allocate memory|Read-only file system"
-    r"|Killed signal terminated program|virtual memory exhausted"
+    r"No space left on device|Disk quota exceeded|Read-only file system|Input/output error"
+    r"|Cannot allocate memory|out of memory allocating|memory exhausted"
+    r"|Killed signal terminated program|internal compiler error: Killed|terminated with signal 9"
+    r"|\*\*\* \[.*\] Killed$|Cannot fork$|Resource temporarily unavailable|Too many open files"
+    r"|configure: error: .*([Uu]nable to|[Cc]ould not|[Cc]annot) find (?!required auxiliary)"
+    r"|configure: error: Package requirements"
 )
 NOT_FOUND = re.compile(
-    r"command not found$|: not found$|^make(\[\d+\])?: \S+: No such file or directory$"
+    r"command not found$|: not found$|^(make(\[\d+\])?|\S*\benv): \S+: No such file or directory$"
 )
+OF_MAKE = re.compile(r"make(\[\d+\])?: (\*\*\* \[|Leaving |Entering )")  # not what went wrong
 FIRST_ERRORS = (
     re.compile(r"^\S+:\d+(:\d+)?: (fatal )?error: "),
     re.compile(r"undefined reference to|multiple definition of|^\S*ld: .*(error|cannot|failed)"),
@@ -106,7 +113,7 @@ def _note_revision(source: Source, patches: Sequence[tuple[str, bytes]]) -> None
 
 
 def _patch(tree: Path, address: str, content: bytes) -> None:
-    """Apply one patch, whole or not at all. Raises BrokenError with what was rejected.
+    """Apply one patch. Raises BrokenError with what was rejected: the tree is of no use then.
 
     Only unified diffs: `patch` would hand an ed script to ed, and say nothing of it.
     """
@@ -118,15 +125,26 @@ def _patch(tree: Path, address: str, content: bytes) -> None:
         options = ["--unified", "--forward", "--fuzz=0", "--batch", f"--input={stream.name}"]
         command = ["patch", "-p1", *options]
         said = tool.run([*command, "--dry-run"], folder=tree, timeout=TOOL_TIMEOUT)
-        rejects = _rejects(said.text) if said.status else _left_out(said.text, content)
-        if not rejects:
-            said = tool.run(command, folder=tree, timeout=TOOL_TIMEOUT)
-            rejects = _rejects(said.text) if said.status else ""
-        if rejects:
-            raise BrokenError(
-                f"the patch {without_password(address)} does not apply: {rejects}",
-                "Bring it up to date with the tree, or take it out of the control file.",
-            )
+        rejects = _faults(said, content)
+        # A dry run does not know, in a series, what the patches before have made of a file.
+        if not rejects or said.status and _is_series(content):
+            rejects = _faults(tool.run(command, folder=tree, timeout=TOOL_TIMEOUT), content)
+    if rejects:
+        raise BrokenError(
+            f"the patch {without_password(address)} does not apply: {rejects}",
+            "Bring it up to date with the tree, or take it out of the control file.",
+        )
+
+
+def _faults(said: tool.Output, content: bytes) -> str:
+    return _rejects(said.text) if said.status else _left_out(said.text, content)
+
+
+def _is_series(content: bytes) -> bool:
+    """Whether it changes a file more than once, as patches in one file may."""
+    pairs = re.findall(rb"^--- (?:a/)?(\S+).*\n\+\+\+ (?:b/)?(\S+)", content, re.MULTILINE)
+    names = [old if new == b"/dev/null" else new for old, new in pairs]
+    return len(names) > len(set(names))
 
 
 def _left_out(text: str, content: bytes) -> str:
@@ -134,6 +152,8 @@ def _left_out(text: str, content: bytes) -> str:
     files = sum(line.startswith(("checking ", "patching ")) for line in text.splitlines())
     headers = len(re.findall(rb"^--- \S.*\n\+\+\+ ", content, re.MULTILINE))
     last = content.rpartition(b"\n")[0].rpartition(b"\n")[2]
+    if BINARY_CHANGE.search(content):
+        return "it changes a binary file without saying how"
     if not files:
         return "it changes no file"
     if not content.endswith(b"\n") or last.startswith(b"diff "):
@@ -145,7 +165,7 @@ def _left_out(text: str, content: bytes) -> str:
 
 def _rejects(text: str) -> str:
     """The lines of patch's output that say what failed, on one line."""
-    signs = ("FAILED", "can't find file", "Only garbage", "Reversed", "malformed", "Skipping")
+    signs = ("FAILED", "can't find file", "Only garbage", "Reversed", "****", "Skipping")
     file = ""
     for line in text.splitlines():
         if line.startswith(("checking file ", "patching file ")):
@@ -160,17 +180,27 @@ def configure(tree: Path, lines: Sequence[str]) -> None:
     for line in lines:
         if not re.fullmatch(r"CONFIG_\w+=\S.*|# CONFIG_\w+ is not set", line.strip()):
             raise UsageError(f"{line!r} is no Kconfig line", "Write CONFIG_NAME=value.")
+    _check_source(tree)
     config = tree / "xen/.config"
     base = next((f for f in (config, tree / "debian/xen-kconfig") if f.is_file()), None)
-    before = base.read_text() if base else ""
-    config.write_text("\n".join([before.rstrip("\n"), *map(str.strip, lines)]) + "\n")
+    before = base.read_text(errors="surrogateescape") if base else ""
+    text = "\n".join([before.rstrip("\n"), *map(str.strip, lines)]) + "\n"
+    config.write_text(text, errors="surrogateescape")
     said = tool.run(["make", "-C", "xen", "olddefconfig"], folder=tree, timeout=TOOL_TIMEOUT)
     if said.status != 0:
         reason = first_error(said.text.splitlines()) or said.last_line
         raise BrokenError(f"make olddefconfig failed in the tree: {reason}")
-    after = config.read_text().splitlines()
+    after = config.read_text(errors="surrogateescape").splitlines()
     for line in lines:
         _check_survived(tree, line.strip(), after)
+
+
+def _check_source(tree: Path) -> None:
+    if not (tree / "xen/Makefile").is_file():
+        raise BrokenError(
+            "this is no source of Xen: there is no xen/Makefile in it",
+            "Look what its address brings; another tree needs a build_command of its own.",
+        )
 
 
 def _check_survived(tree: Path, line: str, after: Sequence[str]) -> None:
@@ -211,6 +241,8 @@ def build(
     """
     if location.build_command == "":
         return find_built(tree)
+    if location.build_command is None:
+        _check_source(tree)
     before = marks(tree)
     command = DEFAULT_BUILD + (f" && {TOOLS_BUILD}" if location.tools else "")
     command = command.replace("{jobs}", str(jobs))
@@ -236,6 +268,9 @@ def _run_build(command: str, tree: Path, log: Path, timeout: float) -> None:
         raise BuildFailed(f"the build did not end within {timeout:g} s", log)
     if ended.exit_status == 0:
         return
+    if ended.exit_status == -signal.SIGKILL:
+        what = "this machine cannot build the tree: the build was killed (kill -9)"
+        raise BrokenError(what, f"Had it no memory left? See dmesg. The log: {log}")
     with open(log, encoding="utf-8", errors="replace") as stream:
         reason = first_error(stream)
     reason = reason or f"`{command}` ended with status {ended.exit_status}"
@@ -275,17 +310,24 @@ def _source_time(tree: Path) -> int:
 
 
 def first_error(lines: Iterable[str]) -> str:
-    """The line of a build log that says why it failed: the first of the clearest kind."""
+    """The line of a build log that says why it failed: the first of the clearest kind.
+
+    A fault of the machine counts when it comes before the errors that it may have caused.
+    """
     found: dict[re.Pattern[str], str] = {}
     last = ""
     missing = False
     for line in lines:
         text = line.strip()[:400]
-        last = text or last
+        if text and not OF_MAKE.match(text):
+            last = text
         missing = missing or text.endswith("Error 127")
         for pattern in FIRST_ERRORS:
             if pattern not in found and pattern.search(text):
                 found[pattern] = text
+    # What a full disk left behind does not compile either.
+    if next((kind for kind in found if kind in FIRST_ERRORS[:3]), None) is LAB_FAULTS:
+        return found[LAB_FAULTS]
     if not missing:  # then a build that asked for some command in vain went on without it
         found.pop(NOT_FOUND, None)
     return next((found[pattern] for pattern in FIRST_ERRORS if pattern in found), last)

@@ -53,6 +53,11 @@ class Trial:
         return Path(self.domain.tempdir) / self.name
 
     @property
+    def arriving(self) -> Path:
+        """Where what is fetched stands until it is whole: found again after a kill."""
+        return Path(self.domain.tempdir) / f".{self.name}"
+
+    @property
     def test_dir(self) -> Path:
         return self.work / self.test.test_dir
 
@@ -83,7 +88,7 @@ def perform(trial: Trial) -> Result:
         what = f"a fault of xentest itself: {type(error).__name__}: {error}"
         result = trial.result(Status.BROKEN, what)
     try:
-        discard(trial.work)
+        discard_work(trial)
     except (OSError, XentestError) as error:
         trial.notes.append(f"{trial.work} could not be removed: {error}")
     result.started = started
@@ -98,7 +103,7 @@ def _perform(trial: Trial) -> Result:
     missing = [item for item in trial.test.requires if not _present(item)]
     if missing:
         raise _Ended(Status.SKIP, f"{missing[0]} is required and not here")
-    discard(trial.work)
+    discard_work(trial)
     trial.work.mkdir(mode=0o700, parents=True)
     if trial.test.source_url:
         with _phase(trial, "download"):
@@ -127,9 +132,10 @@ def _fetch(trial: Trial) -> None:
     from xentest import fetch
 
     try:
-        fetch.fetch_source(trial.test.source_url, trial.work, sha256=trial.test.sha256)
+        fetch.fetch_source(trial.test.source_url, trial.arriving / "tree", sha256=trial.test.sha256)
     except XentestError as error:
         raise _Ended(Status.BROKEN, error.what) from None
+    os.rename(trial.arriving / "tree", trial.work)
 
 
 def _setup(trial: Trial, phase: str, command: str) -> None:
@@ -272,6 +278,12 @@ def _present(item: str) -> bool:
         return os.path.exists(item)
     folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
     return any(os.access(os.path.join(folder, item), os.X_OK) for folder in folders)
+
+
+def discard_work(trial: Trial) -> None:
+    """Remove all that the test has below its tempdir."""
+    for folder in (trial.arriving, trial.work):
+        discard(folder)
 
 
 def discard(folder: Path) -> None:

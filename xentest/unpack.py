@@ -11,8 +11,9 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Optional
 
+from xentest.errors import ADVICE as SYSTEMS_ADVICE
 from xentest.errors import BrokenError
 from xentest.staging import staged
 
@@ -26,6 +27,25 @@ MAX_FILES = 500_000
 MAX_RATIO = 250.0
 MAX_DEPTH = 100
 CHUNK = 1 << 20
+# What comes in place of a tar archive, by how it begins.
+OTHERS = (
+    (b"<!doctype html", "a web page"),
+    (b"<html", "a web page"),
+    (b"<?xml", "XML"),
+    (b"version https://git-lfs", "a pointer to a file that Git LFS keeps elsewhere"),
+    (b"PK\x03\x04", "a zip archive"),
+    (b"7z\xbc\xaf", "a 7z archive"),
+    (b"Rar!", "a rar archive"),
+    (b"!<arch>", "a Debian package"),
+    (b"070701", "a cpio archive"),
+    (b"LZIP", "packed by lzip"),
+    (b"\x5d\0\0", "packed by lzma"),
+    (b"\x04\x22\x4d\x18", "packed by lz4"),
+    (b"\x1f\x9d", "packed by compress"),
+    (b"\x1f\x8b", "packed by gzip twice"),
+    (b"BZh", "packed twice"),
+    (b"\xfd7zXZ", "packed twice"),
+)
 ADVICE = "Nothing of it was kept. Look who made this archive before you use it."
 
 
@@ -42,14 +62,16 @@ def unpack(
     `folder` must be absent or empty; it is returned.  Raises BrokenError that names
     the member and the reason; then `folder` is as it was.
     """
-    from xentest.decompress import open_stream
+    from xentest.decompress import RATIO_FROM, open_stream
 
     with open_stream(archive, max_bytes=max_bytes, max_ratio=max_ratio) as stream:
         with staged(folder) as temporary:
             try:
-                _Unpacker(archive, temporary, max_bytes, max_files).run(stream)
+                # What a sparse file says of its holes is packed better than any compressor packs.
+                most = max(RATIO_FROM, int(max_ratio * archive.stat().st_size))
+                _Unpacker(archive, temporary, min(max_bytes, most), max_files).run(stream)
             except OSError as error:
-                raise _refused(archive, f"cannot be unpacked: {error.strerror or error}") from None
+                raise _refused(archive, "cannot be unpacked", error) from None
     return folder
 
 
@@ -61,8 +83,25 @@ def single_top(folder: Path) -> Path:
     return folder
 
 
-def _refused(archive: Path, reason: str) -> BrokenError:
-    return BrokenError(f"{archive.name}: {reason}", ADVICE)
+def _refused(archive: Path, reason: str, error: Optional[OSError] = None) -> BrokenError:
+    """What is wrong with the archive; or, with `error`, what the system refused while unpacking."""
+    if error is None:
+        return BrokenError(f"{archive.name}: {reason}", ADVICE)
+    advice = SYSTEMS_ADVICE.get(error.errno or 0, ADVICE)
+    return BrokenError(f"{archive.name}: {reason}: {error.strerror or error}", advice)
+
+
+def _member(member: tarfile.TarInfo) -> str:
+    return f"member {member.name[:200]!r}"
+
+
+def _instead(head: bytes) -> str:
+    """What the bytes are that no tar archive begins with; empty when that is not known."""
+    text = head.lstrip().lower()
+    for sign, name in OTHERS:
+        if head.startswith(sign) or text.startswith(sign):
+            return f"no tar archive but {name}"
+    return ""
 
 
 class _Unpacker:
@@ -73,6 +112,7 @@ class _Unpacker:
         self._folder = folder
         self._room = max_bytes
         self._max_files = max_files
+        self._files = 0  # members, and folders that they lie in
         self._links: set[Path] = set()
 
     def run(self, stream: Stream) -> None:
@@ -82,26 +122,32 @@ class _Unpacker:
             with tarfile.open(fileobj=stream, mode="r:", errorlevel=2) as tar:  # type: ignore
                 self._members(tar)
         except (tarfile.TarError, ValueError, OverflowError, RecursionError) as error:
-            raise _refused(self._archive, f"not a whole tar archive: {error}") from None
+            raise _refused(
+                self._archive, _instead(stream.head) or f"not a whole tar archive: {error}"
+            ) from None
         # tarfile takes a damaged header, and a missing end, for the end of the archive.
         if not stream.ends_with_zeros():
             raise _refused(self._archive, "damaged or cut short: its end mark is missing")
         self._check_links()
 
     def _members(self, tar: tarfile.TarFile) -> None:
-        number = 0
         while (member := tar.next()) is not None:
-            number += 1
-            if number > self._max_files:
-                raise _refused(self._archive, f"more than {self._max_files} members")
+            self._count()
             try:
                 self._member(tar, member)
             except OSError as error:
-                raise self._error(member, error.strerror or str(error)) from None
+                raise _refused(self._archive, _member(member), error) from None
             tar.members = []  # type: ignore  # or a long archive fills the memory
+        if not self._files:
+            raise _refused(self._archive, "it holds nothing")
+
+    def _count(self) -> None:
+        self._files += 1
+        if self._files > self._max_files:
+            raise _refused(self._archive, f"more than {self._max_files} members and folders")
 
     def _error(self, member: tarfile.TarInfo, reason: str) -> BrokenError:
-        return _refused(self._archive, f"member {member.name[:200]!r}: {reason}")
+        return _refused(self._archive, f"{_member(member)}: {reason}")
 
     def _member(self, tar: tarfile.TarFile, member: tarfile.TarInfo) -> None:
         path = self._inside(member, member.name)
@@ -113,6 +159,8 @@ class _Unpacker:
         if path == self._folder:
             raise self._error(member, "would replace the folder itself")
         self._make_folder(member, path.parent)
+        if member.islnk() and self._inside(member, member.linkname) == path and _is_file(path):
+            return  # so tar packs a file with several names that it was told of twice
         self._make_way(member, path)
         if member.issym():
             if member.linkname.startswith("/"):
@@ -144,6 +192,8 @@ class _Unpacker:
             step = step / part
             mode = _mode(step)
             if mode is None:
+                if step != path or not member.isdir():  # then it is no member itself
+                    self._count()
                 step.mkdir(mode=0o755)
             elif not stat.S_ISDIR(mode):
                 shown = step.relative_to(self._folder)
@@ -205,6 +255,10 @@ class _Unpacker:
                 name = str(link.relative_to(self._folder))
                 where = os.readlink(link)
                 raise _refused(self._archive, f"member {name!r}: links to {where!r}, outside")
+
+
+def _is_file(path: Path) -> bool:
+    return stat.S_ISREG(_mode(path) or 0)
 
 
 def _mode(path: Path) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import shutil
 import sys
@@ -14,6 +15,7 @@ from xentest.errors import EXIT_OK, UsageError
 from xentest.progress import Progress
 
 CACHE = "/var/cache/xentest"
+LEAST_MEMORY = 1024  # MiB: less holds no hypervisor with its control domain
 EPILOG = """exit status of run: 0 all well, 1 something failed, 2 usage or control file, 3 broken;
 of exec: that of the command (3 when the machine or the command could not be started)"""
 
@@ -29,13 +31,13 @@ def parser() -> argparse.ArgumentParser:
     )
     result.add_argument("--version", action="version", version=f"xenlab {VERSION}")
     result.add_argument("--debug", action="store_true", help="show where an error came from")
-    result.add_argument("--cache", type=Path, default=Path(os.environ.get("XENLAB_CACHE", CACHE)),
+    result.add_argument("--cache", type=_folder, default=os.environ.get("XENLAB_CACHE") or CACHE,
                         help="images, hypervisors, snapshots (%(default)s)")  # fmt: skip
     commands = result.add_subparsers(dest="action", required=True, metavar="ACTION")
     night = commands.add_parser("run", help="a whole night of a control file")
     night.add_argument("control", metavar="CONTROL")
     night.add_argument("--results", type=Path, default=Path("results"), help="(%(default)s)")
-    night.add_argument("--memory", type=int, default=2560, metavar="MIB", help="(%(default)s)")
+    night.add_argument("--memory", type=_memory, default=2560, metavar="MIB", help="(%(default)s)")
     night.add_argument(
         "--accelerator",
         choices=("tcg", "kvm"),
@@ -44,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
     )
     night.add_argument("--keep", action="store_true", help="keep the machine's disk and console")
     once = commands.add_parser("exec", help="one command on the booted machine")
-    once.add_argument("--timeout", type=float, default=600.0, help="seconds (%(default)s)")
+    once.add_argument("--timeout", type=_seconds, default=600.0, help="seconds (%(default)s)")
     once.add_argument("--fresh", action="store_true", help="boot, take no snapshot")
     once.add_argument("command", nargs="+", metavar="COMMAND", help="after --")
     shell = commands.add_parser("shell", help="a shell on the booted machine")
@@ -63,6 +65,28 @@ def parser() -> argparse.ArgumentParser:
     return result
 
 
+def _folder(text: str) -> Path:
+    if not text:  # it would be the folder that we stand in, whose images `clean` would remove
+        raise argparse.ArgumentTypeError("it names no folder")
+    return Path(text)
+
+
+def _memory(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < LEAST_MEMORY:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from {LEAST_MEMORY} on")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+    return seconds
+
+
 def main(argv: Sequence[str]) -> int:
     """Run the command."""
     asked = parser().parse_args(argv)
@@ -72,6 +96,9 @@ def main(argv: Sequence[str]) -> int:
         and not asked.hypervisor.is_file()
     ):
         raise UsageError(f"--hypervisor {asked.hypervisor}: there is no such file")
+    for path in getattr(asked, "files", ()):
+        if not path.is_file():
+            raise UsageError(f"--file {path}: there is no such file")
     return {"run": _run, "exec": _exec, "shell": _shell, "console": _console, "list": _list,
             "clean": _clean}[asked.action](asked)  # fmt: skip
 
@@ -135,5 +162,6 @@ def _clean(asked: argparse.Namespace) -> int:
     if running:
         raise UsageError(f"{len(running)} machines still run: {running[0]}", "End them first.")
     for kind in ("machines", "images", "hypervisors", "snapshots"):
-        shutil.rmtree(asked.cache / kind, ignore_errors=True)
+        if os.path.lexists(asked.cache / kind):
+            shutil.rmtree(asked.cache / kind)
     return EXIT_OK
