@@ -2,6 +2,7 @@
 #include "domctl.h"
 #include "guest_code.h"
 #include "machine_frames.h"
+#include "machine_paging.h"
 #include "machine_state.h"
 #include "patience.h"
 #include "surroundings.h"
@@ -290,6 +291,7 @@ static void have_frames(struct call *call)
 	machine_frames(&around);
 	if (domctl_of(call)->u.createdomain.flags & XEN_DOMCTL_CDF_hap) {
 		machine_log(&around);
+		machine_paging(&around);
 		machine_state(&around);
 		machine_reset(&around);
 	}
