@@ -137,6 +137,27 @@ static void check_told(struct call *call, const struct xen_domctl_vcpuaffinity *
 	check_map(call, a->vcpu, XEN_VCPUAFFINITY_SOFT, may, shall & may);
 }
 
+/* Where it shall run cannot be read: where it may run is set first, and must be taken back. */
+static void check_undone(struct call *call, uint32_t vcpu, uint64_t there, uint64_t may)
+{
+	struct xen_domctl *d = domctl_aside_structure(call->run);
+	uint64_t other = there & ~may ? there & ~may : may & (0 - may);
+	uint64_t *map = (void *)(d + 1), nowhere = call->run->door->unmapped;
+	long result;
+
+	memset(d, 0, sizeof(*d));
+	*map = other;
+	d->u.vcpuaffinity.vcpu = vcpu;
+	d->u.vcpuaffinity.flags = XEN_VCPUAFFINITY_HARD | XEN_VCPUAFFINITY_SOFT;
+	d->u.vcpuaffinity.cpumap_hard.nr_bits = d->u.vcpuaffinity.cpumap_soft.nr_bits = 64;
+	memcpy(&d->u.vcpuaffinity.cpumap_hard.bitmap, &map, sizeof(map));
+	memcpy(&d->u.vcpuaffinity.cpumap_soft.bitmap, &nowhere, sizeof(nowhere));
+	result = domctl_aside(call->run, DOMCTL(setvcpuaffinity), call->domain->id);
+	if (result != ERR(EFAULT))
+		call_wrong(call, "where a processor shall run was taken from nowhere (%ld)", result);
+	check_map(call, vcpu, XEN_VCPUAFFINITY_HARD, there, may);
+}
+
 /* When the call failed everything is as it was. */
 static void after_set(struct call *call)
 {
@@ -152,6 +173,8 @@ static void after_set(struct call *call)
 	check_map(call, a->vcpu, XEN_VCPUAFFINITY_HARD, there, *hard ? *hard : there);
 	if (!call->result)
 		check_told(call, a, *hard ? *hard : there);
+	if (chance(call, 25))
+		check_undone(call, a->vcpu, there, *hard ? *hard : there);
 }
 
 static struct xenctl_bitmap *node_map(const struct call *call)

@@ -109,11 +109,11 @@ static bool is_queued(struct call *call, const volatile struct evtchn_fifo_contr
 	return next == port;
 }
 
-static const volatile struct evtchn_fifo_control_block *control_of(struct call *call)
+static volatile struct evtchn_fifo_control_block *control_of(struct call *call)
 {
 	const struct evtchn_init_control *c = (void *)call->structure->at;
 
-	return (const void *)(own_page(call, CONTROL_PAGE) + c->offset);
+	return (void *)(own_page(call, CONTROL_PAGE) + c->offset);
 }
 
 static void mask(struct call *call, uint32_t port)
@@ -203,6 +203,46 @@ static void forget_priority(struct call *call, uint32_t priority)
 	close_pending(call, other);
 	if (bind_two(call, &other) == port)
 		check_event(call, other, port, EVTCHN_FIFO_PRIORITY_DEFAULT);
+}
+
+/* The kernel has taken all events of this priority from its queue. */
+static void take_all(struct call *call, uint32_t priority)
+{
+	volatile struct evtchn_fifo_control_block *control = control_of(call);
+	volatile uint32_t *events = (void *)own_page(call, ARRAY_PAGE);
+	uint32_t port = control->head[priority];
+
+	while (port && port < DOOR_PAGE / sizeof(*events)) {
+		uint32_t next = word_of(call, port, 0) & EVTCHN_FIFO_LINK_MASK;
+
+		__atomic_fetch_and(&events[port], ~(EVTCHN_FIFO_LINK_MASK | bit(EVTCHN_FIFO_LINKED) |
+						    bit(EVTCHN_FIFO_PENDING)), __ATOMIC_SEQ_CST);
+		port = next;
+	}
+	control->head[priority] = 0;
+	__atomic_fetch_and(&control->ready, ~bit(priority), __ATOMIC_SEQ_CST);
+}
+
+/*
+ * A port leaves its queue for another one, and one more: whoever comes to any of them then is the
+ * first there, not behind the one that left.
+ */
+static void change_queues(struct call *call)
+{
+	uint32_t first_sender, second_sender, first, second;
+	uint32_t priority = (uint32_t)draw(call, EVTCHN_FIFO_PRIORITY_DEFAULT);
+
+	first = bind_two(call, &first_sender);
+	second = bind_two(call, &second_sender);
+	set_priority(call, first, priority);
+	set_priority(call, second, priority);
+	check_event(call, first_sender, first, priority);
+	take_all(call, priority);
+	set_priority(call, first, EVTCHN_FIFO_PRIORITY_MIN);
+	check_event(call, first_sender, first, EVTCHN_FIFO_PRIORITY_MIN);
+	check_event(call, second_sender, second, priority);
+	take_all(call, priority);
+	take_all(call, EVTCHN_FIFO_PRIORITY_MIN);
 }
 
 static void check_closed(struct call *call, uint32_t port)
@@ -305,6 +345,8 @@ static void after_fifo(struct call *call)
 	check_event(call, other, port, priority);
 	if (chance(call, 50))
 		forget_priority(call, priority);
+	if (chance(call, 50))
+		change_queues(call);
 	if (call->run->machine.vcpus > SECOND_VCPU)
 		use_second(call, c);
 	if (chance(call, 50))

@@ -5,6 +5,8 @@
 #define FIRST_APIC 0xfec00000u	/* where a PC has its first one */
 #define APIC_REGISTERS 0x40u
 #define LEGACY_INTERRUPTS 16u
+#define NEW_INTERRUPT (-1)	/* of messages: any that is free */
+#define MOST_MESSAGES 32u	/* of one device */
 
 static void *structure(const struct call *call)
 {
@@ -54,14 +56,20 @@ static void generate_map(struct call *call)
 
 	m->domid = draw_who(call, !call->run->machine.control);
 	m->type = chance(call, 90) ? (int)draw(call, 6) : (int)draw_interesting(call, 32);
+	if (chance(call, 25))
+		m->type = MAP_PIRQ_TYPE_MULTI_MSI;
 	m->index = (int)(chance(call, 50) ? draw(call, LEGACY_INTERRUPTS) :
 			 IRQ_BEYOND | draw_interesting(call, 32));
-	m->pirq = chance(call, 50) ? -1 : (int)draw_interesting(call, 32);
+	if (chance(call, 20))
+		m->index = NEW_INTERRUPT;
+	m->pirq = chance(call, 60) ? -1 : (int)draw_interesting(call, 32);
 	if (!m->pirq && !may_break_xen(call))
 		m->pirq = -1;
+	call->note = m->pirq;
 	m->bus = NO_BUS;
 	m->devfn = (int)draw(call, 256);
-	m->entry_nr = (int)draw(call, 3);
+	m->entry_nr = (int)(chance(call, 50) ? draw(call, 3) :
+			    draw_mostly(call, 50, MOST_MESSAGES + 1));
 	m->table_base = chance(call, 20) ? DOOR_PAGE : 0;
 }
 
@@ -69,6 +77,38 @@ static bool is_message_type(int type)
 {
 	return type == MAP_PIRQ_TYPE_MSI || type == MAP_PIRQ_TYPE_MSI_SEG ||
 	       type == MAP_PIRQ_TYPE_MULTI_MSI;
+}
+
+/*
+ * Messages need an interrupt that is free, a place for it, and their device, which is not there.
+ * Where nobody translates them each device has one only.
+ */
+static void expect_messages(struct call *call, const struct physdev_map_pirq *m)
+{
+	bool several = m->type == MAP_PIRQ_TYPE_MULTI_MSI;
+
+	expect_only(call, ERR(EINVAL));
+	if (!several && m->index != NEW_INTERRUPT)
+		return;
+	if (m->pirq < 0 && several && (m->entry_nr <= 0 || m->entry_nr > (int)MOST_MESSAGES)) {
+		expect_only(call, ERR(EDOM));
+		return;
+	}
+	if (m->pirq < 0 && several && m->entry_nr != 1 && !call->run->machine.iommu) {
+		expect_only(call, ERR(EOPNOTSUPP));
+		return;
+	}
+	if (m->pirq < 0)
+		expect_only(call, ERR(ENODEV));
+	else
+		expect_also(call, ERR(ENODEV));
+	if (!call->run->machine.hardware)
+		expect_also(call, ERR(EPERM));
+	if (!call->domain || !call->domain->has_pirqs)
+		return;
+	/* Of one that is mapped already Xen only warns. */
+	expect_also(call, 0);
+	expect_also(call, ERR(ENOSPC));
 }
 
 static void expect_map(struct call *call)
@@ -81,20 +121,19 @@ static void expect_map(struct call *call)
 	}
 	if (!who_allows(call, m->domid, LOOKUP_ANY, RIGHT_CONTROL))
 		return;
+	if (is_message_type(m->type)) {
+		expect_messages(call, m);
+		return;
+	}
 	expect_only(call, ERR(EINVAL));
-	if (m->type != MAP_PIRQ_TYPE_GSI && !is_message_type(m->type))
+	if (m->type != MAP_PIRQ_TYPE_GSI || m->index < 0 || (uint32_t)m->index >= IRQ_BEYOND)
 		return;
-	if (m->type == MAP_PIRQ_TYPE_GSI && (m->index < 0 || (uint32_t)m->index >= IRQ_BEYOND))
-		return;
-	expect_also(call, ERR(ENOSPC));
-	expect_also(call, ERR(EEXIST));
-	expect_also(call, ERR(EPERM));
-	expect_also(call, ERR(ENODEV));
 	/* Of one that is mapped already Xen only warns. */
 	expect_also(call, 0);
-	if (m->type != MAP_PIRQ_TYPE_GSI) {
-		expect_also(call, ERR(EOPNOTSUPP));
-		expect_also(call, ERR(EDOM));
+	expect_also(call, ERR(EPERM));
+	if (call->domain && call->domain->has_pirqs) {
+		expect_also(call, ERR(ENOSPC));
+		expect_also(call, ERR(EEXIST));
 	}
 }
 
@@ -114,6 +153,10 @@ static void after_map(struct call *call)
 
 	if (call->result || !call->domain)
 		return;
+	if (call->note >= 0 ? m->pirq != call->note :
+	    !call->domain->has_pirqs && m->pirq < (int)LEGACY_INTERRUPTS)
+		call_wrong(call, "interrupt %d is %d of a domain, which was asked for %ld", m->index,
+			   m->pirq, call->note);
 	call->domain->has_pirqs = true;
 	if (m->type != MAP_PIRQ_TYPE_GSI || chance(call, 50))
 		return;

@@ -2,6 +2,8 @@
 #include "domctl.h"
 #include "guest_code.h"
 #include "machine_frames.h"
+#include "machine_paging.h"
+#include "machine_state.h"
 #include "patience.h"
 #include "surroundings.h"
 #include "waiting.h"
@@ -16,19 +18,8 @@
 #define LOOK_EVERY_NS 1000000u
 #define LOOKS 10u
 #define PATIENCE_NS 1000000000u
-#define SAVED_AT (ARENA_ASIDE + DOOR_PAGE)
-#define SAVED_BYTES (3u * (size_t)DOOR_PAGE)
 
 enum life { LIFE_RUNS, LIFE_OF_FRAMES };
-
-/* One processor's state, as a machine that was saved. */
-struct saved {
-	struct hvm_save_descriptor header_is;
-	HVM_SAVE_TYPE(HEADER) header;
-	struct hvm_save_descriptor cpu_is;
-	HVM_SAVE_TYPE(CPU) cpu;
-	struct hvm_save_descriptor end_is;
-};
 
 static void generate_running(struct call *call)
 {
@@ -125,31 +116,12 @@ static bool write_memory(struct call *call, const struct guest_code *code)
 	return must(call, "unmapping a page of", window_close(call->run, WINDOW_SECOND), 0);
 }
 
-static long load(struct call *call, size_t size)
-{
-	struct xen_domctl *d = structure(call);
-	uint64_t address = (uintptr_t)call->run->door->arena + SAVED_AT;
-
-	d->u.hvmcontext.size = (uint32_t)size;
-	memcpy(&d->u.hvmcontext.buffer, &address, sizeof(address));
-	return order(call, XEN_DOMCTL_sethvmcontext);
-}
-
 static long start(struct call *call, const struct guest_code *code)
 {
-	struct saved *saved = (void *)(call->run->door->arena + SAVED_AT);
 	long result;
 
-	memset(saved, 0, sizeof(*saved));
-	saved->header_is.typecode = HVM_SAVE_CODE(HEADER);
-	saved->header_is.length = HVM_SAVE_LENGTH(HEADER);
-	saved->header.magic = HVM_FILE_MAGIC;
-	saved->header.version = HVM_FILE_VERSION;
-	saved->cpu_is.typecode = HVM_SAVE_CODE(CPU);
-	saved->cpu_is.length = HVM_SAVE_LENGTH(CPU);
-	guest_code_start(code, &saved->cpu);
-	saved->end_is.typecode = HVM_SAVE_CODE(END);
-	result = load(call, sizeof(*saved));
+	guest_code_start(code, machine_saved_begin(call, HVM_SAVE_CODE(CPU), HVM_SAVE_LENGTH(CPU)));
+	result = machine_load(call, DOMID_RUNNING, 0);
 	if (result)
 		return result;
 	structure(call);
@@ -224,17 +196,17 @@ static void check_results(struct call *call, const struct guest_code *code, int 
 static void save_and_load(struct call *call, bool certain)
 {
 	struct xen_domctl *d = structure(call);
-	uint64_t address = (uintptr_t)call->run->door->arena + SAVED_AT;
+	uint64_t address = (uintptr_t)machine_saved_at(call);
 	long result;
 
 	order(call, XEN_DOMCTL_pausedomain);
 	order(call, XEN_DOMCTL_gethvmcontext);	/* only the size */
-	if (d->u.hvmcontext.size > SAVED_BYTES)
+	if (d->u.hvmcontext.size > MACHINE_SAVED_BYTES)
 		return;
 	memcpy(&d->u.hvmcontext.buffer, &address, sizeof(address));
 	result = order(call, XEN_DOMCTL_gethvmcontext);
 	if (!result)
-		result = load(call, d->u.hvmcontext.size);
+		result = machine_load(call, DOMID_RUNNING, d->u.hvmcontext.size);
 	if (certain)
 		must(call, "saving and loading", result, 0);
 }
@@ -250,7 +222,7 @@ void running_code_draw(struct call *call, struct guest_code *code)
 static long ask_for_context(struct call *call)
 {
 	struct xen_domctl *d = structure(call);
-	uint64_t address = (uintptr_t)call->run->door->arena + SAVED_AT;
+	uint64_t address = (uintptr_t)machine_saved_at(call);
 
 	memcpy(&d->u.vcpucontext.ctxt, &address, sizeof(address));
 	return order(call, XEN_DOMCTL_getvcpucontext);
@@ -319,6 +291,8 @@ static void have_frames(struct call *call)
 	machine_frames(&around);
 	if (domctl_of(call)->u.createdomain.flags & XEN_DOMCTL_CDF_hap) {
 		machine_log(&around);
+		machine_paging(&around);
+		machine_state(&around);
 		machine_reset(&around);
 	}
 }

@@ -5,6 +5,7 @@
 #define PCPU_BEYOND 4096u
 #define PORT_BEYOND (1u << 20)	/* no domain has so many */
 #define MOST_POLLED 128u
+#define XEN_MEMORY 0xffff830000000000ull
 #define LONG_SECONDS 100000u
 #define FIRST_WATCHDOG 1
 #define SECOND_WATCHDOG 2	/* and there are no more */
@@ -56,7 +57,8 @@ static void generate_poll(struct call *call)
 {
 	struct sched_poll *p = (void *)structure(call);
 
-	p->nr_ports = 129 + (unsigned int)draw_interesting(call, 31);
+	p->nr_ports = MOST_POLLED + 1 +
+		(chance(call, 50) ? 0 : (unsigned int)draw_interesting(call, 31));
 }
 
 /* Ports that are not there; with an event at hand Xen does not look at them. */
@@ -68,7 +70,9 @@ static void generate_poll_none(struct call *call)
 	evtchn_port_t port = PORT_BEYOND | (evtchn_port_t)draw_interesting(call, 32);
 
 	memcpy(ports->at, &port, sizeof(port));
-	p->nr_ports = 1 + (unsigned int)draw(call, MOST_POLLED);
+	p->nr_ports = chance(call, 50) ? MOST_POLLED : 1 + (unsigned int)draw(call, MOST_POLLED);
+	if (chance(call, 30))
+		set_xen_guest_handle(p->ports, (void *)(XEN_MEMORY + draw(call, DOOR_PAGE) * 8));
 }
 
 static void expect_poll_none(struct call *call)

@@ -15,6 +15,8 @@
 #define PAGES 5u
 #define MOST 8u
 #define PIRQ 20
+#define OLD_PIRQ 5
+#define ANY_PLACE (-1)	/* no interrupt of a domain was asked for */
 #define TRIES 20u	/* some checks are not made every time */
 
 enum careless { NOTHING, NOT_MAPPED, STILL_MAPPED, NOT_PUT, CLAIM_OF_NONE, CLAIM_OF_TOO_MANY };
@@ -103,10 +105,29 @@ static unsigned int complaints(const struct operation *operation, const void *st
 		call_begin(&call, &run, number);
 		call.structure = &area;
 		call.domain = domain;
+		call.note = ANY_PLACE;
 		operation->after(&call);
 		count += call.wrong[0] != '\0';
 	}
 	return count;
+}
+
+/* Of messages only the place is looked at. */
+static unsigned int tell_place(int pirq)
+{
+	struct physdev_map_pirq m = {
+		.domid = DOMID_OWN_FIRST, .type = MAP_PIRQ_TYPE_MSI, .pirq = pirq,
+	};
+
+	careless = NOTHING;
+	return complaints(row(physdev_route, "map_pirq"), &m, sizeof(m));
+}
+
+static void what_is_mapped_anywhere_is_behind_the_old_ones(void **state)
+{
+	(void)state;
+	assert_int_equal(tell_place(PIRQ), 0);
+	assert_int_equal(tell_place(OLD_PIRQ), TRIES);
 }
 
 static unsigned int map(enum careless mistake)
@@ -199,6 +220,7 @@ static int begin(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(what_is_mapped_anywhere_is_behind_the_old_ones, begin),
 		cmocka_unit_test_setup(what_is_mapped_is_unmapped_once, begin),
 		cmocka_unit_test_setup(what_is_put_somewhere_is_memory, begin),
 		cmocka_unit_test_setup(each_of_a_list_is_answered, begin),

@@ -98,7 +98,7 @@ static long report(const struct xen_domctl_monitor_op *m)
 	return 0;
 }
 
-/* Asked beside the sequence: where a processor may run. */
+/* Asked beside the sequence: where a processor may run; or told so, with half of it out of reach. */
 static long hypercall(struct door *from, unsigned int number, const uint64_t arguments[5])
 {
 	const struct xen_domctl *d = (void *)(uintptr_t)arguments[0];
@@ -106,6 +106,8 @@ static long hypercall(struct door *from, unsigned int number, const uint64_t arg
 
 	(void)from;
 	assert_int_equal(number, __HYPERVISOR_domctl);
+	if (d->cmd == XEN_DOMCTL_setvcpuaffinity)
+		return set(a);
 	assert_int_equal(d->cmd, XEN_DOMCTL_getvcpuaffinity);
 	if (a->flags == XEN_VCPUAFFINITY_HARD)
 		tell(&a->cpumap_hard, hard[a->vcpu]);
