@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from xentest.control import Control
 
 CRASHED = "it is down (crashed), though all its tests were over"
-UNHEARD = "its console was never to be had (does xenconsoled run?): a crash may be unseen"
 NOT_KEPT = "there is no result of it in the run's folder"
 
 
@@ -106,10 +105,6 @@ class Aftermath:
         found += [
             self._extra("console-check", Status.FAIL, CRASHED, name)
             for name in sorted(set(crashed) - failed)
-        ]
-        found += [
-            self._extra("console-check", Status.BROKEN, UNHEARD, name)
-            for name in sorted(set(numbers.values()) - failed - set(crashed) - set(logs))
         ]
         return [result for result in found if result is not None]
 
