@@ -73,13 +73,7 @@ static void generate_ports(struct call *call)
 	m->first_gport = (uint32_t)draw_interesting(call, chance(call, 80) ? 16 : 32);
 	m->first_mport = (uint32_t)draw_interesting(call, chance(call, 80) ? 16 : 32);
 	m->nr_ports = (uint32_t)draw_interesting(call, chance(call, 80) ? 8 : 32);
-	m->add_mapping = 1;
-}
-
-static void generate_no_ports(struct call *call)
-{
-	generate_ports(call);
-	domctl_of(call)->u.ioport_mapping.add_mapping = 0;
+	m->add_mapping = chance(call, 60);
 }
 
 static void expect_ports(struct call *call)
@@ -251,10 +245,7 @@ const struct operation domctl_devices[] = {
 		expect_group, NULL),
 	DEVICES(bind_pt_irq, 0, bind_fields, generate_bind, expect_bind, NULL),
 	DEVICES(unbind_pt_irq, 0, bind_fields, generate_bind, expect_bind, NULL),
-	DEVICES(ioport_mapping, TRAIT_REPLACES, port_fields, generate_ports, expect_ports, NULL),
-	{ .name = "ioport_unmapping", .command = DOMCTL(ioport_mapping), .danger = DANGER_OWN,
-	  .weight = 2, .traits = TRAIT_REPLACES, .fields = port_fields,
-	  .generate = generate_no_ports, .expect = expect_ports },
+	DEVICES(ioport_mapping, 0, port_fields, generate_ports, expect_ports, NULL),
 	DEVICES(soft_reset, TRAIT_REFUSES_SELF, NULL, generate_reset, expect_invalid, NULL),
 	DEVICES(set_cpu_policy, TRAIT_REFUSES_SELF | TRAIT_WRITES_ON_ERROR, policy_fields,
 		generate_set_policy, expect_set_policy, after_set_policy),
