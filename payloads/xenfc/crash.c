@@ -4,6 +4,8 @@
  */
 #include "small.h"
 
+#define MOST_TOLD 4u	/* of the machine's processors */
+#define MOST_THREADS 4096u
 #define RANGES 8u	/* of memory; the last one does not exist */
 
 static bool control_only(struct call *call)
@@ -119,7 +121,7 @@ static void generate_processors(struct call *call)
 	if (p->ncpus && p->ncpus < online && !may_break_xen(call))
 		p->ncpus = online;
 	call->note = (long)p->ncpus;
-	buffer_take(call, &p->info, smaller(smaller(p->ncpus, online), 4) *
+	buffer_take(call, &p->info, smaller(smaller(p->ncpus, online), MOST_TOLD) *
 		    sizeof(xen_mc_logical_cpu_t), true, false);
 	if (chance(call, 20))
 		memset(&p->info, 0, sizeof(p->info));
@@ -142,6 +144,48 @@ static void expect_processors(struct call *call)
 			    ERR(EFAULT));
 }
 
+/* What a processor is, is told elsewhere, too. */
+static void check_version(struct call *call, const xen_mc_logical_cpu_t *told)
+{
+	struct xen_platform_op *op = memset(call->run->door->arena + ARENA_ASIDE, 0, sizeof(*op));
+	const struct xenpf_pcpu_version *v = &op->u.pcpu_version;
+
+	op->cmd = XENPF_get_cpu_version;
+	op->interface_version = call->run->machine.platform_version;
+	op->u.pcpu_version.xen_cpuid = told->mc_cpunr;
+	if (aside(call->run, __HYPERVISOR_platform_op, (uintptr_t)op, 0, 0) ||
+	    memcmp(v->vendor_id, told->mc_vendorid, sizeof(v->vendor_id)) ||
+	    v->family != told->mc_family || v->model != told->mc_model ||
+	    v->stepping != told->mc_step)
+		call_wrong(call, "processor %u is told to be of family %u, and of %u",
+			   told->mc_cpunr, told->mc_family, v->family);
+}
+
+static bool is_some(uint32_t count)
+{
+	return count && count <= MOST_THREADS;
+}
+
+static void check_processors(struct call *call, const uint8_t *list, uint32_t count)
+{
+	xen_mc_logical_cpu_t told;
+	uint32_t next = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		memcpy(&told, list + i * sizeof(told), sizeof(told));
+		if (told.mc_cpunr < next || told.mc_cpunr >= call->run->machine.processors ||
+		    !is_some(told.mc_ncores) || !is_some(told.mc_ncores_active) ||
+		    !is_some(told.mc_nthreads) || told.mc_nmsrvals < 1 ||
+		    told.mc_nmsrvals > (int)COUNT(told.mc_msrvalues))
+			call_wrong(call, "processor %u, with %u cores of %u and %u threads, cannot be",
+				   told.mc_cpunr, told.mc_ncores_active, told.mc_ncores,
+				   told.mc_nthreads);
+		else
+			check_version(call, &told);
+		next = told.mc_cpunr + 1;
+	}
+}
+
 static void after_processors(struct call *call)
 {
 	const struct xen_mc_physcpuinfo *p = &mc_of(call)->u.mc_physcpuinfo;
@@ -150,6 +194,8 @@ static void after_processors(struct call *call)
 
 	if (!call->result && p->ncpus != right)
 		call_wrong(call, "%u processors were told, expected %u", p->ncpus, right);
+	else if (!call->result && handle_value(&p->info) == area_sure(&call->areas[1]))
+		check_processors(call, call->areas[1].at, smaller(right, MOST_TOLD));
 }
 
 static const struct operation mca_list[] = {

@@ -222,6 +222,7 @@ static const struct part domctl_parts[] = {
 	{ domctl_pages, &domctl_pages_count },
 	{ domctl_vnuma, &domctl_vnuma_count },
 	{ domctl_registers, &domctl_registers_count },
+	{ domctl_context, &domctl_context_count },
 	{ domctl_affinity, &domctl_affinity_count },
 	{ domctl_devices, &domctl_devices_count },
 	{ domctl_hvm, &domctl_hvm_count },

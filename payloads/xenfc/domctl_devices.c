@@ -3,6 +3,7 @@
 
 #define NO_BUS_DEVICE 0xff00u
 #define IO_PORTS 0x10000u
+#define NOT_TOLD 0x5a3c96e1u	/* no leaf and no register */
 
 static bool hvm(const struct call *call)
 {
@@ -109,6 +110,7 @@ static void generate_set_policy(struct call *call)
 	memset(p, 0, sizeof(*p));
 	p->nr_leaves = (uint32_t)draw(call, 3);
 	p->nr_msrs = (uint32_t)draw(call, 3);
+	p->err_leaf = p->err_subleaf = p->err_msr = NOT_TOLD;
 	buffer_take(call, &p->leaves, 4 * sizeof(xen_cpuid_leaf_t), false, false);
 	buffer_take(call, &p->msrs, 4 * sizeof(xen_msr_entry_t), false, false);
 }
@@ -130,6 +132,19 @@ static void expect_set_policy(struct call *call)
 		expect_also(call, ERR(EFAULT));
 		expect_also(call, ERR(EOVERFLOW));
 	}
+}
+
+/* What was looked at and refused is told, or that it is none of them. */
+static void after_set_policy(struct call *call)
+{
+	const struct xen_domctl_cpu_policy *p = &domctl_of(call)->u.cpu_policy;
+	bool looked_at = call->result == ERR(ERANGE) || call->result == ERR(EINVAL) ||
+			 call->result == ERR(EOVERFLOW);
+
+	if (call->domain && looked_at &&
+	    (p->err_leaf == NOT_TOLD || p->err_subleaf == NOT_TOLD || p->err_msr == NOT_TOLD))
+		call_wrong(call, "refused are leaf %x, %x and register %x", p->err_leaf,
+			   p->err_subleaf, p->err_msr);
 }
 
 static void generate_allocation(struct call *call)
@@ -233,7 +248,7 @@ const struct operation domctl_devices[] = {
 	DEVICES(ioport_mapping, 0, port_fields, generate_ports, expect_ports, NULL),
 	DEVICES(soft_reset, TRAIT_REFUSES_SELF, NULL, generate_reset, expect_invalid, NULL),
 	DEVICES(set_cpu_policy, TRAIT_REFUSES_SELF | TRAIT_WRITES_ON_ERROR, policy_fields,
-		generate_set_policy, expect_set_policy, NULL),
+		generate_set_policy, expect_set_policy, after_set_policy),
 	DEVICES(psr_alloc, TRAIT_WRITES_ON_ERROR, allocation_fields, generate_allocation,
 		expect_allocation, NULL),
 	DEVICES(gdbsx_guestmemio, TRAIT_WRITES_ON_ERROR, memory_io_fields, generate_memory_io,

@@ -37,6 +37,23 @@ static long take(struct call *call, uint64_t first, uint64_t count, uint16_t fro
 	return domctl_aside(call->run, call->command, from);
 }
 
+/* To the caller itself: what it has it may give, which changes nothing. */
+static long give(struct call *call, uint64_t which)
+{
+	struct xen_domctl *d = domctl_aside_structure(call->run);
+
+	memset(d, 0, sizeof(*d));
+	if (call->command == XEN_DOMCTL_ioport_permission)
+		d->u.ioport_permission = (struct xen_domctl_ioport_permission){
+			.first_port = (uint32_t)which, .nr_ports = 1, .allow_access = 1,
+		};
+	else
+		d->u.iomem_permission = (struct xen_domctl_iomem_permission){
+			.first_mfn = which, .nr_mfns = 1, .allow_access = 1,
+		};
+	return domctl_aside(call->run, call->command, call->run->machine.domid);
+}
+
 static uint64_t first_of(const struct call *call)
 {
 	return call->command == XEN_DOMCTL_ioport_permission ? ports_of(call)->first_port :
@@ -73,6 +90,9 @@ static void after_own_right(struct call *call)
 	result = take(call, first + begin, end - begin, call->run->machine.domid);
 	if (result != (may ? 0 : ERR(EPERM)))
 		call_wrong(call, "taking a right from ourselves gave %ld", result);
+	result = give(call, first + begin - 1);
+	if (result != before[begin])
+		call_wrong(call, "giving ourselves what is before it gave %ld", result);
 	ask(call, first, now);
 	for (unsigned int i = 0; i < MOST + 2; i++)
 		if (now[i] != (may && i > begin && i <= end ? ERR(EPERM) : before[i]))

@@ -31,6 +31,8 @@ static void generate_get(struct call *call)
 		return;
 	e->size = draw_around(call, ROOM + 1, HEADER);
 	e->xfeature_mask = chance(call, 50) ? 0 : NO_FEATURE | draw_interesting(call, 61);
+	if (chance(call, 25))
+		e->size = e->xfeature_mask = 0;
 	buffer_take(call, &e->buffer, ROOM, true, false);
 }
 
@@ -44,7 +46,8 @@ static void expect_get(struct call *call)
 		expect_only(call, ERR(ESRCH));
 		return;
 	}
-	if ((!e->size && !e->xfeature_mask) || !buffer) {
+	call->note = (!e->size && !e->xfeature_mask) || !buffer;
+	if (call->note) {
 		expect_only(call, 0);
 		return;
 	}
@@ -53,12 +56,32 @@ static void expect_get(struct call *call)
 		expect_also(call, reachable(call, buffer, HEADER) ? 0 : ERR(EFAULT));
 }
 
+/* How much there may be is told to who has no room; what none was used of is the header alone. */
 static void after_get(struct call *call)
 {
-	const struct xen_domctl_vcpuextstate *e = extended(call);
+	const struct xen_domctl_vcpuextstate *e = extended(call), *most;
+	struct xen_domctl *d;
+	uint64_t used[2];
 
-	if (!call->result && (e->size < HEADER || e->size >= TOO_LARGE))
+	if (call->result)
+		return;
+	if (e->size < HEADER || e->size >= TOO_LARGE)
 		call_wrong(call, "a processor's extended state has %lu bytes", (uint64_t)e->size);
+	d = memset(domctl_aside_structure(call->run), 0, sizeof(*d));
+	most = &d->u.vcpuextstate;
+	d->u.vcpuextstate.vcpu = e->vcpu;
+	if (domctl_aside(call->run, DOMCTL(getvcpuextstate), call->domain->id) ||
+	    most->xfeature_mask != e->xfeature_mask || most->size < e->size ||
+	    (call->note && most->size != e->size))
+		call_wrong(call, "a processor's extended state has %lu bytes of %lu, with mask %lx",
+			   (uint64_t)e->size, (uint64_t)most->size, (uint64_t)e->xfeature_mask);
+	if (call->note)
+		return;
+	memcpy(used, call->areas[1].at, sizeof(used));
+	if (used[0] & ~used[1] || (!used[1] && e->size != HEADER))
+		call_wrong(call, "a processor uses state %lx of %lx, which has %lu bytes", used[0],
+			   used[1], (uint64_t)e->size);
+	check_rest(call, &call->areas[1], handle_value(&e->buffer), e->size);
 }
 
 static void generate_set(struct call *call)

@@ -162,9 +162,9 @@ static void expect_vcpu_or_esrch(struct call *call)
 
 static uint64_t draw_entry(struct call *call)
 {
-	uint64_t address = chance(call, 50) ? 0 : draw_interesting(call, 47);
+	uint64_t address = chance(call, 70) ? 0 : draw_interesting(call, 47);
 
-	return chance(call, 25) ? draw_interesting(call, 64) : address;
+	return chance(call, 20) ? draw_interesting(call, 64) : address;
 }
 
 static void generate_set_extended(struct call *call)
@@ -175,8 +175,10 @@ static void generate_set_extended(struct call *call)
 	e->size = (uint32_t)draw_around(call, 128, offsetof(struct xen_domctl_ext_vcpucontext, vmce));
 	e->sysenter_callback_eip = draw_entry(call);
 	e->syscall32_callback_eip = draw_entry(call);
-	if (chance(call, 50))
-		e->sysenter_callback_cs = e->syscall32_callback_cs = 0;
+	if (chance(call, 60))
+		e->sysenter_callback_cs = 0;
+	if (chance(call, 60))
+		e->syscall32_callback_cs = 0;
 	if (chance(call, 70))
 		e->vmce.caps = 0;
 }
@@ -237,6 +239,8 @@ static void generate_msrs(struct call *call)
 	m->vcpu = draw_vcpu(call);
 	m->msr_count = (uint32_t)draw(call, MSRS + 1);
 	buffer_take(call, &m->msrs, MSRS * sizeof(xen_domctl_vcpu_msr_t), true, true);
+	if (chance(call, 20))
+		memset(&m->msrs, 0, sizeof(m->msrs));
 }
 
 static void expect_get_msrs(struct call *call)
@@ -258,11 +262,32 @@ static void expect_get_msrs(struct call *call)
 		expect_also(call, ERR(EFAULT));
 }
 
+/* Who sets as many as there may be has them read; who sets more does not. */
+static void check_most_msrs(struct call *call, uint32_t vcpu, uint32_t most)
+{
+	struct run *run = call->run;
+
+	for (uint32_t more = 0; more < 2; more++) {
+		struct xen_domctl *d = memset(domctl_aside_structure(run), 0, sizeof(*d));
+		long result;
+
+		d->u.vcpu_msrs.vcpu = vcpu;
+		d->u.vcpu_msrs.msr_count = most + more;
+		memcpy(&d->u.vcpu_msrs.msrs, &run->door->unmapped, sizeof(uint64_t));
+		result = domctl_aside(run, DOMCTL(set_vcpu_msrs), call->domain->id);
+		if (result != (more ? ERR(EINVAL) : ERR(EFAULT)))
+			call_wrong(call, "%u registers may be set; setting %u gave %ld", most,
+				   most + more, result);
+	}
+}
+
 static void after_get_msrs(struct call *call)
 {
 	const struct xen_domctl_vcpu_msrs *m = &domctl_of(call)->u.vcpu_msrs;
 
-	if (!call->result)
+	if (!call->result && !handle_value(&m->msrs))
+		check_most_msrs(call, m->vcpu, m->msr_count);
+	else if (!call->result)
 		check_rest(call, &call->areas[1], handle_value(&m->msrs),
 			   m->msr_count * sizeof(xen_domctl_vcpu_msr_t));
 }

@@ -80,7 +80,7 @@ static void generate_interdomain(struct call *call)
 	struct evtchn_bind_interdomain *b = (void *)structure(call);
 
 	b->remote_dom = draw_who(call, true);
-	b->remote_port = draw_mostly(call, 90, 8);
+	b->remote_port = draw_mostly(call, 90, chance(call, 60) ? 3 : 8);
 	/* Ports of others and of ourselves may wait for somebody. */
 	if (!model_slot(&call->run->model, b->remote_dom))
 		b->remote_port = chance(call, 50) ? 0 : b->remote_port | PORT_BEYOND;
@@ -134,7 +134,7 @@ static void subscribe(struct call *call, uint32_t port)
 static void check_suspended(struct call *call, const struct evtchn_bind_interdomain *b)
 {
 	struct sched_remote_shutdown *r = (void *)(call->run->door->arena + ARENA_ASIDE);
-	bool suspends = chance(call, 50);
+	bool suspends = chance(call, 70);
 
 	port_check_waits(call, b->local_port, true);
 	subscribe(call, b->remote_port);
@@ -156,7 +156,7 @@ static void after_interdomain(struct call *call)
 
 	if (call->result)
 		return;
-	if (call->domain && !call->domain->hvm && !call->domain->shut && chance(call, 30))
+	if (call->domain && !call->domain->hvm && !call->domain->shut && chance(call, 60))
 		check_suspended(call, b);
 	port_close(call, b->local_port);
 }

@@ -9,7 +9,7 @@ extern const struct family family_domctl, family_sysctl, family_evtchn,
 	family_physdev, family_mmuext, family_mmu, family_va, family_va_other,
 	family_set_debug, family_breakpoints, family_get_debug, family_segment, family_float, family_stack,
 	family_traps, family_callback, family_nmi, family_table, family_descriptor,
-	family_instructions, family_paging;
+	family_instructions, family_machine_ports, family_paging;
 
 const struct family *const all_families[] = {
 	&family_domctl,
@@ -51,6 +51,7 @@ const struct family *const all_families[] = {
 	&family_table,
 	&family_descriptor,
 	&family_instructions,
+	&family_machine_ports,
 	&family_paging,
 	NULL,
 };

@@ -19,7 +19,7 @@
 /* One or a few of them. */
 struct instruction {
 	const char *name;
-	uint8_t bytes[16];
+	uint8_t bytes[32];
 	uint8_t size;
 	int outcome;
 	/* Fill the registers before it; look at them after it, when there was no exception. */
@@ -125,6 +125,91 @@ static void check_tables(struct call *call, const struct registers *before,
 		wrong(call, "the address of its page tables", now->rax);
 }
 
+/* Read, changed and written, read again, and put back: what the first and the second reading told. */
+#define CHANGED(number, operation, bits) \
+	0x0f, 0x20, number, 0x89, 0xc3, 0x83, operation, bits, 0x0f, 0x22, number, 0x31, 0xc0, \
+	0x0f, 0x20, number, 0x89, 0xc1, 0x89, 0xd8, 0x0f, 0x22, number
+#define CR0 0xc0
+#define CR4 0xe0
+#define FLIP 0xf0
+#define SET 0xc8
+#define TIME_STAMPS 4u	/* of the fourth register: a kernel's own to change */
+#define LARGE_PAGES 0x10u	/* Xen's */
+
+static void check_changed(struct call *call, const struct registers *before,
+			  const struct registers *now)
+{
+	(void)before;
+	if ((now->rcx ^ now->rbx) != TIME_STAMPS)
+		wrong(call, "its fourth control register, with one bit changed,", now->rcx);
+}
+
+static void check_unchanged(struct call *call, const struct registers *before,
+			    const struct registers *now)
+{
+	(void)before;
+	if (now->rcx != now->rbx)
+		wrong(call, "its fourth control register, with one of Xen's bits changed,", now->rcx);
+}
+
+static void check_task_switched(struct call *call, const struct registers *before,
+				const struct registers *now)
+{
+	(void)before;
+	if (!(now->rcx & TASK_SWITCHED))
+		wrong(call, "its first control register, with one bit set,", now->rcx);
+}
+
+static void check_task_cleared(struct call *call, const struct registers *before,
+			       const struct registers *now)
+{
+	(void)before;
+	if (!(now->rbx & TASK_SWITCHED) || now->rax & TASK_SWITCHED)
+		wrong(call, "its first control register, with one bit set and cleared,", now->rax);
+}
+
+static void choose_value(struct call *call, struct registers *r)
+{
+	r->rax = draw_interesting(call, 64);
+}
+
+static void check_value(struct call *call, const struct registers *before,
+			const struct registers *now)
+{
+	if (now->rax != before->rax)
+		wrong(call, "a register that was written before", now->rax);
+}
+
+static void choose_features(struct call *call, struct registers *r)
+{
+	(void)call;
+	r->rcx = 0xc0000080;
+}
+
+/* It runs in 64 bits, with system calls, and without virtual machines of its own. */
+static void check_features(struct call *call, const struct registers *before,
+			   const struct registers *now)
+{
+	(void)before;
+	if ((now->rax & 0x1501) != 0x501)
+		wrong(call, "extended features", now->rax);
+}
+
+static void choose_memory_types(struct call *call, struct registers *r)
+{
+	(void)call;
+	r->rcx = 0x277;
+}
+
+/* The types of memory that page tables can name are Xen's, in every release. */
+static void check_memory_types(struct call *call, const struct registers *before,
+			       const struct registers *now)
+{
+	(void)before;
+	if (now->rax != 0x00070406 || now->rdx != 0x00000501)
+		wrong(call, "the types of memory", now->rdx << 32 | now->rax);
+}
+
 static void choose_address(struct call *call, struct registers *r)
 {
 	r->rax = call->run->door->unmapped + draw(call, DOOR_PAGE - 8);
@@ -184,6 +269,20 @@ static const struct instruction instructions[] = {
 	I("mov from dr7", NO_FAULT, NULL, NULL, 0x0f, 0x21, 0xf8),
 	I("mov from dr6", NO_FAULT, NULL, NULL, 0x0f, 0x21, 0xf0),
 	I("mov dr0 to itself", NO_FAULT, NULL, NULL, 0x0f, 0x21, 0xc0, 0x0f, 0x23, 0xc0),
+	I("mov to cr4", NO_FAULT, NULL, check_changed, CHANGED(CR4, FLIP, TIME_STAMPS)),
+	I("mov to cr4", NO_FAULT, NULL, check_unchanged, CHANGED(CR4, FLIP, LARGE_PAGES)),
+	I("mov to cr0", NO_FAULT, NULL, check_task_switched, CHANGED(CR0, SET, TASK_SWITCHED)),
+	I("mov to cr0 and clts", NO_FAULT, NULL, check_task_cleared, 0x0f, 0x20, CR0, 0x83, SET,
+	  TASK_SWITCHED, 0x0f, 0x22, CR0, 0x0f, 0x20, CR0, 0x89, 0xc3, 0x0f, 0x06, 0x0f, 0x20, CR0),
+	I("mov to cr0", GENERAL_PROTECTION, NULL, NULL, 0x0f, 0x20, CR0, 0x83, FLIP, 0x20, 0x0f, 0x22,
+	  CR0),
+	I("mov to cr2", NO_FAULT, choose_value, check_value, 0x0f, 0x22, 0xd0, 0x31, 0xc0, 0x0f, 0x20,
+	  0xd0),
+	I("rdmsr", NO_FAULT, choose_features, check_features, 0x0f, 0x32),
+	I("rdmsr and wrmsr", NO_FAULT, choose_features, NULL, 0x0f, 0x32, 0x0f, 0x30),
+	I("rdmsr and wrmsr", GENERAL_PROTECTION, choose_features, NULL, 0x0f, 0x32, 0x83, FLIP, 1, 0x0f,
+	  0x30),
+	I("rdmsr", NO_FAULT, choose_memory_types, check_memory_types, 0x0f, 0x32),
 	I("clts", NO_FAULT, NULL, NULL, 0x0f, 0x06),
 	I("wbinvd", NO_FAULT, NULL, NULL, 0x0f, 0x09),
 	I("rdtsc", NO_FAULT, NULL, NULL, 0x0f, 0x31),

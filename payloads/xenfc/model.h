@@ -34,6 +34,7 @@ struct machine {
 	uint32_t scheduler;	/* of the pool that domains begin in */
 	uint32_t processors;	/* 1 + the highest number */
 	uint32_t online, nodes;
+	uint32_t most_nodes;	/* as many as Xen is built for */
 	uint64_t total_pages, free_pages, claimed_pages;
 	uint16_t domid;		/* our own */
 	uint32_t vcpus;		/* our own processors, as many as there may be */

@@ -106,6 +106,7 @@ static bool read_physinfo(struct run *run)
 	m->processors = info->max_cpu_id + 1;
 	m->online = info->nr_cpus;
 	m->nodes = info->nr_nodes;
+	m->most_nodes = info->max_node_id + 1;
 	m->total_pages = info->total_pages;
 	m->scheduler = read_scheduler(run);
 	read_abilities(run);
@@ -134,6 +135,7 @@ static void assume(struct run *run)
 		.hardware = run->plan.role != ROLE_GUEST,
 		.pv = true, .pv_guests = true, .hvm = true, .hap = true, .shadow = true,
 		.scheduler = XEN_SCHEDULER_CREDIT2, .processors = 2, .online = 2, .nodes = 1,
+		.most_nodes = 64,
 		.domid = run->plan.role == ROLE_GUEST, .vcpus = 2, .pirqs = 256,
 		.grant_frames = 64,
 	};

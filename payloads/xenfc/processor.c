@@ -4,16 +4,7 @@
  */
 #include "processor.h"
 
-#define XEN_SPACE_START 0xffff800000000000ull	/* a PV kernel may not watch Xen's addresses */
-#define XEN_SPACE_END 0xffff880000000000ull
-#define ACTIVE_BREAKPOINTS 0xffull
-#define GENERAL_DETECT 0x2000ull
-#define STATUS_ONES 0xffff0ff0ull	/* bits of debug registers that always are the same */
-#define STATUS_ZEROES 0x1000ull
-#define CONTROL_ONES 0x400ull
-#define CONTROL_ZEROES 0xd800ull
 #define FIRST_SEGMENT 0xc0000100ull
-#define TASK_SWITCHED 8ull
 
 bool processor_expect(struct call *call)
 {

@@ -24,6 +24,15 @@ bool processor_expect(struct call *call);
 const void *processor_seen_at(uint64_t address);
 
 #define LOW_END 0x0000800000000000ull
+#define XEN_SPACE_START 0xffff800000000000ull	/* a PV kernel may not watch Xen's addresses */
+#define XEN_SPACE_END 0xffff880000000000ull
+#define ACTIVE_BREAKPOINTS 0xffull
+#define GENERAL_DETECT 0x2000ull
+#define STATUS_ONES 0xffff0ff0ull	/* bits of debug registers that always are the same */
+#define STATUS_ZEROES 0x1000ull
+#define CONTROL_ONES 0x400ull
+#define CONTROL_ZEROES 0xd800ull
+#define TASK_SWITCHED 8ull
 
 static inline bool is_canonical(uint64_t address)
 {

@@ -1,4 +1,5 @@
 /* xen_version: what everybody may ask. */
+#include "domctl.h"
 #include "room.h"
 #include "run.h"
 
@@ -67,6 +68,50 @@ static void after_text(struct call *call)
 		}
 }
 
+/* Four texts, of which two are never empty; a domain knows its own handle. */
+static void after_compile_info(struct call *call)
+{
+	const struct area *area = &call->areas[0];
+	static const struct {
+		size_t at, size;
+		bool told;
+	} texts[] = {
+#define TEXT(member, always) { offsetof(struct xen_compile_info, member), \
+			       sizeof(((struct xen_compile_info *)0)->member), always }
+		TEXT(compiler, true), TEXT(compile_by, false), TEXT(compile_domain, false),
+		TEXT(compile_date, true),
+	};
+
+	if (call->result || call->arguments[1] != area_sure(area))
+		return;
+	for (unsigned int i = 0; i < COUNT(texts); i++) {
+		const uint8_t *at = area->at + texts[i].at;
+		size_t end = 0;
+
+		while (end < texts[i].size && at[end])
+			end++;
+		if (end == texts[i].size || (!end && texts[i].told))
+			call_wrong(call, "text %u of how Xen was made has %lu bytes", i, end);
+		while (end < texts[i].size && !at[end])
+			end++;
+		if (end < texts[i].size)
+			call_wrong(call, "text %u of how Xen was made goes on behind its end", i);
+	}
+}
+
+static void after_handle(struct call *call)
+{
+	const struct area *area = &call->areas[0];
+	const struct machine *m = &call->run->machine;
+	const struct xen_domctl_getdomaininfo *info;
+
+	if (call->result || !m->control || call->arguments[1] != area_sure(area))
+		return;
+	info = domain_read(call->run, m->domid);
+	if (!info || memcmp(info->handle, area->at, sizeof(info->handle)))
+		call_wrong(call, "our handle is told to be another one by getdomaininfo");
+}
+
 static void expect_text(struct call *call)
 {
 	expect_only(call, reachable(call, call->arguments[1], call->areas[0].size) ? 0 :
@@ -96,9 +141,15 @@ static void expect_version(struct call *call)
 	expect_only(call, (long)call->run->machine.reported);
 }
 
+/* It takes no argument, and says so. */
+static void generate_page_size(struct call *call)
+{
+	call->arguments[1] = chance(call, 50) ? 0 : draw_interesting(call, 64);
+}
+
 static void expect_page_size(struct call *call)
 {
-	expect_only(call, DOOR_PAGE);
+	expect_only(call, call->arguments[1] ? ERR(EINVAL) : (long)DOOR_PAGE);
 }
 
 static void generate_features(struct call *call)
@@ -226,7 +277,7 @@ static const struct field feature_fields[] = {
 static const struct operation operations[] = {
 	READS(version, NULL, expect_version, NULL),
 	READS(extraversion, generate_extraversion, expect_text, after_text),
-	READS(compile_info, generate_compile_info, expect_text, NULL),
+	READS(compile_info, generate_compile_info, expect_text, after_compile_info),
 	READS(capabilities, generate_capabilities, expect_text, after_text),
 	READS(changeset, generate_changeset, expect_text, after_text),
 	READS(platform_parameters, generate_platform, expect_text, after_platform),
@@ -234,8 +285,8 @@ static const struct operation operations[] = {
 	  .traits = TRAIT_READS, .weight = 4, .structure_size = sizeof(struct xen_feature_info),
 	  .fields = feature_fields, .generate = generate_features, .expect = expect_features,
 	  .after = after_features },
-	READS(pagesize, NULL, expect_page_size, NULL),
-	READS(guest_handle, generate_handle, expect_text, NULL),
+	READS(pagesize, generate_page_size, expect_page_size, NULL),
+	READS(guest_handle, generate_handle, expect_text, after_handle),
 	READS(commandline, generate_commandline, expect_commandline, after_commandline),
 	{ .name = "build_id", .command = XENVER_build_id, .danger = DANGER_SAFE, .weight = 4,
 	  .generate = generate_build_id, .expect = expect_build_id, .after = after_build_id },

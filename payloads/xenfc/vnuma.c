@@ -9,7 +9,6 @@
 #define LAWFUL_NODES 32u	/* their distances fill a page of Xen's */
 #define LAWFUL_RANGES 170u
 #define NO_VCPUS 0x10000u	/* more than any domain has */
-#define NO_NODE 255u	/* beyond every machine's */
 
 static const struct xen_domctl_vnuma *wanted(const struct call *call)
 {
@@ -55,13 +54,15 @@ static uint32_t draw_wrong(struct call *call, uint32_t count)
 static void fill_lists(struct call *call, uint32_t nodes, uint32_t vcpus, uint32_t ranges)
 {
 	uint32_t wrong_node = draw_wrong(call, nodes), wrong_range = draw_wrong(call, ranges);
+	uint32_t missing = call->run->machine.most_nodes;
 
 	for (uint32_t i = 0; i < vcpus; i++)
 		put_element(call, VCPUS, i, (uint32_t)draw(call, nodes) +
 			    (chance(call, 4) ? nodes : 0));
 	for (uint32_t i = 0; i < nodes; i++)
 		put_element(call, NODES, i, i == wrong_node ?
-			    NO_NODE + (uint32_t)draw_interesting(call, 31) : 0);
+			    missing + (chance(call, 50) ? 0 : (uint32_t)draw_interesting(call, 31)) :
+			    chance(call, 50) ? missing - 1 : 0);
 	for (uint32_t i = 0; i < ranges; i++) {
 		xen_vmemrange_t range = range_of(call, i);
 
@@ -128,7 +129,7 @@ static bool vcpus_have_nodes(const struct call *call)
 static bool nodes_exist(const struct call *call)
 {
 	for (uint32_t i = 0; i < wanted(call)->nr_vnodes; i++)
-		if (element(call, NODES, i))
+		if (element(call, NODES, i) >= call->run->machine.most_nodes)
 			return false;
 	return true;
 }

@@ -12,13 +12,27 @@
 #define CALLS 5000u
 #define ARENA_SIZE (DOOR_ARENA_PAGES * (size_t)DOOR_PAGE)
 #define PROCESSORS 3u
+#define FAMILY_NUMBER 25u
 
 extern const struct family family_kexec, family_mca;
 
 static struct run run;
 static struct door door;
 static uint8_t *arena;
+static bool threadless;	/* the last of them */
 static uint32_t careless;	/* how many processors more there are for the stand-in */
+
+/* What a processor is, is all that is asked beside the sequence. */
+static long hypercall(struct door *from, unsigned int number, const uint64_t arguments[5])
+{
+	struct xen_platform_op *op = (void *)(uintptr_t)arguments[0];
+
+	(void)from;
+	assert_int_equal(number, __HYPERVISOR_platform_op);
+	assert_int_equal(op->cmd, XENPF_get_cpu_version);
+	op->u.pcpu_version.family = FAMILY_NUMBER;
+	return 0;
+}
 
 static int begin(void **state)
 {
@@ -26,11 +40,12 @@ static int begin(void **state)
 	memset(&run, 0, sizeof(run));
 	if (!arena)
 		arena = aligned_alloc(DOOR_PAGE, ARENA_SIZE);
-	door = (struct door){ .arena = arena, .unmapped = 1ull << 40 };
+	door = (struct door){ .arena = arena, .unmapped = 1ull << 40, .hypercall = hypercall };
 	run.door = &door;
 	run.machine.control = true;
 	run.machine.online = run.machine.processors = PROCESSORS;
 	careless = 0;
+	threadless = false;
 	return 0;
 }
 
@@ -98,6 +113,21 @@ static void notes_of_a_processor_that_is_not_there_are_refused(void **state)
 	assert_true(failures_of_ranges() > 10);
 }
 
+/* As many as there are room and processors for; the last one may have no thread. */
+static void tell_processors(uint64_t at, uint32_t count)
+{
+	xen_mc_logical_cpu_t told;
+
+	for (uint32_t i = 0; i < count; i++) {
+		memset(&told, 0, sizeof(told));
+		told.mc_cpunr = i;
+		told.mc_ncores = told.mc_ncores_active = told.mc_nmsrvals = 1;
+		told.mc_nthreads = !(threadless && i == count - 1);
+		told.mc_family = FAMILY_NUMBER;
+		memcpy((void *)(uintptr_t)(at + i * sizeof(told)), &told, sizeof(told));
+	}
+}
+
 static long processors(struct xen_mc_physcpuinfo *p)
 {
 	uint64_t info = handle_value(&p->info);
@@ -109,6 +139,8 @@ static long processors(struct xen_mc_physcpuinfo *p)
 	if (!info || p->ncpus > PROCESSORS)
 		p->ncpus = PROCESSORS;
 	p->ncpus += careless;
+	if (reach(info))
+		tell_processors(info, p->ncpus < PROCESSORS ? p->ncpus : PROCESSORS);
 	return !info || reach(info) ? 0 : ERR(EFAULT);
 }
 
@@ -137,6 +169,9 @@ static void processors_that_are_not_there_are_not_told(void **state)
 	(void)state;
 	assert_int_equal(failures_of_processors(), 0);
 	careless = 1;
+	assert_true(failures_of_processors() > 10);
+	careless = 0;
+	threadless = true;
 	assert_true(failures_of_processors() > 10);
 }
 

@@ -32,7 +32,7 @@ static long hypercall(struct door *from, unsigned int number, const uint64_t arg
 static int execute(struct door *from, const uint8_t *bytes, size_t size, struct registers *r)
 {
 	(void)from;
-	assert_true(size > 0 && size <= 16);
+	assert_true(size > 0 && size <= 32);
 	assert_non_null(bytes);
 	memset(r, 0, sizeof(*r));
 	return vector;

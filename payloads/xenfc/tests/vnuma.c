@@ -136,6 +136,7 @@ static int begin(void **state)
 	door = (struct door){ .hypercall = hypercall, .arena = arena, .unmapped = 1ull << 40 };
 	run.door = &door;
 	run.machine.control = true;
+	run.machine.most_nodes = 64;
 	run.model.own[1] = (struct domain_model){
 		.exists = true, .id = DOMID_OWN_FIRST + 1, .max_vcpus = 1,
 	};
