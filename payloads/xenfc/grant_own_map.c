@@ -2,6 +2,7 @@
 #include "grant_own.h"
 
 #define FORMER 4u	/* mappings that are remembered when they are gone */
+#define XEN_MEMORY 0xffff830000000000ull	/* where no page of ours can be mapped */
 
 static void unmap(struct call *call, struct gnttab_unmap_grant_ref unmap, int16_t status)
 {
@@ -153,6 +154,20 @@ static void undo_map(struct call *call, const struct gnttab_map_grant_ref *m)
 	refuse_former(call, m->handle);
 }
 
+/* Where no page of ours can be: what was held for the mapping is let go again. */
+static void lend_nowhere(struct call *call, struct gnttab_map_grant_ref map)
+{
+	struct gnttab_map_grant_ref *m = (void *)(call->run->door->arena + ARENA_ASIDE);
+	long result;
+
+	*m = map;
+	m->host_addr = XEN_MEMORY;
+	result = own_aside(call, GNTTABOP_map_grant_ref, m);
+	if (result || m->status != GNTST_general_error)
+		call_wrong(call, "mapping a page of ours where Xen is gave %ld, status %d", result,
+			   m->status);
+}
+
 void own_lend(struct call *call, uint64_t frame)
 {
 	struct gnttab_map_grant_ref map = {
@@ -168,6 +183,7 @@ void own_lend(struct call *call, uint64_t frame)
 
 	own_table_see(call);
 	own_entry_write(1, map.ref, GTF_permit_access, map.dom, frame);
+	lend_nowhere(call, map);
 	*m = map;
 	result = own_aside(call, GNTTABOP_map_grant_ref, m);
 	if (result || m->status) {
@@ -199,8 +215,7 @@ static int16_t map_status(struct call *call, struct gnttab_map_grant_ref *m)
 		m->dom = call->run->machine.domid;
 	if (end.what || !(m->flags & GNTMAP_host_map) || m->host_addr)
 		return end.what;
-	/* Xen's own memory, where no page can be mapped. */
-	m->host_addr = 0xffff830000000000ull;
+	m->host_addr = XEN_MEMORY;
 	return GNTST_general_error;
 }
 
