@@ -131,6 +131,9 @@ static void undo_map(struct call *call, const struct gnttab_map_grant_ref *m)
 		call_wrong(call, "a mapped grant is another page");
 	if (m->dev_bus_addr != own_frame(call, SOURCE) * DOOR_PAGE)
 		call_wrong(call, "a mapped grant has another bus address");
+	own_check_marked(call, m->ref, !(m->flags & GNTMAP_readonly));
+	if (chance(call, 20))
+		own_map_again(call, m);
 	if (chance(call, 20))
 		keep_version(call);
 	if (chance(call, 20))
@@ -270,6 +273,8 @@ static void after_swap(struct call *call)
 	grant_check_status(call, s->status, there ? GNTST_okay : GNTST_bad_gntref);
 	if (there && (entries[s->ref_a].frame != s->ref_b || entries[s->ref_b].frame != s->ref_a))
 		call_wrong(call, "two grants that were swapped are not");
+	if (chance(call, 10))
+		own_swap_listed(call);
 }
 
 /* Pages in use are not given away, nor are those of nobody. */
@@ -321,6 +326,12 @@ static void expect_flush(struct call *call)
 		expect_only(call, f->op & GNTTAB_CACHE_CLEAN ? 0 : ERR(EOPNOTSUPP));
 }
 
+static void after_flush(struct call *call)
+{
+	if (chance(call, 10))
+		own_flush_listed(call);
+}
+
 static const struct field map_fields[] = {
 	FIELD(struct gnttab_map_grant_ref, flags, FLOW_IN),
 	FIELD(struct gnttab_map_grant_ref, ref, FLOW_IN),
@@ -368,6 +379,6 @@ const struct operation grant_own_map[] = {
 	OWN("transfer", transfer, 3, gnttab_transfer, transfer_fields, generate_transfer,
 	    expect_success, after_transfer),
 	OWN("cache_flush_own", cache_flush, 3, gnttab_cache_flush, flush_fields, generate_flush,
-	    expect_flush, NULL),
+	    expect_flush, after_flush),
 };
 const size_t grant_own_map_count = COUNT(grant_own_map);

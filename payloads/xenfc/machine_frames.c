@@ -178,6 +178,21 @@ static void move_pages(const struct surroundings *s, uint64_t pages)
 		call_wrong(s->call, "a page that was moved is not where it was moved to");
 }
 
+/* Only PV domains exchange pages for others. */
+static void exchange_none(const struct surroundings *s)
+{
+	struct xen_memory_exchange *e = cleared(s, sizeof(*e));
+	xen_pfn_t *frame = (void *)(e + 1);
+
+	e->in.domid = e->out.domid = s->id;
+	e->in.nr_extents = e->out.nr_extents = 1;
+	set_xen_guest_handle(e->in.extent_start, frame);
+	set_xen_guest_handle(e->out.extent_start, frame);
+	*frame = SECOND;
+	must(s, "exchanging", memory(s, XENMEM_exchange), ERR(EOPNOTSUPP));
+	check_type(s, SECOND, HVMMEM_ram_rw);
+}
+
 /* A page of Xen's takes the place of the machine's, and is in one place only. */
 static void share_pages(const struct surroundings *s, uint64_t pages)
 {
@@ -253,6 +268,7 @@ void machine_frames(const struct surroundings *s)
 	check_pages(s, "giving", pages + 2);
 	change_types(s);
 	move_pages(s, pages + 2);
+	exchange_none(s);
 	share_pages(s, pages + 1);
 	take_back(s, pages);
 	must(s, "giving", reserve(s, XENMEM_populate_physmap, BEYOND + LATE, 1), 1);
