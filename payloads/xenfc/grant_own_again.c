@@ -1,4 +1,4 @@
-/* Grants to oneself that are mapped once more, and lists of swaps and flushes, which go on when one is done. */
+/* Grants to oneself that are mapped once more; lists of swaps and flushes, of which each is done. */
 #include "grant_own.h"
 
 #define SWAPS 3u

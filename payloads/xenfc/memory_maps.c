@@ -55,8 +55,8 @@ static void check_order(struct call *call, uint32_t count)
 	for (uint32_t i = 0; i < count; i++, end = range[0] + range[1]) {
 		memcpy(range, at + i * RANGE_BYTES, sizeof(range));
 		if (range[0] < end || !range[1] || range[0] + range[1] < range[0])
-			call_wrong(call, "range %u of the machine's map is of %lx bytes at %lx, after %lx",
-				   i, range[1], range[0], end);
+			call_wrong(call, "range %u of the machine's map has %lx bytes at %lx, after "
+				   "%lx", i, range[1], range[0], end);
 	}
 }
 
