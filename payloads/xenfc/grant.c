@@ -7,6 +7,7 @@
 
 #define DEFAULT_FRAMES 64u
 #define MOST_FRAMES 80u
+#define COMMAND_BITS 12u	/* those above are for flushes only */
 
 static uint8_t *structure(const struct call *call)
 {
@@ -24,6 +25,8 @@ static void grant_generate(struct call *call)
 
 	command_generate(call);
 	call->arguments[2] = 1;
+	if (call->operation && call->command != GNTTABOP_cache_flush && chance(call, 3))
+		call->arguments[0] |= 1u << (COMMAND_BITS + draw(call, 32 - COMMAND_BITS));
 	if (!call->operation || !chance(call, 5))
 		return;
 	call->arguments[2] = wrong_counts[draw(call, COUNT(wrong_counts))];
@@ -49,7 +52,7 @@ static bool grant_expect(struct call *call)
 {
 	int32_t count = (int32_t)call->arguments[2];
 
-	if (count < 0) {
+	if (count < 0 || (call->operation && call->arguments[0] >> COMMAND_BITS)) {
 		expect_only(call, ERR(EINVAL));
 		return false;
 	}

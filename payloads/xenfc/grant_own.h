@@ -43,6 +43,16 @@ bool own_is_untouched(const uint8_t *at, size_t size);
 /* Whether Xen took back what it marked in the table. */
 void own_check_released(struct call *call);
 
+/* Whether the entry says that the grant is mapped, and how. */
+void own_check_marked(struct call *call, uint32_t ref, bool writing);
+
+/* Map a grant that is mapped a second time, and undo that. */
+void own_map_again(struct call *call, const struct gnttab_map_grant_ref *first);
+
+/* Lists of several, all in one call beside the sequence. */
+void own_swap_listed(struct call *call);
+void own_flush_listed(struct call *call);
+
 /* Map a page by a grant to ourselves, and unmap it: afterwards it is as free as before. */
 void own_lend(struct call *call, uint64_t frame);
 

@@ -2,6 +2,7 @@
 #include "grant_own.h"
 
 #define FORMER 4u	/* mappings that are remembered when they are gone */
+#define XEN_MEMORY 0xffff830000000000ull	/* where no page of ours can be mapped */
 
 static void unmap(struct call *call, struct gnttab_unmap_grant_ref unmap, int16_t status)
 {
@@ -130,6 +131,9 @@ static void undo_map(struct call *call, const struct gnttab_map_grant_ref *m)
 		call_wrong(call, "a mapped grant is another page");
 	if (m->dev_bus_addr != own_frame(call, SOURCE) * DOOR_PAGE)
 		call_wrong(call, "a mapped grant has another bus address");
+	own_check_marked(call, m->ref, !(m->flags & GNTMAP_readonly));
+	if (chance(call, 20))
+		own_map_again(call, m);
 	if (chance(call, 20))
 		keep_version(call);
 	if (chance(call, 20))
@@ -153,6 +157,20 @@ static void undo_map(struct call *call, const struct gnttab_map_grant_ref *m)
 	refuse_former(call, m->handle);
 }
 
+/* Where no page of ours can be: what was held for the mapping is let go again. */
+static void lend_nowhere(struct call *call, struct gnttab_map_grant_ref map)
+{
+	struct gnttab_map_grant_ref *m = (void *)(call->run->door->arena + ARENA_ASIDE);
+	long result;
+
+	*m = map;
+	m->host_addr = XEN_MEMORY;
+	result = own_aside(call, GNTTABOP_map_grant_ref, m);
+	if (result || m->status != GNTST_general_error)
+		call_wrong(call, "mapping a page of ours where Xen is gave %ld, status %d", result,
+			   m->status);
+}
+
 void own_lend(struct call *call, uint64_t frame)
 {
 	struct gnttab_map_grant_ref map = {
@@ -168,6 +186,7 @@ void own_lend(struct call *call, uint64_t frame)
 
 	own_table_see(call);
 	own_entry_write(1, map.ref, GTF_permit_access, map.dom, frame);
+	lend_nowhere(call, map);
 	*m = map;
 	result = own_aside(call, GNTTABOP_map_grant_ref, m);
 	if (result || m->status) {
@@ -199,8 +218,7 @@ static int16_t map_status(struct call *call, struct gnttab_map_grant_ref *m)
 		m->dom = call->run->machine.domid;
 	if (end.what || !(m->flags & GNTMAP_host_map) || m->host_addr)
 		return end.what;
-	/* Xen's own memory, where no page can be mapped. */
-	m->host_addr = 0xffff830000000000ull;
+	m->host_addr = XEN_MEMORY;
 	return GNTST_general_error;
 }
 
@@ -255,6 +273,8 @@ static void after_swap(struct call *call)
 	grant_check_status(call, s->status, there ? GNTST_okay : GNTST_bad_gntref);
 	if (there && (entries[s->ref_a].frame != s->ref_b || entries[s->ref_b].frame != s->ref_a))
 		call_wrong(call, "two grants that were swapped are not");
+	if (chance(call, 10))
+		own_swap_listed(call);
 }
 
 /* Pages in use are not given away, nor are those of nobody. */
@@ -306,6 +326,12 @@ static void expect_flush(struct call *call)
 		expect_only(call, f->op & GNTTAB_CACHE_CLEAN ? 0 : ERR(EOPNOTSUPP));
 }
 
+static void after_flush(struct call *call)
+{
+	if (chance(call, 10))
+		own_flush_listed(call);
+}
+
 static const struct field map_fields[] = {
 	FIELD(struct gnttab_map_grant_ref, flags, FLOW_IN),
 	FIELD(struct gnttab_map_grant_ref, ref, FLOW_IN),
@@ -353,6 +379,6 @@ const struct operation grant_own_map[] = {
 	OWN("transfer", transfer, 3, gnttab_transfer, transfer_fields, generate_transfer,
 	    expect_success, after_transfer),
 	OWN("cache_flush_own", cache_flush, 3, gnttab_cache_flush, flush_fields, generate_flush,
-	    expect_flush, NULL),
+	    expect_flush, after_flush),
 };
 const size_t grant_own_map_count = COUNT(grant_own_map);

@@ -121,14 +121,19 @@ static void change_types(const struct surroundings *s)
 	check_type(s, SECOND, HVMMEM_ram_rw);
 }
 
-static long move(const struct surroundings *s, xen_pfn_t from, xen_pfn_t to)
+static long move_some(const struct surroundings *s, xen_pfn_t from, xen_pfn_t to, uint32_t count)
 {
 	struct xen_dm_op *o = device(s, XEN_DMOP_relocate_memory);
 
-	o->u.relocate_memory.size = 1;
+	o->u.relocate_memory.size = count;
 	o->u.relocate_memory.src_gfn = from;
 	o->u.relocate_memory.dst_gfn = to;
 	return ask_device(s, o);
+}
+
+static long move(const struct surroundings *s, xen_pfn_t from, xen_pfn_t to)
+{
+	return move_some(s, from, to, 1);
 }
 
 /* The first byte of a frame, and what it is from now on. */
@@ -157,11 +162,35 @@ static void move_pages(const struct surroundings *s, uint64_t pages)
 	check_pages(s, "moving", pages);
 	must(s, "moving what is not there to", move(s, FIRST, SECOND), ERR(EINVAL));
 	check_type(s, SECOND, HVMMEM_ram_rw);
+	must(s, "moving some, the first of which is not there, of", move_some(s, FIRST, BEYOND + 1, 2),
+	     ERR(EINVAL));
+	check_type(s, SECOND, HVMMEM_ram_rw);
+	check_type(s, BEYOND + 2, HVMMEM_mmio_dm);
+	must(s, "moving two", move_some(s, SECOND, SECOND + 2, 2), 0);
+	check_type(s, BEYOND, HVMMEM_mmio_dm);
+	must(s, "moving two back", move_some(s, SECOND + 2, SECOND, 2), 0);
+	check_type(s, BEYOND, HVMMEM_ram_rw);
+	check_type(s, BEYOND + 1, HVMMEM_mmio_dm);
 	must(s, "moving over", move(s, BEYOND, SECOND), 0);
 	check_type(s, BEYOND, HVMMEM_mmio_dm);
 	check_pages(s, "moving over", pages - 1);
 	if (exchange_byte(s, SECOND, 0) != MARK)
 		call_wrong(s->call, "a page that was moved is not where it was moved to");
+}
+
+/* Only PV domains exchange pages for others. */
+static void exchange_none(const struct surroundings *s)
+{
+	struct xen_memory_exchange *e = cleared(s, sizeof(*e));
+	xen_pfn_t *frame = (void *)(e + 1);
+
+	e->in.domid = e->out.domid = s->id;
+	e->in.nr_extents = e->out.nr_extents = 1;
+	set_xen_guest_handle(e->in.extent_start, frame);
+	set_xen_guest_handle(e->out.extent_start, frame);
+	*frame = SECOND;
+	must(s, "exchanging", memory(s, XENMEM_exchange), ERR(EOPNOTSUPP));
+	check_type(s, SECOND, HVMMEM_ram_rw);
 }
 
 /* A page of Xen's takes the place of the machine's, and is in one place only. */
@@ -202,17 +231,33 @@ static void check_late(const struct surroundings *s, unsigned int command, uint6
 			   (uint64_t)t->tot_pages);
 }
 
+/* The last of the late frames and the one behind them, which has its page, as one piece. */
+static void take_half_late(const struct surroundings *s)
+{
+	struct xen_memory_reservation *r = cleared(s, sizeof(*r));
+	xen_pfn_t *frames = (void *)(r + 1);
+
+	r->domid = s->id;
+	r->nr_extents = 1;
+	r->extent_order = 1;
+	set_xen_guest_handle(r->extent_start, frames);
+	frames[0] = BEYOND + LATE - 1;
+	must(s, "taking half late", memory(s, XENMEM_decrease_reservation), 1);
+}
+
 /*
  * Memory that comes with the first touch: as many pages wait as there are such frames, and no more,
- * once the machine has any other.
+ * once the machine has any other.  The frame behind them has its page, and goes with the last one.
  */
 static void give_late(const struct surroundings *s, uint64_t pages)
 {
 	surroundings_late(s, BEYOND, LATE);
 	check_late(s, XENMEM_set_pod_target, pages + LATE + draw(s->call, 2 * LATE), pages, LATE);
 	check_late(s, XENMEM_get_pod_target, 0, pages, LATE);
-	must(s, "taking late", reserve(s, XENMEM_decrease_reservation, BEYOND, LATE), LATE);
-	check_late(s, XENMEM_get_pod_target, 0, pages, 0);
+	take_half_late(s);
+	check_late(s, XENMEM_get_pod_target, 0, pages - 1, LATE - 1);
+	must(s, "taking late", reserve(s, XENMEM_decrease_reservation, BEYOND, LATE - 1), LATE - 1);
+	check_late(s, XENMEM_get_pod_target, 0, pages - 1, 0);
 }
 
 void machine_frames(const struct surroundings *s)
@@ -223,11 +268,11 @@ void machine_frames(const struct surroundings *s)
 	check_pages(s, "giving", pages + 2);
 	change_types(s);
 	move_pages(s, pages + 2);
+	exchange_none(s);
 	share_pages(s, pages + 1);
 	take_back(s, pages);
 	must(s, "giving", reserve(s, XENMEM_populate_physmap, BEYOND + LATE, 1), 1);
 	give_late(s, pages + 1);
-	must(s, "taking back", reserve(s, XENMEM_decrease_reservation, BEYOND + LATE, 1), 1);
 }
 
 static void check_shut(const struct surroundings *s, bool shut)

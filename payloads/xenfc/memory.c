@@ -326,6 +326,7 @@ static const struct part parts[] = {
 	{ memory_resources, &memory_resources_count },
 	{ memory_own, &memory_own_count },
 	{ memory_list, &memory_list_count },
+	{ memory_tables, &memory_tables_count },
 	{ memory_vnuma, &memory_vnuma_count },
 	{ memory_started, &memory_started_count },
 };

@@ -46,14 +46,32 @@ static long ask_machine_map(struct call *call, const struct room *room, uint64_t
 	return result;
 }
 
+/* What Xen told: in order of their addresses, none of them empty, and none within another one. */
+static void check_order(struct call *call, uint32_t count)
+{
+	const uint8_t *at = call->areas[1].at;
+	uint64_t end = 0, range[2];
+
+	for (uint32_t i = 0; i < count; i++, end = range[0] + range[1]) {
+		memcpy(range, at + i * RANGE_BYTES, sizeof(range));
+		if (range[0] < end || !range[1] || range[0] + range[1] < range[0])
+			call_wrong(call, "range %u of the machine's map has %lx bytes at %lx, after "
+				   "%lx", i, range[1], range[0], end);
+	}
+}
+
 /* Xen wants to have room for one range more than it tells. */
 static void after_machine_map(struct call *call)
 {
+	const struct xen_memory_map *m = structure(call);
+
 	static const struct room room = {
 		"ranges", ask_machine_map, ROOM_BYTES / RANGE_BYTES, 1, ERR(EINVAL), false,
 	};
 
 	after_map(call);
+	if (!call->result && handle_value(&m->buffer) == area_sure(&call->areas[1]))
+		check_order(call, m->nr_entries);
 	if (!call->result)
 		check_room_of_all(call, &room);
 }
@@ -261,6 +279,23 @@ static void expect_machphys(struct call *call)
 	expect_only(call, 0);
 }
 
+/* As many frames as there is place for; to domain 0 those that the machine has may be told. */
+static void after_machphys(struct call *call)
+{
+	const struct xen_machphys_mapping *m = structure(call);
+	uint64_t last = (MACH2PHYS_VIRT_END - MACH2PHYS_VIRT_START) / sizeof(uint64_t) - 1;
+	bool right = m->max_mfn == last;
+
+	if (call->result)
+		return;
+	if (!right && call->run->machine.hardware)
+		right = (long)m->max_mfn + 1 == aside(call->run, __HYPERVISOR_memory_op,
+						      XENMEM_maximum_ram_page, 0, 0);
+	if (m->v_start != MACH2PHYS_VIRT_START || m->v_end != MACH2PHYS_VIRT_END || !right)
+		call_wrong(call, "the table of all frames is from %lx to %lx, its last one is %lx",
+			   (uint64_t)m->v_start, (uint64_t)m->v_end, (uint64_t)m->max_mfn);
+}
+
 static void expect_saved(struct call *call)
 {
 	expect_only(call, 0);
@@ -327,7 +362,7 @@ const struct operation memory_maps[] = {
 	MAPS(machphys_mfn_list, DANGER_SAFE, TRAIT_READS, xen_machphys_mfn_list, list_fields,
 	     generate_list, expect_list, after_list),
 	MAPS(machphys_mapping, DANGER_SAFE, TRAIT_READS, xen_machphys_mapping, mapping_fields,
-	     NULL, expect_machphys, NULL),
+	     NULL, expect_machphys, after_machphys),
 	MAPS(reserved_device_memory_map, DANGER_SAFE, TRAIT_TELLS | TRAIT_WRITES_ON_ERROR,
 	     xen_reserved_device_memory_map, reserved_fields, generate_reserved, expect_reserved,
 	     NULL),

@@ -3,6 +3,9 @@
 #include "who.h"
 
 #define NO_FRAME (1ull << 50)
+#define MOST_ORDER 18u	/* of extents, for anybody */
+#define LAWFUL_ORDER 9u	/* for everybody, if Xen was not told otherwise */
+#define MOST_EXTENTS UINT64_MAX
 #define MOST_INDEX 4u
 #define BATCH 4u
 #define NO_ANSWER 1	/* of any */
@@ -23,6 +26,17 @@ static bool hvm(const struct call *call)
 	return call->domain && call->domain->hvm;
 }
 
+/* As many as can be counted, or one more; nothing is left to be done, or what is no list can tell. */
+static void exchange_most(struct call *call, struct xen_memory_exchange *e)
+{
+	unsigned int order = chance(call, 50) ? 0 : 1 + (unsigned int)draw(call, LAWFUL_ORDER);
+
+	e->in.extent_order = e->out.extent_order = order;
+	e->in.nr_extents = (MOST_EXTENTS >> order) + (order ? draw(call, 2) : 0);
+	e->out.nr_extents = e->in.nr_extents;
+	e->nr_exchanged = order || chance(call, 50) ? e->in.nr_extents : 0;
+}
+
 /* Everything of nobody, or frames that are not there. */
 static void generate_exchange(struct call *call)
 {
@@ -33,11 +47,13 @@ static void generate_exchange(struct call *call)
 	e->nr_exchanged = chance(call, 80) ? 0 : (xen_ulong_t)draw(call, 5);
 	if (chance(call, 10))
 		*(chance(call, 50) ? &e->in.extent_order : &e->out.extent_order) =
-			40 + (unsigned int)draw(call, 20);
+			MOST_ORDER + 1 + (unsigned int)draw(call, chance(call, 50) ? 1 : 40);
 	if (chance(call, 10))
 		e->out.nr_extents++;
 	if (chance(call, 10))
 		e->out.domid ^= 1;
+	if (chance(call, 10))
+		exchange_most(call, e);
 	for (unsigned int i = 0; i < 2; i++) {
 		struct area *list = buffer_take(call, i ? &e->out.extent_start :
 						&e->in.extent_start, 4 * 8, false, false);
@@ -54,19 +70,24 @@ static void expect_exchange(struct call *call)
 {
 	const struct xen_memory_exchange *e = structure(call);
 
-	if (e->in.extent_order || e->out.extent_order) {
+	if (e->in.extent_order > MOST_ORDER || e->out.extent_order > MOST_ORDER) {
 		expect_only(call, ERR(EPERM));
 	} else if (e->nr_exchanged > e->in.nr_extents || e->in.domid != e->out.domid ||
-		   e->in.nr_extents != e->out.nr_extents) {
+		   e->in.nr_extents != e->out.nr_extents ||
+		   e->in.nr_extents > MOST_EXTENTS >> e->in.extent_order) {
 		expect_only(call, ERR(EINVAL));
 	} else if (e->nr_exchanged == e->in.nr_extents) {
 		expect_only(call, 0);
+	} else if (e->in.nr_extents == MOST_EXTENTS) {
+		expect_only(call, ERR(EFAULT));
 	} else if (who_allows(call, e->in.domid, LOOKUP_ANY, RIGHT_TARGET)) {
 		expect_only(call, ERR(EINVAL));
 		/* HVM domains that have no processor yet have no place for tables either. */
 		if (hvm(call))
 			expect_also(call, ERR(ENOMEM));
 	}
+	if (e->in.extent_order)
+		expect_also(call, ERR(EPERM));
 }
 
 /* Each space, at frames where a new domain has something or nothing. */

@@ -11,6 +11,7 @@
 #define XEN_MEMORY 0xffff830000000000ull
 #define UNKNOWN_COMMAND 64u
 #define MOST_LISTED 64u
+#define KINDS_OF_UPDATE 4u
 
 static struct mmuext_op *mmuext_of(const struct call *call)
 {
@@ -207,11 +208,30 @@ static void generate_update(struct call *call)
 {
 	struct mmu_update *u = update_of(call);
 
-	u->ptr = NO_FRAME << PAGE_BITS | draw(call, DOOR_PAGE / 8) * 8 | draw(call, 4);
+	u->ptr = NO_FRAME << PAGE_BITS | draw(call, DOOR_PAGE / 8) * 8 |
+		draw(call, chance(call, 10) ? 8 : KINDS_OF_UPDATE);
 	u->val = draw_interesting(call, 64);
+	/* Whose tables, above whose pages. */
+	if (chance(call, 10))
+		call->arguments[3] |= (DOMID_NOBODY_FIRST + 1 + draw(call, 1000)) << 16;
 }
 
-/* The right is asked for late, and only for entries that are there. */
+/* The right is asked for late; what is not there may be found out before it. */
+static void expect_update(struct call *call, enum who who)
+{
+	unsigned int kind = update_of(call)->ptr % 8;
+
+	if (kind >= KINDS_OF_UPDATE) {
+		expect_only(call, ERR(ENOSYS));
+	} else if (who_has_right(call, who, RIGHT_TARGET)) {
+		expect_only(call, ERR(EINVAL));
+	} else {
+		expect_only(call, ERR(EPERM));
+		if (kind == MMU_MACHPHYS_UPDATE)
+			expect_also(call, ERR(EINVAL));
+	}
+}
+
 static bool update_expect(struct call *call)
 {
 	uint16_t id = (uint16_t)call->arguments[3];
@@ -220,14 +240,12 @@ static bool update_expect(struct call *call)
 	expect_only(call, ERR(EFAULT));
 	if (!is_address(call->arguments[0]))
 		return false;
-	if (id == call->run->machine.domid || who == WHO_NOBODY) {
+	if (id == call->run->machine.domid || who == WHO_NOBODY || call->arguments[3] >> 16) {
 		expect_only(call, ERR(ESRCH));
 		return false;
 	}
 	if (reachable(call, call->arguments[0], call->structure->size))
-		expect_only(call, ERR(EINVAL));
-	if (!who_has_right(call, who, RIGHT_TARGET))
-		expect_also(call, ERR(EPERM));
+		expect_update(call, who);
 	if (who == WHO_UNSURE)
 		expect_also(call, ERR(ESRCH));
 	return false;

@@ -23,7 +23,8 @@ enum careless {
 	NOTHING, STAYS_WRITABLE, FIRST_ONLY, TYPE_OF_NONE, NOT_TAKEN_BACK, STAYS_THERE, NOT_MOVED,
 	MOVED_FROM_NOWHERE, REPLACED_KEPT, SHARED_KEPT, SHARED_TWICE, NEVER_GIVEN, KEPT,
 	TAKEN_TWICE, LOGGED_TWICE, NOT_LOGGED, LOG_STAYS, LOG_GOES, NO_RANGE, RANGES_BEYOND, PADDED,
-	TOO_MANY_WAIT, STILL_WAIT, ALWAYS_RESET, STAYS_SHUT, STAYS_OPEN, LOST_BY_RESET, MISTAKES,
+	TOO_MANY_WAIT, STILL_WAIT, HALF_NOT_TAKEN, HALF_KEPT, MOVED_AFTER_NONE, FIRST_MOVED, EXCHANGED,
+	ALWAYS_RESET, STAYS_SHUT, STAYS_OPEN, LOST_BY_RESET, MISTAKES,
 };
 
 struct frame {
@@ -80,6 +81,17 @@ static long target(struct xen_pod_target *t, bool set)
 	return 0;
 }
 
+/* The first of two is late, the other one has its page. */
+static long take_half_late(xen_pfn_t first)
+{
+	if (careless == HALF_NOT_TAKEN)
+		return 0;
+	late--;
+	waiting--;
+	vacate(first + 1, HALF_KEPT);
+	return 1;
+}
+
 static long take(xen_pfn_t first, uint64_t count)
 {
 	if (late) {
@@ -112,7 +124,11 @@ static long memory(unsigned int command, void *structure)
 		give(list[0], r->nr_extents);
 		return (long)r->nr_extents;
 	}
+	if (command == XENMEM_exchange)
+		return careless == EXCHANGED ? 0 : ERR(EOPNOTSUPP);
 	assert_int_equal(command, XENMEM_decrease_reservation);
+	if (r->extent_order)
+		return take_half_late(list[0]);
 	return take(list[0], r->nr_extents);
 }
 
@@ -129,19 +145,29 @@ static long set_types(const struct xen_dm_op_set_mem_type *s)
 	return 0;
 }
 
-static long relocate(const struct xen_dm_op_relocate_memory *m)
+static long move(uint64_t from, uint64_t to)
 {
-	struct frame moved = frames[m->src_gfn];
+	struct frame moved = frames[from];
 
 	if (!moved.there)
 		return careless == MOVED_FROM_NOWHERE ? 0 : ERR(EINVAL);
 	if (careless == NOT_MOVED)
 		moved.byte = 0;
-	vacate(m->dst_gfn, REPLACED_KEPT);
-	frames[m->dst_gfn] = moved;
+	vacate(to, REPLACED_KEPT);
+	frames[to] = moved;
 	if (careless != STAYS_THERE)
-		frames[m->src_gfn].there = false;
+		frames[from].there = false;
 	return 0;
+}
+
+static long relocate(const struct xen_dm_op_relocate_memory *m)
+{
+	uint32_t count = careless == FIRST_MOVED ? 1 : m->size;
+	long result = 0;
+
+	for (uint32_t i = 0; i < count && (!result || careless == MOVED_AFTER_NONE); i++)
+		result = move(m->src_gfn + i, m->dst_gfn + i);
+	return result;
 }
 
 static long note_written(const struct xen_dm_op *o, const struct xen_dm_op_buf *buffer)
