@@ -3,6 +3,7 @@
 
 #define POOL_PAGES 64u
 #define CAP_EACH_VCPU 100u	/* percent of a processor */
+#define USUAL_WEIGHT 256u	/* of a domain that nobody gave another one */
 
 static void *ask(struct call *call, uint32_t command, const char *what)
 {
@@ -96,6 +97,17 @@ static struct xen_domctl_scheduler_op *scheduling(const struct call *call)
 	return &domctl_of(call)->u.scheduler_op;
 }
 
+/*
+ * Beside a domain that weighs much more than the caller that one never has any credit left, and Xen
+ * 4.17 may forget to run it when a call of its goes on on another processor.
+ */
+static uint16_t draw_weight(struct call *call)
+{
+	uint16_t weight = (uint16_t)draw_interesting(call, 16);
+
+	return weight <= USUAL_WEIGHT || may_break_xen(call) ? weight : weight % USUAL_WEIGHT + 1;
+}
+
 static void generate_scheduler(struct call *call)
 {
 	struct xen_domctl_scheduler_op *s = scheduling(call);
@@ -107,7 +119,7 @@ static void generate_scheduler(struct call *call)
 		chance(call, 70) ? XEN_DOMCTL_SCHEDOP_getinfo :
 		4 + (uint32_t)draw_interesting(call, 30);
 	/* Both credit schedulers have them at the same places. */
-	s->u.credit2.weight = (uint16_t)draw_interesting(call, 16);
+	s->u.credit2.weight = draw_weight(call);
 	s->u.credit2.cap = (uint16_t)draw_around(call, 2 * most, most);
 }
 

@@ -16,7 +16,7 @@
 #define ROUNDS 3u
 #define TIMES_FOR_LITTLE 256u	/* so often 32 bytes are three pages */
 #define LITTLE_PAGES 2u
-#define QUICK_TICKS 250000u	/* for the first few, some 100 us: what is slower would take too long */
+#define QUICK_TICKS 100000u	/* for the first few: what is slower would take too long */
 #define LIVES 128u	/* what they leak is small */
 #define LIVES_PAGES 8u
 #define PATIENCE_NS 1000000000ull	/* memory of what failed may be given back a little later */
