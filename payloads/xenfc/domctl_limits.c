@@ -69,10 +69,22 @@ static void expect_max_vcpus(struct call *call)
 		expect_also(call, ERR(ENOMEM));
 }
 
+/*
+ * With its first processor a machine's clock comes, and says so; that processor may be there also
+ * when there was too little memory for others.
+ */
+static void clock_may_be_there(struct domain_model *domain)
+{
+	if (domain->hvm && domain->emulation & XEN_X86_EMU_HPET && !domain->has_vcpus)
+		domain->parameters[HVM_PARAM_HPET_ENABLED] = PARAMETER_UNKNOWN;
+}
+
 static void after_max_vcpus(struct call *call)
 {
 	const struct xen_domctl_getdomaininfo *info;
 
+	if (call->domain)
+		clock_may_be_there(call->domain);
 	if (call->result)
 		return;
 	target(call)->has_vcpus = true;
