@@ -159,8 +159,8 @@ static long pin(const struct tables *t)
 }
 
 /*
- * One wrong entry, and all that was found right before it is given back: but Xen 4.17 may keep hold of
- * a table of the second level that is the first one of another table.
+ * One wrong entry, and all that was found right before it is given back.  Not where Xen 4.17 is known
+ * to keep hold of a table.
  */
 static void refuse_whole(const struct tables *t)
 {
