@@ -104,10 +104,9 @@ def test_nor_when_xenstartdoms_was_ended_after_it(
 ) -> None:
     line = "(XEN) Domain 1 (vcpu#0) crashed on cpu#1:"
     world.guest("guest1", f"{RUN_TESTS} guest1; echo '{line}' > {world.state}/dmesg; exit 42")
-    wait = f"while xl list | grep -q guest1; do sleep 0.05; done; test -s {world.state}/dmesg"
-    world.control(
-        {"one": "true", "wait": f"sleep 1; {wait}"}, {"dom0": ["wait"], "guest1": ["one"]}
-    )
+    wait = f"until test -s {world.state}/dmesg; do sleep 0.05; done; "
+    wait += "while xl list | grep -q guest1; do sleep 0.05; done"
+    world.control({"one": "true", "wait": wait}, {"dom0": ["wait"], "guest1": ["one"]})
 
     def leave(*_: object) -> None:
         raise KeyboardInterrupt

@@ -337,6 +337,21 @@ def test_git(tmp_path: Path, repository: Path) -> None:
         assert source.revision == commit(repository, f"v{content}")
 
 
+def test_a_git_that_names_no_commit(
+    tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "bin/git"
+    other.parent.mkdir()
+    other.write_text(
+        f'#!/bin/sh\ncase "$*" in *rev-parse*) exit 0;; esac\nexec {shutil.which("git")} "$@"\n'
+    )
+    other.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{other.parent}:{os.environ['PATH']}")
+    with pytest.raises(BrokenError, match="git named no commit"):
+        fetch.fetch_source(f"git+file://{repository}", tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
 @pytest.mark.parametrize("name", ["GIT_DIR", "GIT_INDEX_FILE"])
 def test_git_leaves_the_repository_of_a_hook_alone(
     tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch, name: str

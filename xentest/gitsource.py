@@ -37,8 +37,7 @@ def clone(address: str, folder: Path, *, timeout: float) -> str:
         _git(tree, timeout, "remote", "add", "origin", "--", url)
         _fetch(tree, timeout, url, reference)
         _git(tree, timeout, "checkout", "--quiet", "--detach", "FETCH_HEAD")
-        said = _git(tree, timeout, "rev-parse", "HEAD")
-    return _commit_in(said.text)
+        return _commit_in(_git(tree, timeout, "rev-parse", "HEAD").text)
 
 
 def split(address: str) -> tuple[str, str]:
@@ -91,7 +90,10 @@ def _fetch_all(tree: Path, timeout: float, reference: str) -> bool:
 
 def _commit_in(text: str) -> str:
     """The commit that git names: a line of its own, among what it may warn of."""
-    return next(line for line in text.splitlines() if re.fullmatch("[0-9a-f]{40,64}", line))
+    for line in text.splitlines():
+        if re.fullmatch("[0-9a-f]{40,64}", line):
+            return line
+    raise BrokenError(f"git named no commit, it said {text[:200]!r}", "Look at this git.")
 
 
 def _complaint(said: tool.Output) -> str:

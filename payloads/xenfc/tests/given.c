@@ -139,19 +139,23 @@ static long hypercall(struct door *from, unsigned int number, const uint64_t arg
 	}
 }
 
+static const struct operation *row_of(const struct operation *list, size_t count, uint32_t command)
+{
+	while (count && list->command != command)
+		list++, count--;
+	assert_true(count > 0);
+	return list;
+}
+
 static bool is_wrong_after(const struct operation *list, size_t count, uint32_t command)
 {
 	struct call *call = &run.call;
-	size_t row = 0;
 
-	while (row < count && list[row].command != command)
-		row++;
-	assert_true(row < count);
 	call_begin(call, &run, 0);
-	call->operation = &list[row];
+	call->operation = row_of(list, count, command);
 	call->structure = &area;
 	call->domain = &domain;
-	list[row].after(call);
+	call->operation->after(call);
 	return call->wrong[0];
 }
 
@@ -227,6 +231,50 @@ static void what_became_of_a_domain_is_told(void **state)
 	assert_non_null(info_wrong(XEN_DOMINF_blocked, false, 5));
 }
 
+static unsigned int heaviest(unsigned int allow)
+{
+	const struct operation *row = row_of(domctl_parameters, domctl_parameters_count,
+					     DOMCTL(scheduler_op));
+	unsigned int most = 0;
+
+	run.plan.allow = allow;
+	for (uint64_t number = 0; number < 1000; number++) {
+		call_begin(&run.call, &run, number);
+		run.call.structure = &area;
+		row->generate(&run.call);
+		if (asked.u.scheduler_op.u.credit2.weight > most)
+			most = asked.u.scheduler_op.u.credit2.weight;
+	}
+	run.plan.allow = 0;
+	return most;
+}
+
+static void no_domain_outweighs_the_caller(void **state)
+{
+	(void)state;
+	assert_int_equal(heaviest(0), 256);
+	assert_true(heaviest(DANGER_FATAL) > 256);
+}
+
+static uint64_t clock_after_processors(uint32_t emulation)
+{
+	domain.hvm = true;
+	domain.emulation = emulation;
+	domain.has_vcpus = false;
+	memset(domain.parameters, 0, sizeof(domain.parameters));
+	is_wrong_after(domctl_limits, domctl_limits_count, DOMCTL(max_vcpus));
+	return domain.parameters[HVM_PARAM_HPET_ENABLED];
+}
+
+/* Whether it says so is then not known any more. */
+static void a_clock_may_come_with_the_first_processor(void **state)
+{
+	(void)state;
+	assert_true(clock_after_processors(XEN_X86_EMU_HPET) == PARAMETER_UNKNOWN);
+	assert_true(clock_after_processors(XEN_X86_EMU_LAPIC) == 0);
+	domain.hvm = domain.has_vcpus = false;
+}
+
 static int begin(void **state)
 {
 	(void)state;
@@ -255,6 +303,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_given_is_told_and_seen),
 		cmocka_unit_test(what_became_of_a_domain_is_told),
+		cmocka_unit_test(no_domain_outweighs_the_caller),
+		cmocka_unit_test(a_clock_may_come_with_the_first_processor),
 	};
 
 	return cmocka_run_group_tests(tests, begin, end);
