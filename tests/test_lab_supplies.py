@@ -103,6 +103,43 @@ def test_without_tests_of_its_own_it_gets_ours(tmp_path: Path) -> None:
         assert set(ours) <= set(archive.getnames()) and ours
 
 
+def tarball_of(path: Path, members: dict[str, str]) -> Path:
+    with tarfile.open(path, "w:gz") as archive:
+        for name, text in members.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(text)
+            archive.addfile(member, io.BytesIO(text.encode()))
+    return path
+
+
+def interface(version: str) -> str:
+    return f"/* */\n#define XEN_DOMCTL_INTERFACE_VERSION {version}\n"
+
+
+def test_payloads_get_the_headers_of_a_hypervisor_with_another_interface(tmp_path: Path) -> None:
+    (tmp_path / "system/xen").mkdir(parents=True)
+    (tmp_path / "system/xen/domctl.h").write_text(interface("0x00000015"))
+    brought = {
+        "top/include/xen/domctl.h": interface("0x00000017"),
+        "top/include/xen/hvm/save.h": "save",
+        "top/include/xen/../../../out.h": "out",
+        "top/boot/xen.gz": "image",
+    }
+    tarball = tarball_of(tmp_path / "xen.tgz", brought)
+    found = supplies.headers_in(tarball, tmp_path / "a/include", tmp_path / "system")
+    assert found == tmp_path / "a/include"
+    kept = {str(path.relative_to(found)) for path in found.rglob("*.h")}
+    assert kept == {"xen/domctl.h", "xen/hvm/save.h"}
+    assert (found / "xen/hvm/save.h").read_text() == "save"
+    assert supplies.headers_in(tarball, tmp_path / "b", found) is None
+    for bad in ({}, {"top/boot/xen.gz": "image"}):
+        tarball_of(tarball, bad)
+        assert supplies.headers_in(tarball, tmp_path / "b", tmp_path / "system") is None
+    tarball.write_bytes(b"no tar")
+    assert supplies.headers_in(tarball, tmp_path / "b", tmp_path / "system") is None
+    assert not (tmp_path / "b").exists()
+
+
 def test_a_hypervisor_is_built_only_where_it_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

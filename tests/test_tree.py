@@ -64,6 +64,8 @@ def source(tmp_path: Path) -> Path:
     (xen / "Kconfig").write_text("config DEBUG\nconfig DROPPED\nconfig UBSAN\n")
     (xen / "file").write_text("old\n")
     (xen / "image").write_bytes(image())
+    (xen / "include/public/arch-x86").mkdir(parents=True)
+    (xen / "include/public/arch-x86/xen.h").write_text("words\n")
     return tmp_path / "source"
 
 
@@ -358,6 +360,7 @@ def test_prebuilt_is_cached_and_verified(tmp_path: Path, location: Location) -> 
     assert other != tarball
     top = single_top(unpack(tarball, tmp_path / "unpacked"))
     assert top.name == "xen-prebuilt" and (top / "config").exists()
+    assert (top / "include/xen/arch-x86/xen.h").read_text() == "words\n"
     built = build(Location("p", "/x", build_command=""), top)
     assert built == tree.Built(
         top / "boot/xen.gz",

@@ -26,7 +26,7 @@ from xentest.progress import Progress
 if TYPE_CHECKING:
     from xentest.control import Location
 
-RECIPE = 1  # raise it when the same input shall give another tarball
+RECIPE = 2  # raise it when the same input shall give another tarball
 TOP = "xen-prebuilt"
 WORK = ".build."
 
@@ -34,7 +34,8 @@ WORK = ".build."
 def make_tarball(location: Location, cache: Path, jobs: int, progress: Progress) -> Path:
     """The tarball of the location's hypervisor: from `cache` when it is whole, else built.
 
-    `xen-KEY.tar.gz` holds xen-prebuilt/: boot/xen.gz, xen-syms.gz, config, REVISION.
+    `xen-KEY.tar.gz` holds xen-prebuilt/: boot/xen.gz, xen-syms.gz, config, REVISION and the
+    tree's public headers as include/xen/.
     """
     cache.mkdir(parents=True, exist_ok=True)
     with _locked(cache, progress), _work_folder(cache) as temporary:
@@ -124,6 +125,9 @@ def _pack(source: Path, built: Built) -> bytes:
         "boot/xen.gz": image if image[:2] == b"\x1f\x8b" else gzip.compress(image, mtime=0),
         "REVISION": (json.dumps(facts, indent=2) + "\n").encode(),
     }
+    public = source / "xen/include/public"
+    for header in public.rglob("*.h"):
+        members[f"include/xen/{header.relative_to(public)}"] = header.read_bytes()
     symbols, config = source / "xen/xen-syms", source / "xen/.config"
     if symbols.is_file():
         members["xen-syms.gz"] = gzip.compress(symbols.read_bytes(), mtime=0)

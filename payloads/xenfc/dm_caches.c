@@ -5,6 +5,7 @@
 #define NO_FRAME (1ull << 60)	/* beyond what any processor can address */
 #define FEW_FRAMES 64u
 #define FAR (1u << 20)
+#define CACHED 3u	/* types at the head of their list */
 
 static struct xen_dm_op_pin_memory_cacheattr *caching_of(struct xen_dm_op *dm)
 {
@@ -14,11 +15,17 @@ static struct xen_dm_op_pin_memory_cacheattr *caching_of(struct xen_dm_op *dm)
 static uint32_t draw_type(struct call *call)
 {
 	static const uint32_t types[] = {
-		XEN_DMOP_MEM_CACHEATTR_UC, XEN_DMOP_MEM_CACHEATTR_WC, XEN_DMOP_MEM_CACHEATTR_WT,
-		XEN_DMOP_MEM_CACHEATTR_WP, XEN_DMOP_MEM_CACHEATTR_WB, XEN_DMOP_MEM_CACHEATTR_UCM,
+		XEN_DMOP_MEM_CACHEATTR_WT, XEN_DMOP_MEM_CACHEATTR_WP, XEN_DMOP_MEM_CACHEATTR_WB,
+		XEN_DMOP_MEM_CACHEATTR_UC, XEN_DMOP_MEM_CACHEATTR_WC, XEN_DMOP_MEM_CACHEATTR_UCM,
 	};
 
-	return types[draw(call, COUNT(types))];
+	return types[draw(call, since(call, RELEASE(4, 21)) ? CACHED : COUNT(types))];
+}
+
+/* Since 4.21 only machines with devices of the host may have memory that is not cached. */
+static uint32_t draw_uncached(struct call *call)
+{
+	return chance(call, 50) ? XEN_DMOP_MEM_CACHEATTR_UC : XEN_DMOP_MEM_CACHEATTR_WC;
 }
 
 static void generate_caching(struct call *call)
@@ -27,7 +34,7 @@ static void generate_caching(struct call *call)
 
 	c->start = FEW_FRAMES + draw(call, FEW_FRAMES);
 	c->end = c->start + draw(call, FEW_FRAMES);
-	c->type = draw_type(call);
+	c->type = chance(call, 20) ? draw_uncached(call) : draw_type(call);
 	c->pad = chance(call, 5) ? 1u << draw(call, 32) : 0;
 	if (chance(call, 10))
 		c->end = c->start - 1;
@@ -55,6 +62,8 @@ static void expect_caching(struct call *call)
 		expect_only(call, ERR(ENOENT));
 	else
 		expect_only(call, is_type(c->type) ? 0 : ERR(EINVAL));
+	if (since(call, RELEASE(4, 21)) && expect_names(&call->expect, 0))
+		expect_also(call, ERR(EPERM));
 }
 
 static void pin(struct call *call, uint64_t start, uint64_t end, uint32_t type, long expected)

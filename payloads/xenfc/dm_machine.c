@@ -186,12 +186,11 @@ static void expect_modified(struct call *call)
 {
 	if (dm_padded(call))
 		return;
+	/* There is one buffer too few: older releases look whether there is a log first. */
 	expect_only(call, 0);
-	/* Shadow operations may have switched it on: there is one buffer too few. */
-	if (dm_of(call)->u.modified_memory.nr_extents) {
-		expect_also(call, ERR(EINVAL));
+	expect_also(call, ERR(EINVAL));
+	if (dm_of(call)->u.modified_memory.nr_extents)
 		expect_also(call, ERR(EFAULT));
-	}
 }
 
 const struct operation dm_machine[] = {

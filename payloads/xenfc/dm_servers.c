@@ -156,14 +156,20 @@ static void fill_up(struct call *call)
 static uint32_t ports_of_xen(struct call *call)
 {
 	struct evtchn_status *s = (void *)(call->run->door->arena + ARENA_ASIDE);
-	uint32_t refused = 0;
+	uint32_t count = 0;
+	long result;
 
 	for (uint32_t port = 1; port < MODEL_PORTS; port++) {
 		*s = (struct evtchn_status){ .dom = call->domain->id, .port = port };
-		refused += aside(call->run, __HYPERVISOR_event_channel_op, EVTCHNOP_status,
-				 (uintptr_t)s, 0) == ERR(EACCES);
+		result = aside(call->run, __HYPERVISOR_event_channel_op, EVTCHNOP_status,
+			       (uintptr_t)s, 0);
+		if (since(call, RELEASE(4, 19)))
+			count += !result && s->status != EVTCHNSTAT_closed &&
+				call->domain->ports[port].state == PORT_FREE;
+		else
+			count += result == ERR(EACCES);
 	}
-	return refused;
+	return count;
 }
 
 static uint32_t free_ports(const struct domain_model *domain)

@@ -177,6 +177,50 @@ static bool resolves_domain(uint32_t command, uint16_t domain)
 	}
 }
 
+/*
+ * Later point releases tell a guest of some commands what is wrong with them, and what version the
+ * interface of another one has.
+ */
+static void expect_told_to_guest(struct call *call, const struct xen_domctl *d)
+{
+	switch (d->cmd) {
+	case XEN_DOMCTL_vm_event_op:
+		if (d->u.vm_event_op.op == XEN_VM_EVENT_GET_VERSION)
+			expect_also(call, 0);
+		break;
+	case XEN_DOMCTL_set_target:
+		expect_also(call, ERR(ESRCH));
+		expect_also(call, ERR(EINVAL));
+		expect_also(call, ERR(EOPNOTSUPP));
+		break;
+	case XEN_DOMCTL_get_device_group:
+	case XEN_DOMCTL_ioport_mapping:
+	case XEN_DOMCTL_bind_pt_irq:
+	case XEN_DOMCTL_unbind_pt_irq:
+	case XEN_DOMCTL_memory_mapping:
+	case XEN_DOMCTL_iomem_permission:
+	case XEN_DOMCTL_ioport_permission:
+	case XEN_DOMCTL_irq_permission:
+		expect_also(call, ERR(EINVAL));
+		expect_also(call, ERR(EOPNOTSUPP));
+	}
+}
+
+/* Since 4.22 not even which domains there are. */
+static void expect_of_guest(struct call *call, const struct xen_domctl *d)
+{
+	bool resolved = resolves_domain(d->cmd, d->domain) && d->cmd != XEN_DOMCTL_getdomaininfo;
+
+	if (!since(call, RELEASE(4, 22)) && resolved)
+		who_allows(call, d->domain, LOOKUP_NUMBER, RIGHT_CONTROL);
+	else
+		expect_only(call, ERR(EPERM));
+	if (since(call, RELEASE(4, 18)) && d->cmd == XEN_DOMCTL_getdomaininfo)
+		expect_also(call, ERR(ESRCH));
+	if (expect_names(&call->expect, ERR(EPERM)))
+		expect_told_to_guest(call, d);
+}
+
 static bool domctl_expect(struct call *call)
 {
 	const struct xen_domctl *d = domctl_of(call);
@@ -190,12 +234,12 @@ static bool domctl_expect(struct call *call)
 		expect_only(call, ERR(EACCES));
 		return false;
 	}
-	if (resolves_domain(d->cmd, d->domain) && d->cmd != XEN_DOMCTL_getdomaininfo)
-		return who_allows(call, d->domain, LOOKUP_NUMBER, RIGHT_CONTROL);
-	if (machine->control)
-		return true;
-	expect_only(call, ERR(EPERM));
-	return false;
+	if (!machine->control) {
+		expect_of_guest(call, d);
+		return false;
+	}
+	return !resolves_domain(d->cmd, d->domain) || d->cmd == XEN_DOMCTL_getdomaininfo ||
+	       who_allows(call, d->domain, LOOKUP_NUMBER, RIGHT_CONTROL);
 }
 
 /* All numbers up to here are some release's, or Xen's own: only larger ones are unknown. */
@@ -212,6 +256,7 @@ static const struct field domctl_head[] = {
 };
 
 static const struct part domctl_parts[] = {
+	{ domctl_create, &domctl_create_count },
 	{ domctl_life, &domctl_life_count },
 	{ domctl_limits, &domctl_limits_count },
 	{ domctl_rights, &domctl_rights_count },

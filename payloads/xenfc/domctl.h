@@ -9,11 +9,11 @@
 
 extern const struct operation domctl_rights[], domctl_pages[], domctl_parameters[];
 extern const size_t domctl_rights_count, domctl_pages_count, domctl_parameters_count;
-extern const struct operation domctl_life[], domctl_vcpu[], domctl_limits[], domctl_hvm[],
+extern const struct operation domctl_create[], domctl_life[], domctl_vcpu[], domctl_limits[], domctl_hvm[],
 	domctl_devices[], domctl_state[], domctl_vnuma[],
 	domctl_registers[], domctl_affinity[], domctl_running[], domctl_own_rights[],
 	domctl_context[];
-extern const size_t domctl_life_count, domctl_vcpu_count, domctl_limits_count,
+extern const size_t domctl_create_count, domctl_life_count, domctl_vcpu_count, domctl_limits_count,
 	domctl_hvm_count, domctl_devices_count, domctl_state_count,
 	domctl_vnuma_count, domctl_registers_count, domctl_affinity_count, domctl_running_count,
 	domctl_own_rights_count, domctl_context_count;
@@ -45,6 +45,14 @@ void check_policy(struct call *call, const struct policy *told, uint32_t most_le
 
 /* How many processors most domains with this number may have. */
 uint32_t vcpus_of_slot(uint16_t id);
+
+/* domctl_create.c: for a creation that Xen refuses at once, where it never forgets the number. */
+uint16_t number_to_lose(struct call *call);
+void expect_number_lost(struct call *call);
+void expect_number_kept(struct call *call);
+
+/* Before 4.22 a Xen that was built without shadows loses memory when it is asked for some. */
+uint32_t paging_needed(const struct call *call, uint32_t flags);
 
 /*
  * A bitmap that Xen fills: it writes no more than it has itself, so of one that is partly

@@ -14,6 +14,8 @@
 #define ASSISTANCE (1ull << 2 | 1ull << 4 | 1ull << 5)
 #define KERNEL_RIGHTS 3u	/* of any selector that Xen is given */
 #define INTERRUPTS 0x200ull
+#define FLAGS_THERE_ARE 0x3d7fd5ull
+#define FLAGS_ALWAYS_SET 2ull
 #define DEBUGGING_EXTENSIONS 8ull
 #define PORTS 2u	/* what a breakpoint watches */
 
@@ -73,6 +75,35 @@ static void make_canonical(uint64_t *address)
 	*address = (uint64_t)((int64_t)(*address << 16) >> 16);
 }
 
+static bool may_be_watched(uint64_t address)
+{
+	return address < LOW_END || address >= XEN_SPACE_END;
+}
+
+/* What was left out of a state before 4.18 is refused since. */
+static void make_settable(unsigned long *debug)
+{
+	for (unsigned int i = 0; i < 4; i++)
+		if (!may_be_watched(debug[i]))
+			debug[i] = 0;
+	debug[6] &= UINT32_MAX;
+	debug[7] &= UINT32_MAX;
+}
+
+static void check_debug_refused(struct call *call)
+{
+	vcpu_guest_context_t other = given;
+	uint64_t which = draw(call, 6);
+
+	if (!since(call, RELEASE(4, 18)))
+		return;
+	if (which < 4)
+		other.debugreg[which] = LOW_END + draw(call, LOW_END);
+	else
+		other.debugreg[which + 2] |= 1ull << 32;
+	must(call, "a debug register that cannot be set in", set(call, &other), ERR(EINVAL));
+}
+
 /* All that may be anything is; what it is never changed in is left alone. */
 static void draw_registers(struct call *call, vcpu_guest_context_t *c)
 {
@@ -100,6 +131,8 @@ static void draw_registers(struct call *call, vcpu_guest_context_t *c)
 		c->debugreg[i] &= chance(call, 60) ? LOW_END - 1 : UINT64_MAX;
 	c->debugreg[6] &= chance(call, 80) ? UINT32_MAX : UINT64_MAX;
 	c->debugreg[7] &= chance(call, 80) ? UINT32_MAX & ~GENERAL_DETECT : UINT64_MAX;
+	if (since(call, RELEASE(4, 18)))
+		make_settable(c->debugreg);
 	for (unsigned int i = 0; i < COUNT(addresses); i++)
 		make_canonical(addresses[i]);
 	for (unsigned int i = 0; i < COUNT(c->trap_ctxt); i++)
@@ -135,8 +168,23 @@ static uint64_t control_kept(const vcpu_guest_context_t *c)
 	return (value & ~CONTROL_ZEROES) | CONTROL_ONES;
 }
 
+/* What an exception left, and what is between the registers, is not kept since 4.21. */
+static void clear_unused(struct cpu_user_regs *r)
+{
+	r->error_code = r->entry_vector = r->saved_upcall_mask = 0;
+	r->rflags = (r->rflags & FLAGS_THERE_ARE) | FLAGS_ALWAYS_SET;
+	memset(r->_pad0, 0, sizeof(r->_pad0));
+	memset(r->_pad1, 0, sizeof(r->_pad1));
+	memset(r->_pad2, 0, sizeof(r->_pad2));
+	memset(r->_pad3, 0, sizeof(r->_pad3));
+	memset(r->_pad4, 0, sizeof(r->_pad4));
+	memset(r->_pad5, 0, sizeof(r->_pad5));
+	memset(r->_pad6, 0, sizeof(r->_pad6));
+}
+
 /* What was given, as it must be told. */
-static void expect_told(const vcpu_guest_context_t *told, vcpu_guest_context_t *c)
+static void expect_told(const struct call *call, const vcpu_guest_context_t *told,
+			vcpu_guest_context_t *c)
 {
 	c->user_regs.cs |= KERNEL_RIGHTS;
 	c->user_regs.ss |= KERNEL_RIGHTS;
@@ -145,7 +193,7 @@ static void expect_told(const vcpu_guest_context_t *told, vcpu_guest_context_t *
 	for (unsigned int i = 0; i < COUNT(c->trap_ctxt); i++)
 		c->trap_ctxt[i].cs |= KERNEL_RIGHTS;
 	for (unsigned int i = 0; i < 4; i++)
-		if (c->debugreg[i] >= LOW_END && c->debugreg[i] < XEN_SPACE_END)
+		if (!may_be_watched(c->debugreg[i]))
 			c->debugreg[i] = 0;
 	c->debugreg[4] = c->debugreg[5] = 0;
 	c->debugreg[7] = control_kept(c);
@@ -156,9 +204,13 @@ static void expect_told(const vcpu_guest_context_t *told, vcpu_guest_context_t *
 	c->ctrlreg[0] = (c->ctrlreg[0] & TASK_SWITCHED) | (told->ctrlreg[0] & ~TASK_SWITCHED);
 	c->ctrlreg[4] = (c->ctrlreg[4] & DEBUGGING_EXTENSIONS) |
 			(told->ctrlreg[4] & ~DEBUGGING_EXTENSIONS);
+	if (since(call, RELEASE(4, 21)))
+		clear_unused(&c->user_regs);
 	/* Vector registers that nobody gave are new, in the way of the machine. */
 	if (!(c->flags & VGCF_i387_valid))
 		c->fpu_ctxt = told->fpu_ctxt;
+	if (since(call, RELEASE(4, 22)))
+		c->flags |= VGCF_i387_valid;
 }
 
 static void check_told(struct call *call, const char *when)
@@ -171,7 +223,7 @@ static void check_told(struct call *call, const char *when)
 	/* Whose first processor's it was is the domain's. */
 	if (domctl_of(call)->u.vcpucontext.vcpu)
 		given.vm_assist = told->vm_assist;
-	expect_told(told, &given);
+	expect_told(call, told, &given);
 	for (size_t i = 0; i < sizeof(given); i++)
 		if (is[i] != right[i]) {
 			call_wrong(call, "byte %lu of a processor's state is %x %s, expected %x", i,
@@ -217,6 +269,8 @@ static bool may_be_shadowed(struct call *call)
 	struct xen_domctl *d = memset(domctl_aside_structure(call->run), 0, sizeof(*d));
 
 	d->u.shadow_op.op = XEN_DOMCTL_SHADOW_OP_GET_ALLOCATION;
+	if (!call->run->machine.shadow)
+		return false;
 	return domctl_aside(call->run, DOMCTL(shadow_op), call->domain->id) || d->u.shadow_op.mb;
 }
 
@@ -237,6 +291,7 @@ static void after_state(struct call *call)
 	must(call, "setting once more", set(call, &given), 0);
 	check_told(call, "later");
 	check_tables_stay(call);
+	check_debug_refused(call);
 	must(call, "taking away", order(call, DOMCTL(setvcpucontext), false), 0);
 	get(call, ERR(ENODATA));
 	must(call, "clearing a page after", clear_frame(call), 0);

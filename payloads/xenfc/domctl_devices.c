@@ -91,6 +91,8 @@ static void expect_ports(struct call *call)
 	}
 	expect_only(call, 0);
 	expect_also(call, ERR(EPERM));
+	if (!m->add_mapping && since(call, RELEASE(4, 23)))
+		expect_also(call, ERR(ENOENT));
 }
 
 /* What is left of a domain that was reset is too much to know: only oneself is refused. */

@@ -61,6 +61,12 @@ static void generate_paging(struct call *call)
 		memset(&s->dirty_bitmap, 0, sizeof(uint64_t));
 }
 
+/* Of tables that are not Xen's own it follows the writes by shadows, if it was built with them. */
+static bool has_paging(const struct call *call)
+{
+	return call->domain->hap || call->run->machine.shadow;
+}
+
 /* Whether it is on, with what memory: too much to know; not that it works without processors. */
 static void expect_paging(struct call *call)
 {
@@ -70,9 +76,12 @@ static void expect_paging(struct call *call)
 	if (is_self(call) || !has_vcpus(call) || s->op == 77)
 		return;
 	if (s->op == XEN_DOMCTL_SHADOW_OP_GET_ALLOCATION) {
-		expect_only(call, 0);
+		if (has_paging(call))
+			expect_only(call, 0);
 		return;
 	}
+	if (!has_paging(call))
+		expect_also(call, ERR(EOPNOTSUPP));
 	expect_also(call, 0);
 	expect_also(call, ERR(ENOMEM));
 	expect_also(call, ERR(EFAULT));
@@ -86,6 +95,9 @@ static void generate_monitor(struct call *call)
 	memset(m, 0, sizeof(*m));
 	m->op = draw_mostly(call, 90, 6);
 	m->event = draw_mostly(call, 90, MONITOR_EVENTS + 2);
+	/* A Xen that was built for debugging ends at what it says it can watch, and cannot. */
+	if (m->event == XEN_DOMCTL_MONITOR_EVENT_INTERRUPT && !may_break_xen(call))
+		m->event = XEN_DOMCTL_MONITOR_EVENT_CPUID;
 }
 
 /* What is on is not switched on again, nor off what is off: of what the machine has at all. */
@@ -197,7 +209,14 @@ static void expect_required(struct call *call)
 
 static void expect_absent(struct call *call)
 {
-	expect_only(call, ERR(ENOSYS));
+	expect_only(call, since(call, RELEASE(4, 22)) ? ERR(EOPNOTSUPP) : ERR(ENOSYS));
+}
+
+/* Only a Xen that was built for debugging can. */
+static void expect_audit(struct call *call)
+{
+	expect_absent(call);
+	expect_also(call, 0);
 }
 
 static void generate_debug(struct call *call)
@@ -317,6 +336,11 @@ static const struct field required_fields[] = {
 	FIELDS_END,
 };
 
+static const struct field audit_fields[] = {
+	DOMCTL_FIELD(audit_p2m, FLOW_INOUT),
+	FIELDS_END,
+};
+
 static const struct field debug_fields[] = {
 	DOMCTL_FIELD(debug_op.op, FLOW_IN),
 	DOMCTL_FIELD(debug_op.vcpu, FLOW_IN),
@@ -355,7 +379,7 @@ const struct operation domctl_hvm[] = {
 		expect_listener, NULL),
 	HELPED(set_access_required, TRAIT_REFUSES_SELF, required_fields, NULL, expect_required,
 		NULL),
-	HELPED(audit_p2m, 0, NULL, NULL, expect_absent, NULL),
+	HELPED(audit_p2m, 0, audit_fields, NULL, expect_audit, NULL),
 	HELPED(mem_sharing_op, 0, NULL, NULL, expect_absent, NULL),
 	HELPED(debug_op, 0, debug_fields, generate_debug, expect_debug, NULL),
 	HELPED(set_broken_page_p2m, 0, broken_fields, generate_broken, expect_invalid, NULL),

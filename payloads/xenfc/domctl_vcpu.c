@@ -31,7 +31,9 @@ static void expect_info(struct call *call)
 {
 	uint32_t vcpu = *vcpu_word(call);
 
-	if (vcpu >= call->domain->max_vcpus)
+	if (since(call, RELEASE(4, 22)) && !vcpu_exists(call, vcpu))
+		expect_only(call, ERR(ENOENT));
+	else if (vcpu >= call->domain->max_vcpus)
 		expect_only(call, ERR(EINVAL));
 	else
 		expect_only(call, call->domain->has_vcpus ? 0 : ERR(ESRCH));
@@ -84,12 +86,14 @@ static void generate_set_context(struct call *call)
 	memcpy(area->at, &context, sizeof(context));
 }
 
-/* The first processor's state has the whole domain's assistance in it. */
+/* Registers of 32 bits; and the first processor's state has the whole domain's assistance in it. */
 static bool asks_for_too_much(const struct call *call)
 {
 	vcpu_guest_context_t context;
 
 	memcpy(&context, call->areas[1].at, sizeof(context));
+	if (since(call, RELEASE(4, 18)) && (context.debugreg[6] | context.debugreg[7]) >> 32)
+		return true;
 	return !domctl_of(call)->u.vcpucontext.vcpu && context.vm_assist;
 }
 
@@ -310,7 +314,7 @@ static void expect_trigger(struct call *call)
 		expect_only(call, 0);
 	else if (t->trigger == XEN_DOMCTL_SENDTRIGGER_POWER ||
 		 t->trigger == XEN_DOMCTL_SENDTRIGGER_SLEEP)
-		expect_only(call, call->domain->hvm && !asks_for_too_much(call) ? 0 : ERR(EINVAL));
+		expect_only(call, call->domain->hvm ? 0 : ERR(EINVAL));
 	else
 		expect_only(call, ERR(ENOSYS));
 }

@@ -15,6 +15,7 @@
 /* Of the processor, before and after instructions that a door executes. */
 struct registers {
 	uint64_t rax, rcx, rdx, rbx, rsi, rdi;
+	uint64_t error;	/* that came with the exception, if any did */
 };
 
 #define NO_FAULT (-1)

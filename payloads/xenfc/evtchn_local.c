@@ -51,7 +51,7 @@ static void expect_virq(struct call *call)
 		if (call->run->machine.has_ports)
 			expect_also(call, ERR(EEXIST));
 		/* Global ones belong to a domain each since 4.20. */
-		if (call->run->machine.release >= RELEASE(4, 20))
+		if (since(call, RELEASE(4, 20)))
 			expect_also(call, ERR(EBUSY));
 	}
 }

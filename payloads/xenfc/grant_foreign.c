@@ -172,7 +172,8 @@ const struct operation grant_foreign[] = {
 	      expect_success, after_swap),
 	GRANT(copy, gnttab_copy, DANGER_SAFE, copy_fields, generate_copy, expect_success,
 	      after_copy),
-	GRANT(cache_flush, gnttab_cache_flush, DANGER_SAFE, flush_fields, generate_flush,
-	      expect_invalid, NULL),
+	{ .name = "cache_flush", .command = GNTTABOP_cache_flush, .danger = DANGER_SAFE,
+	  .weight = 8, .until = RELEASE(4, 21), .structure_size = sizeof(struct gnttab_cache_flush),
+	  .fields = flush_fields, .generate = generate_flush, .expect = expect_invalid },
 };
 const size_t grant_foreign_count = COUNT(grant_foreign);

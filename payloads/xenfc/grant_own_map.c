@@ -378,7 +378,9 @@ const struct operation grant_own_map[] = {
 	    expect_success, after_swap),
 	OWN("transfer", transfer, 3, gnttab_transfer, transfer_fields, generate_transfer,
 	    expect_success, after_transfer),
-	OWN("cache_flush_own", cache_flush, 3, gnttab_cache_flush, flush_fields, generate_flush,
-	    expect_flush, after_flush),
+	{ .name = "cache_flush_own", .command = GNTTABOP_cache_flush, .danger = DANGER_OWN,
+	  .traits = TRAIT_KERNEL | TRAIT_ALONE, .weight = 3, .until = RELEASE(4, 21),
+	  .structure_size = sizeof(struct gnttab_cache_flush), .fields = flush_fields,
+	  .generate = generate_flush, .expect = expect_flush, .after = after_flush },
 };
 const size_t grant_own_map_count = COUNT(grant_own_map);

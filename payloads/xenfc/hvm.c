@@ -176,7 +176,9 @@ static void expect_set_param(struct call *call)
 
 	if (param_expected(call))
 		return;
-	if (kept(call) && value != kept(call))
+	if (param_of(call)->index == HVM_PARAM_ALTP2M && since(call, RELEASE(4, 19)))
+		expect_only(call, ERR(EEXIST));	/* only making the domain sets it */
+	else if (kept(call) && value != kept(call))
 		expect_only(call, ERR(EEXIST));
 	else
 		expect_only(call, value_sane(&plain[call->note], value) && value_fits(call) ? 0 :

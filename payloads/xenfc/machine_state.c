@@ -5,6 +5,7 @@
 #include "machine_state.h"
 
 #include "domctl.h"
+#include "processor.h"
 #include "surroundings.h"
 
 #include <xen/hvm/save.h>
@@ -94,6 +95,12 @@ static long ask(const struct surroundings *s, uint16_t type, uint32_t instance, 
 	return domctl_aside(run, XEN_DOMCTL_gethvmcontext_partial, s->id);
 }
 
+/* The time it tells goes on; all else does not, as the machine is paused. */
+static void accept_time(struct hvm_hw_cpu *loaded, const struct hvm_hw_cpu *told)
+{
+	loaded->tsc = told->tsc;
+}
+
 /* What was loaded is told byte by byte, wherever it fits; no byte is written behind it. */
 static void check_told(const struct surroundings *s)
 {
@@ -109,6 +116,8 @@ static void check_told(const struct surroundings *s)
 	if (d->u.hvmcontext_partial.bufsz != length)
 		call_wrong(s->call, "a record of %u bytes is told to have %lu", length,
 			   (uint64_t)d->u.hvmcontext_partial.bufsz);
+	if (type == HVM_SAVE_CODE(CPU))
+		accept_time((void *)saved->record, (const void *)told);
 	while (i < length && told[i] == saved->record[i])
 		i++;
 	if (i < length)
@@ -177,6 +186,10 @@ static struct hvm_hw_cpu *draw_processor(struct call *call)
 	cpu->sysenter_cs = (uint32_t)cpu->sysenter_cs;
 	cpu->dr6 = (uint32_t)cpu->dr6;
 	cpu->dr7 = (uint32_t)cpu->dr7;
+	if (since(call, RELEASE(4, 18))) {	/* what processors never change, Xen sets right */
+		cpu->dr6 = (cpu->dr6 & ~STATUS_ZEROES) | STATUS_ONES;
+		cpu->dr7 = (cpu->dr7 & ~CONTROL_ZEROES) | CONTROL_ONES;
+	}
 	cpu->msr_tsc_aux = (uint32_t)cpu->msr_tsc_aux;
 	cpu->msr_flags = 0;
 	cpu->pending_event = cpu->error_code = 0;
@@ -222,16 +235,12 @@ static void spoil(struct call *call, struct hvm_hw_cpu *cpu)
 	}
 }
 
-/* The time it tells goes on; all else does not, as the machine is paused. */
 static void check_processor(const struct surroundings *s)
 {
 	struct hvm_hw_cpu *cpu = draw_processor(s->call);
 	uint32_t length = sizeof(*cpu);
 
 	must(s, "loading", machine_load(s->call, s->id, 0), 0);
-	must(s, "asking for", ask(s, HVM_SAVE_CODE(CPU), 0, length), 0);
-	cpu->tsc = ((const struct hvm_hw_cpu *)(const void *)
-		    (s->call->run->door->arena + TOLD_AT))->tsc;
 	check_told(s);
 	spoil(s->call, cpu);
 	must(s, "loading an impossible processor in", machine_load(s->call, s->id, 0), ERR(EINVAL));
@@ -281,7 +290,9 @@ static void check_file(const struct surroundings *s)
 	draw_processor(s->call);
 	must(s, "loading a part of", machine_load(s->call, s->id, size - 1), ERR(ENODATA));
 	saved->record_is.length++;
-	must(s, "loading a longer record of", machine_load(s->call, s->id, size), ERR(EINVAL));
+	/* Since 4.19 all is looked at before any of it is loaded. */
+	must(s, "loading a longer record of", machine_load(s->call, s->id, size),
+	     since(s->call, RELEASE(4, 19)) ? ERR(ENODATA) : ERR(EINVAL));
 	machine_saved_begin(s->call, HVM_SAVE_CODE(MTRR), HVM_SAVE_LENGTH(MTRR) - 1);
 	must(s, "loading a shorter record of", machine_load(s->call, s->id, 0), ERR(EINVAL));
 	draw_processor(s->call);

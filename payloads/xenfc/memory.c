@@ -1,4 +1,5 @@
 /* memory_op: reservations of our domains, and what is told about memory. */
+#include "domctl.h"
 #include "memory.h"
 #include "who.h"
 
@@ -113,6 +114,22 @@ static void use_claim(struct domain_model *domain, uint64_t pages)
 	domain->claimed -= pages < domain->claimed ? pages : domain->claimed;
 }
 
+/*
+ * Since some point releases of 4.19 and later what was claimed is also used up by an extent that
+ * the domain then may not have.
+ */
+static void use_refused(struct call *call, uint64_t extent)
+{
+	struct domain_model *domain = call->domain;
+	const struct xen_domctl_getdomaininfo *info;
+
+	if (!domain->claimed || !since(call, RELEASE(4, 19)))
+		return;
+	info = domain_read(call->run, domain->id);
+	if (info && info->outstanding_pages != domain->claimed)
+		use_claim(domain, extent);
+}
+
 /* Those below MAP_PLACES may be given back again. */
 static void note_frame(const struct call *call, uint64_t start)
 {
@@ -149,6 +166,8 @@ static void after_increase(struct call *call)
 	note_frame(call, start);
 	domain->pages += added;
 	use_claim(domain, added);
+	if ((uint64_t)call->result < r->nr_extents)
+		use_refused(call, extent);
 	if (told != (long)domain->pages)
 		call_wrong(call, "the domain has %ld pages afterwards, not %lu", told,
 			   domain->pages);
@@ -164,11 +183,20 @@ static void expect_decrease(struct call *call)
 		expect_range(call, (long)done_before(call), (long)r->nr_extents);
 }
 
-/* What goes while a claim is open is claimed again. */
-static void follow_decrease(struct domain_model *domain, uint64_t pages)
+/*
+ * What goes while a claim is open is claimed again, or, since some point releases of 4.19 and
+ * later, is not.
+ */
+static void follow_decrease(struct call *call, uint64_t pages)
 {
+	struct domain_model *domain = call->domain;
+	const struct xen_domctl_getdomaininfo *info;
+
 	domain->pages -= pages;
-	if (domain->claimed)
+	if (!domain->claimed || !pages)
+		return;
+	info = since(call, RELEASE(4, 19)) ? domain_read(call->run, domain->id) : NULL;
+	if (!info || info->outstanding_pages != domain->claimed)
 		domain->claimed += pages;
 }
 
@@ -183,7 +211,7 @@ void memory_follow_fewer(struct call *call)
 		call_wrong(call, "the domain has %ld pages afterwards, not %lu or less", told,
 			   call->domain->pages);
 	else
-		follow_decrease(call->domain, call->domain->pages - (uint64_t)told);
+		follow_decrease(call, call->domain->pages - (uint64_t)told);
 }
 
 static bool spoilt_by_start(struct call *call)

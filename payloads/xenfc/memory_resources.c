@@ -79,7 +79,9 @@ static void expect_table(struct call *call, const struct xen_mem_acquire_resourc
 /* Xen 4.17 takes the error about its kind for its size. */
 static void expect_unknown(struct call *call, const struct xen_mem_acquire_resource *r)
 {
-	if (!handle_value(&r->frame_list))
+	if (since(call, RELEASE(4, 18)))
+		expect_only(call, ERR(EINVAL));
+	else if (!handle_value(&r->frame_list))
 		expect_only(call, r->nr_frames ? ERR(EINVAL) : 0);
 	else if (r->nr_frames)
 		expect_only(call, ERR(EOPNOTSUPP));

@@ -119,6 +119,9 @@ static void expect_cache(struct call *call)
 	/* Who has devices may. */
 	if (!call->domain)
 		expect_also(call, 0);
+	/* Both are one since some point releases of 4.18 and later. */
+	if (!call->domain && since(call, RELEASE(4, 18)))
+		expect_also(call, ERR(EACCES));
 }
 
 /* Who may flush the caches of one processor may flush those of all, and nobody else. */

@@ -54,12 +54,13 @@ static void flush(const struct use *use)
 {
 	struct gnttab_cache_flush *f = structure(use, sizeof(*f));
 	bool clean = chance(use->call, 70);
+	long expected;
 
 	f->a.dev_bus_addr = use->frame << PAGE_BITS;
 	f->length = (uint16_t)(1 + draw(use->call, DOOR_PAGE));
 	f->op = clean ? GNTTAB_CACHE_CLEAN | GNTTAB_CACHE_INVAL : GNTTAB_CACHE_INVAL;
-	must(use, "flushing", own_aside(use->call, GNTTABOP_cache_flush, f),
-	     clean ? 0 : ERR(EOPNOTSUPP));
+	expected = since(use->call, RELEASE(4, 21)) ? ERR(ENOSYS) : clean ? 0 : ERR(EOPNOTSUPP);
+	must(use, "flushing", own_aside(use->call, GNTTABOP_cache_flush, f), expected);
 }
 
 /* Whole pages, so that nothing but zero bytes are in it afterwards. */
@@ -240,11 +241,13 @@ static void refuse_table(const struct use *use)
 	must(use, "descriptors in, as a table,",
 	     aside(run, __HYPERVISOR_set_gdt, (uintptr_t)list, DESCRIPTORS_OF_A_PAGE, 0),
 	     ERR(EINVAL));
-	must(use, "information in, as a table,", be_information(use, 0), ERR(EINVAL));
+	must(use, "information in, as a table,", be_information(use, 0),
+	     since(use->call, RELEASE(4, 18)) ? ERR(EBUSY) : ERR(EINVAL));
 	/* The first processor's is somewhere else already, so it is not even looked at. */
 	if (run->machine.vcpus > SECOND_VCPU)
 		must(use, "information of the second processor in, as a table,",
-		     be_information(use, SECOND_VCPU), ERR(EINVAL));
+		     be_information(use, SECOND_VCPU),
+		     since(use->call, RELEASE(4, 18)) ? ERR(EACCES) : ERR(EINVAL));
 	must(use, "telling the ends of interrupts in, as a table,", tell_ends_in(use, use->frame),
 	     ERR(EINVAL));
 }

@@ -44,7 +44,7 @@ static void generate_power(struct call *call)
 
 	memset(p, 0, sizeof(*p));
 	p->id = draw_no_cpu(call);
-	p->type = chance(call, 50) ? XEN_PM_TX : 4 + (uint32_t)draw_interesting(call, 31);
+	p->type = chance(call, 50) ? XEN_PM_TX : 5 + (uint32_t)draw_interesting(call, 31);
 }
 
 static void expect_power(struct call *call)

@@ -246,6 +246,32 @@ static long ask_views(struct run *run)
 	return result == ERR(EINVAL) ? 0 : ERR(EOPNOTSUPP);
 }
 
+static bool version_is(struct run *run, unsigned int hypercall, uint32_t found, uint32_t built)
+{
+	return !found || try_version(run, hypercall, built) != ERR(EACCES);
+}
+
+/*
+ * With another version structures may be laid out in another way: every answer would be a riddle.
+ * The platform's has not changed in twenty years.
+ */
+static int compare_versions(struct run *run)
+{
+	const struct machine *m = &run->machine;
+	struct text t;
+
+	if (version_is(run, __HYPERVISOR_domctl, m->domctl_version,
+		       XEN_DOMCTL_INTERFACE_VERSION) &&
+	    version_is(run, __HYPERVISOR_sysctl, m->sysctl_version, XEN_SYSCTL_INTERFACE_VERSION))
+		return EXIT_PASS;
+	text_begin(&t, run->outcome.reason, sizeof(run->outcome.reason));
+	text_format(&t, "this Xen's domctl is of version %x and its sysctl of %x; xenfc was built "
+		    "with headers of %x and %x: build it with XEN_HEADERS of that tree",
+		    m->domctl_version, m->sysctl_version, XEN_DOMCTL_INTERFACE_VERSION,
+		    XEN_SYSCTL_INTERFACE_VERSION);
+	return EXIT_SKIP;
+}
+
 /* Never from what is allowed: to a Xen that refuses nothing every guest would be one of control. */
 static int find_role(struct run *run)
 {
@@ -282,7 +308,7 @@ static int look_for_others(struct run *run)
 	for (uint16_t id = DOMID_NOBODY_FIRST; id <= DOMID_RUNNING; id++) {
 		memset(d, 0, sizeof(*d));
 		if (domctl_aside(run, XEN_DOMCTL_getdomaininfo, id)) {
-			if (run->machine.release < RELEASE(4, 19))
+			if (run->machine.release < RELEASE(4, 18))
 				return EXIT_PASS;
 			continue;
 		}
@@ -327,6 +353,8 @@ int probe(struct run *run)
 	m->sysctl_version = probe_version(run, __HYPERVISOR_sysctl, 0);
 	m->platform_version = probe_version(run, __HYPERVISOR_platform_op, 0x03000000);
 	status = find_role(run);
+	if (status == EXIT_PASS && m->control)
+		status = compare_versions(run);
 	if (status == EXIT_PASS && m->control)
 		status = look_for_others(run);
 	return status;

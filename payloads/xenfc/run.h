@@ -64,6 +64,12 @@ void check_rest(struct call *call, const struct area *area, uint64_t address, ui
 /* Between calls: whether nothing was written far from any buffer; if it was, it is undone. */
 bool arena_is_clean(struct run *run);
 
+/* For rules that came with a release. */
+static inline bool since(const struct call *call, unsigned int release)
+{
+	return call->run->machine.release >= release;
+}
+
 /* What Xen is known to die of is done only where that was asked for. */
 static inline bool may_break_xen(const struct call *call)
 {

@@ -21,6 +21,16 @@
 
 enum life { LIFE_RUNS, LIFE_OF_FRAMES };
 
+/* Before anything is made. */
+static bool refused_at_once(const struct call *call, uint32_t flags)
+{
+	const struct machine *m = &call->run->machine;
+
+	if (flags & NO_SUCH_FLAG || !m->hvm)
+		return true;
+	return flags & XEN_DOMCTL_CDF_hap ? !m->hap : !m->shadow && since(call, RELEASE(4, 22));
+}
+
 static void generate_running(struct call *call)
 {
 	struct xen_domctl *d = domctl_of(call);
@@ -30,6 +40,7 @@ static void generate_running(struct call *call)
 	d->domain = DOMID_RUNNING;
 	call->domain = NULL;
 	c->flags = XEN_DOMCTL_CDF_hvm | (chance(call, 60) ? XEN_DOMCTL_CDF_hap : 0);
+	c->flags |= paging_needed(call, c->flags);
 	c->max_vcpus = 1;
 	c->max_evtchn_port = 1023;
 	c->max_grant_frames = c->max_maptrack_frames = -1;
@@ -37,21 +48,29 @@ static void generate_running(struct call *call)
 	c->arch.emulation_flags = chance(call, 20) ? XEN_X86_EMU_LAPIC :
 		XEN_X86_EMU_ALL & ~XEN_X86_EMU_VPCI;
 	call->note = LIFE_RUNS;
-	if (chance(call, RUN_PERCENT))
-		return;	/* that costs as much as thousands of other calls */
-	call->note = LIFE_OF_FRAMES;
-	if (!chance(call, FRAMES_PERCENT))
-		c->flags |= NO_SUCH_FLAG;
+	if (!chance(call, RUN_PERCENT)) {	/* that costs as much as thousands of other calls */
+		call->note = LIFE_OF_FRAMES;
+		if (!chance(call, FRAMES_PERCENT))
+			c->flags |= NO_SUCH_FLAG;
+	}
+	if (refused_at_once(call, c->flags) && since(call, RELEASE(4, 21)) && !may_break_xen(call))
+		d->domain = number_to_lose(call);
 }
 
 static void expect_running(struct call *call)
 {
-	const struct machine *m = &call->run->machine;
 	uint32_t flags = domctl_of(call)->u.createdomain.flags;
-	bool hap = flags & XEN_DOMCTL_CDF_hap;
 
-	expect_only(call, flags & NO_SUCH_FLAG || !m->hvm || !(hap ? m->hap : m->shadow) ?
-		    ERR(EINVAL) : 0);
+	if (refused_at_once(call, flags)) {
+		expect_only(call, ERR(EINVAL));
+		expect_number_lost(call);
+	} else if (!(flags & XEN_DOMCTL_CDF_hap) && !call->run->machine.shadow) {
+		expect_only(call, ERR(EOPNOTSUPP));
+		expect_number_kept(call);
+	} else {
+		expect_only(call, 0);
+		expect_number_kept(call);
+	}
 }
 
 static bool must(struct call *call, const char *what, long result, long expected)

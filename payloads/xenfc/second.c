@@ -9,6 +9,7 @@
 #define PLACE (ARENA_ASIDE + DOOR_PAGE)
 #define PLACE_BYTES 128u
 #define NO_FRAME (1ull << 50)	/* no machine has memory there */
+#define FRAME_BITS 52	/* of a number whose address 64 bits hold */
 #define NO_ADDRESS 0x0000800000000000ull	/* of any kind */
 #define LEAST_PERIOD_NS 1000000ull
 #define MOST_PERIOD_NS (UINT64_MAX >> 2)
@@ -143,7 +144,10 @@ static void expect_information(struct call *call)
 	const struct vcpu_register_vcpu_info *info = structure(call);
 	bool fits = info->offset <= DOOR_PAGE - sizeof(struct vcpu_info) && !(info->offset % 8);
 
-	second_expect(call, fits ? ERR(EINVAL) : ERR(ENXIO));
+	if (since(call, RELEASE(4, 18)) && (info->offset >= DOOR_PAGE || info->mfn >> FRAME_BITS))
+		second_expect(call, ERR(EINVAL));
+	else
+		second_expect(call, fits ? ERR(EINVAL) : ERR(ENXIO));
 }
 
 /* The base of the page tables that we run with: one that would do. */

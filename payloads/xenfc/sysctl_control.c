@@ -18,6 +18,9 @@ static void generate_trace(struct call *call)
 	t->cmd = draw_mostly(call, 90, XEN_SYSCTL_TBUFOP_disable + 2);
 	memset(&t->cpu_mask, 0, sizeof(t->cpu_mask));
 	t->size = (uint32_t)draw(call, MOST_TRACE_PAGES);
+	/* Switched off while there are none yet, traces end a Xen that was built for debugging. */
+	if (t->cmd == XEN_SYSCTL_TBUFOP_disable && !may_break_xen(call))
+		t->cmd = XEN_SYSCTL_TBUFOP_get_info;
 	if (t->cmd <= XEN_SYSCTL_TBUFOP_disable && !may_change_host(call))
 		t->cmd = XEN_SYSCTL_TBUFOP_get_info;
 }

@@ -306,10 +306,12 @@ static const struct field sched_id_fields[] = {
 	FIELDS_END,
 };
 
+#ifdef XEN_SYSCTL_CPU_LEVELCAP_faulting
 static const struct field levelling_fields[] = {
 	SYSCTL_FIELD(cpu_levelling_caps.caps, FLOW_OUT),
 	FIELDS_END,
 };
+#endif
 
 static const struct field heap_fields[] = {
 	SYSCTL_FIELD(availheap.min_bitwidth, FLOW_IN),
@@ -348,7 +350,9 @@ const struct operation sysctl_information[] = {
 	  .traits = TRAIT_READS | TRAIT_WRITES_ON_ERROR, .fields = policy_fields,
 	  .generate = generate_policy, .expect = expect_policy, .after = after_policy },
 	SYSCTL_READS(sched_id, sched_id_fields, NULL, expect_success, NULL),
+#ifdef XEN_SYSCTL_CPU_LEVELCAP_faulting
 	SYSCTL_READS(get_cpu_levelling_caps, levelling_fields, NULL, expect_success, NULL),
+#endif
 	SYSCTL_READS(availheap, heap_fields, generate_heap, expect_success, after_heap),
 	SYSCTL_READS(physinfo, physinfo_fields, NULL, expect_success, after_physinfo),
 };

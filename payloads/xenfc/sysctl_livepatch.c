@@ -64,7 +64,7 @@ static long name_expected(const struct call *call, const struct xen_livepatch_na
 static void expect_if_built(struct call *call, long result)
 {
 	expect_only(call, result);
-	if (patch_of(call)->pad)
+	if (patch_of(call)->LIVEPATCH_RESERVED)
 		expect_only(call, ERR(EINVAL));
 	if (call->run->machine.livepatches < 0)
 		expect_only(call, ERR(ENOSYS));
@@ -74,7 +74,7 @@ static void begin(struct call *call, uint32_t command)
 {
 	memset(patch_of(call), 0, sizeof(*patch_of(call)));
 	patch_of(call)->cmd = command;
-	patch_of(call)->pad = chance(call, 5);
+	patch_of(call)->LIVEPATCH_RESERVED = chance(call, 5) ? 2 : 0;
 }
 
 static void generate_get(struct call *call)
@@ -260,7 +260,7 @@ static void expect_unknown(struct call *call)
 
 static const struct field livepatch_fields[] = {
 	SYSCTL_FIELD(livepatch.cmd, FLOW_IN),
-	SYSCTL_FIELD(livepatch.pad, FLOW_IN),
+	SYSCTL_FIELD(livepatch.LIVEPATCH_RESERVED, FLOW_IN),
 	SYSCTL_FIELD(livepatch.u, FLOW_ECHO),
 	FIELDS_END,
 };

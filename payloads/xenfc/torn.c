@@ -10,6 +10,7 @@
 #define LISTED 2u	/* elements of the lists that are no multicalls */
 #define MOST_MISSING 8u
 #define NOT_MADE 0xffffffffffffffffull
+#define SPOILT 0xaaaaaaaaaaaaaaaaull	/* by a Xen built for debugging: made again, it is unknown */
 
 /* The elements that are there are the arena's last bytes. */
 void torn_generate(struct call *call)
@@ -48,8 +49,9 @@ static void check_calls(struct call *call)
 	long version = aside(call->run, __HYPERVISOR_xen_version, XENVER_version, 0, 0);
 
 	for (long i = 0; i < call->note; i++)
-		must(call, "a call before the end of a torn multicall", (long)entries[i].result,
-		     version);
+		if (entries[i].op != SPOILT || (long)entries[i].result != ERR(ENOSYS))
+			must(call, "a call before the end of a torn multicall",
+			     (long)entries[i].result, version);
 	must(call, "a whole multicall after a torn one",
 	     aside(call->run, __HYPERVISOR_multicall, (uintptr_t)entries, (uint64_t)call->note, 0),
 	     0);

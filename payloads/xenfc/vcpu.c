@@ -4,6 +4,7 @@
 #include "vcpu_areas.h"
 
 #define NO_FRAME (1ull << 50)	/* no machine has memory there */
+#define FRAME_BITS 52	/* of a number whose address 64 bits hold */
 #define ANY_PAGE 26u	/* of the arena */
 #define XEN_MEMORY 0xffff830000000000ull
 #define LAST_INFORMATION ((uint32_t)(DOOR_PAGE - sizeof(struct vcpu_info)))
@@ -112,8 +113,12 @@ static void expect_register_info(struct call *call)
 {
 	const struct vcpu_register_vcpu_info *info = structure(call);
 	bool fits = info->offset <= LAST_INFORMATION && !(info->offset % 8);
+	bool in_memory = info->offset < DOOR_PAGE && !(info->mfn >> FRAME_BITS);
 
-	expect_only(call, fits ? ERR(EINVAL) : ERR(ENXIO));
+	if (since(call, RELEASE(4, 18)))
+		expect_only(call, in_memory ? ERR(EBUSY) : ERR(EINVAL));
+	else
+		expect_only(call, fits ? ERR(EINVAL) : ERR(ENXIO));
 }
 
 /* Nowhere, or in Xen's own memory: Xen would write there whenever it likes. */

@@ -10,6 +10,8 @@
 
 #define PLACE (ARENA_ASIDE + DOOR_PAGE)
 #define PLACE_BYTES 128u
+#define NOWHERE UINT64_MAX
+#define NO_MEMORY (1ull << 51)	/* an address that no machine has */
 #define TRIES 100u	/* what is told may change between two looks at it */
 
 static void *place(const struct call *call)
@@ -17,14 +19,75 @@ static void *place(const struct call *call)
 	return call->run->door->arena + PLACE;
 }
 
-/* Of both kinds of places the address is all there is. */
-static void generate_place(struct call *call)
+/* Of all kinds of places the address is all there is. */
+static void give_address(struct call *call, uint64_t at)
 {
-	uint64_t at = (uintptr_t)place(call);
-
 	memcpy(call->structure->at, &at, sizeof(at));
 	if (!call->run->plan.dry_run)
 		memset(place(call), ARENA_BACKGROUND, PLACE_BYTES);
+}
+
+static void generate_place(struct call *call)
+{
+	give_address(call, (uintptr_t)place(call));
+}
+
+static uint64_t given_address(const struct call *call)
+{
+	uint64_t at;
+
+	memcpy(&at, call->structure->at, sizeof(at));
+	return at;
+}
+
+/* Where the place is in the machine's memory, which is how a PV domain counts its own. */
+static uint64_t machine_address(const struct call *call)
+{
+	const unsigned int page = PLACE / DOOR_PAGE;
+
+	return DOOR_PAGE *
+		(call->run->plan.dry_run ? page : call->run->door->arena_frames[page]);
+}
+
+static uint64_t size_of_kind(const struct call *call)
+{
+	return call->command == VCPUOP_register_runstate_phys_area ?
+		sizeof(struct vcpu_runstate_info) : sizeof(struct vcpu_time_info);
+}
+
+static void generate_physical(struct call *call)
+{
+	uint64_t page = machine_address(call), size = size_of_kind(call);
+
+	switch (draw(call, 8)) {
+	case 0:
+		give_address(call, NO_MEMORY | draw(call, 1u << 30) * DOOR_PAGE);
+		break;
+	case 1:
+		give_address(call, page + draw(call, PLACE_BYTES - size));
+		break;
+	case 2:
+		give_address(call, page + DOOR_PAGE - 1 - draw(call, size - 1));
+		break;
+	case 3:
+		give_address(call, NOWHERE);
+		break;
+	default:
+		give_address(call, page);
+	}
+}
+
+static void expect_physical(struct call *call)
+{
+	uint64_t at = given_address(call), first = at / DOOR_PAGE;
+	bool in_page = first == (at + size_of_kind(call) - 1) / DOOR_PAGE;
+
+	if (at == NOWHERE)
+		expect_only(call, 0);
+	else if (!in_page || at % sizeof(xen_ulong_t))
+		expect_only(call, ERR(ENXIO));
+	else
+		expect_only(call, first == machine_address(call) / DOOR_PAGE ? 0 : ERR(EINVAL));
 }
 
 static void yield(struct call *call)
@@ -72,10 +135,12 @@ static void check_state(struct call *call)
 
 static void take_back(struct call *call)
 {
-	uint64_t *nowhere = memset(call->run->door->arena + ARENA_ASIDE, 0, sizeof(*nowhere));
+	uint64_t *nowhere = (void *)(call->run->door->arena + ARENA_ASIDE);
 	const uint8_t *here = memset(place(call), ARENA_BACKGROUND, PLACE_BYTES);
-	long result = aside(call->run, __HYPERVISOR_vcpu_op, call->command, 0, (uintptr_t)nowhere);
+	long result;
 
+	*nowhere = given_address(call) == (uintptr_t)place(call) ? 0 : NOWHERE;
+	result = aside(call->run, __HYPERVISOR_vcpu_op, call->command, 0, (uintptr_t)nowhere);
 	if (result)
 		call_wrong(call, "taking a place for times back gave %ld", result);
 	memset(place(call), ARENA_BACKGROUND, PLACE_BYTES);
@@ -123,6 +188,19 @@ static void after_time(struct call *call)
 	take_back(call);
 }
 
+/* What is told elsewhere in the page is taken back unseen. */
+static void after_physical(struct call *call)
+{
+	if (call->result || given_address(call) == NOWHERE)
+		return;
+	if (given_address(call) != machine_address(call))
+		take_back(call);
+	else if (call->command == VCPUOP_register_runstate_phys_area)
+		after_state(call);
+	else
+		after_time(call);
+}
+
 /* Only our first processor is there. */
 static void expect_place(struct call *call)
 {
@@ -133,11 +211,18 @@ static void expect_place(struct call *call)
 	{ .name = label, .command = VCPUOP_##command_name, .danger = DANGER_OWN, \
 	  .traits = TRAIT_KERNEL | TRAIT_ALONE, .weight = 2, .structure_size = sizeof(struct type), \
 	  .generate = generate_place, .expect = expect_place, .after = follow }
+#define PHYSICAL(command_name) \
+	{ .name = #command_name, .command = VCPUOP_##command_name, .danger = DANGER_OWN, \
+	  .traits = TRAIT_KERNEL | TRAIT_ALONE, .weight = 2, .since = RELEASE(4, 18), \
+	  .structure_size = sizeof(uint64_t), .generate = generate_physical, \
+	  .expect = expect_physical, .after = after_physical }
 
 const struct operation vcpu_areas[] = {
 	AREA("runstate_area_own", register_runstate_memory_area,
 	     vcpu_register_runstate_memory_area, after_state),
 	AREA("time_area_own", register_vcpu_time_memory_area,
 	     vcpu_register_time_memory_area, after_time),
+	PHYSICAL(register_runstate_phys_area),
+	PHYSICAL(register_vcpu_time_phys_area),
 };
 const size_t vcpu_areas_count = COUNT(vcpu_areas);

@@ -1,9 +1,7 @@
 /* xen_version: what everybody may ask. */
 #include "domctl.h"
-#include "room.h"
 #include "run.h"
-
-#define LONGEST_ID 64u
+#include "version.h"
 
 /* The texts: how much Xen fills of a buffer that has room for it. */
 static void generate_text(struct call *call, uint32_t size)
@@ -200,67 +198,11 @@ static void after_platform(struct call *call)
 	struct xen_platform_parameters told;
 
 	memcpy(&told, call->areas[0].at, sizeof(told));
+	/* Nowhere, since 4.18 and where it was built for debugging. */
 	if (!call->result && call->arguments[1] == area_sure(&call->areas[0]) &&
-	    told.virt_start != HYPERVISOR_VIRT_START)
+	    told.virt_start != HYPERVISOR_VIRT_START &&
+	    (told.virt_start || !since(call, RELEASE(4, 18))))
 		call_wrong(call, "Xen is told to begin at %lx", (uint64_t)told.virt_start);
-}
-
-/* With no buffer, or a short one: the length, or that it does not fit. */
-static void generate_build_id(struct call *call)
-{
-	struct area *area = area_take(call, 4 + LONGEST_ID, false);
-	uint32_t room = (uint32_t)draw(call, LONGEST_ID + 1);
-
-	memcpy(area->at, &room, sizeof(room));
-	area->out_size = 4 + room;
-	call->arguments[1] = chance(call, 20) ? 0 : area_sure(area);
-}
-
-static void expect_build_id(struct call *call)
-{
-	uint32_t room;
-
-	if (!call->run->machine.control) {
-		expect_only(call, ERR(EPERM));
-		return;
-	}
-	memcpy(&room, call->areas[0].at, sizeof(room));
-	expect_range(call, 1, LONGEST_ID);
-	expect_also(call, ERR(ENODATA));
-	if (!call->arguments[1])
-		return;
-	if (!room)
-		expect_only(call, ERR(EINVAL));
-	else if (room < LONGEST_ID)
-		expect_also(call, ERR(ENOBUFS));
-	expect_also(call, ERR(ENODATA));
-}
-
-static long ask_build_id(struct call *call, const struct room *room, uint64_t given, uint64_t *told)
-{
-	uint32_t *length = room_buffer(call);
-	long result;
-
-	(void)room;
-	*length = (uint32_t)given;
-	result = aside(call->run, __HYPERVISOR_xen_version, XENVER_build_id, (uintptr_t)length, 0);
-	*told = (uint64_t)result;
-	return result;
-}
-
-/* How long it is, is told to who has no memory for it. */
-static void after_build_id(struct call *call)
-{
-	static const struct room room = { "bytes", ask_build_id, ROOM_BYTES, 0, ERR(ENOBUFS), false };
-	long length;
-
-	if (call->result <= 0 && call->result != ERR(ENOBUFS))
-		return;
-	length = aside(call->run, __HYPERVISOR_xen_version, XENVER_build_id, 0, 0);
-	if (length <= 1 || (call->result > 0 && length != call->result))
-		call_wrong(call, "the build id has %ld bytes", length);
-	else
-		check_room(call, &room, (uint64_t)length);
 }
 
 static const struct field feature_fields[] = {
@@ -288,11 +230,12 @@ static const struct operation operations[] = {
 	READS(pagesize, generate_page_size, expect_page_size, NULL),
 	READS(guest_handle, generate_handle, expect_text, after_handle),
 	READS(commandline, generate_commandline, expect_commandline, after_commandline),
-	{ .name = "build_id", .command = XENVER_build_id, .danger = DANGER_SAFE, .weight = 4,
-	  .generate = generate_build_id, .expect = expect_build_id, .after = after_build_id },
 };
 static const size_t operation_count = COUNT(operations);
-static const struct part parts[] = { { operations, &operation_count } };
+static const struct part parts[] = {
+	{ operations, &operation_count },
+	{ version_texts, &version_texts_count },
+};
 
 static bool exists(uint32_t command)
 {

@@ -31,4 +31,27 @@
 #include <xen/errno.h>
 #pragma GCC diagnostic pop
 
+/* Since 4.19 what was padding of an operation on live patches is flags, of which the first has a use. */
+#ifdef LIVEPATCH_FLAG_FORCE
+#define LIVEPATCH_RESERVED flags
+#else
+#define LIVEPATCH_RESERVED pad
+#endif
+
+#ifndef XEN_DOMCTL_CDF_trap_unmapped_accesses
+#define XEN_DOMCTL_CDF_trap_unmapped_accesses 0
+#endif
+
+/* Of interfaces that never change, what only later headers name. */
+#ifndef XENVER_commandline2
+#define XENVER_extraversion2 11
+#define XENVER_capabilities2 12
+#define XENVER_changeset2 13
+#define XENVER_commandline2 14
+#endif
+#ifndef VCPUOP_register_vcpu_time_phys_area
+#define VCPUOP_register_runstate_phys_area 14
+#define VCPUOP_register_vcpu_time_phys_area 15
+#endif
+
 #endif

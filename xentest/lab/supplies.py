@@ -5,12 +5,15 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import re
 import shutil
 import subprocess
 import tarfile
+import zlib
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Optional, Sequence
+from typing import Callable, Optional, Sequence
 
 from xentest import durable, tool
 from xentest.control import Control, Location
@@ -22,6 +25,9 @@ INSIDE = "/xentest/in"
 HYPERVISOR = "xen.tar.gz"
 TESTS = "tests.tar.gz"
 PAYLOADS = "payloads.tar.gz"
+SYSTEM_HEADERS = Path("/usr/include")
+HEADER = re.compile(r"[^/]+/include/(xen(?:/\w[\w.-]*)+\.h)")
+INTERFACE = re.compile(rb"^#define XEN_(?:DOM|SYS)CTL_INTERFACE_VERSION\s+(\w+)", re.MULTILINE)
 NIGHT = f"""control=/var/lib/xenlab/control.cfg
 cp {INSIDE}/control.cfg $control
 chmod 644 $control
@@ -96,14 +102,16 @@ def prepare(
     durable.write_text(inside / "night", NIGHT)
     own = next((domain.name for domain in control.domains if domain.config is None), "dom0")
     durable.write_text(inside / "hostname", own + "\n")
+    headers = None
     if f"{INSIDE}/{HYPERVISOR}" in control.text or hypervisor:
         shutil.copy(hypervisor or build_hypervisor(cache, progress), inside / HYPERVISOR)
+        headers = headers_in(inside / HYPERVISOR, folder / "include")
     tests = Path(control.path).resolve().parent / "tests"
     if not tests.is_dir():
         tests = SOURCE / "controls/tests"
     (inside / TESTS).write_bytes(gzip.compress(pack(tests, "tests"), 1, mtime=0))
     if f"{INSIDE}/{PAYLOADS}" in control.text:
-        (inside / PAYLOADS).write_bytes(build_payloads(folder / "payloads", progress))
+        (inside / PAYLOADS).write_bytes(build_payloads(folder / "payloads", headers, progress))
     for path in files:
         shutil.copy(path, inside / path.name)
     supplies = Supplies(inside, folder / "install.tar")
@@ -121,10 +129,55 @@ def _check_names(files: Sequence[Path]) -> None:
             raise UsageError(f"--file {path}: the lab itself hands in a {path.name}", "Rename it.")
 
 
-def build_payloads(stage: Path, progress: Progress) -> bytes:
-    """The test programs of this checkout, built here, as a packed tar of a folder `payloads`."""
+def headers_in(tarball: Path, folder: Path, system: Path = SYSTEM_HEADERS) -> Optional[Path]:
+    """Xen's headers that a tarball of `xentest.prebuilt` brings, unpacked into `folder`.
+
+    None where it brings none, or where those of this machine describe the same control interface.
+    """
+    try:
+        members = _headers_of(tarball)
+    except (OSError, EOFError, tarfile.TarError, zlib.error):
+        return None  # the night says what is wrong with it
+    if not members or _interface(members.get) == _interface(partial(_read, system)):
+        return None
+    for place, content in members.items():
+        (folder / place).parent.mkdir(parents=True, exist_ok=True)
+        (folder / place).write_bytes(content)
+    return folder
+
+
+def _headers_of(tarball: Path) -> dict[str, bytes]:
+    members = {}
+    with tarfile.open(tarball) as archive:
+        for member in archive:
+            name = HEADER.fullmatch(member.name)
+            stream = archive.extractfile(member) if name and member.isreg() else None
+            if name and stream:
+                members[name[1]] = stream.read()
+    return members
+
+
+def _interface(read: Callable[[str], Optional[bytes]]) -> list[bytes]:
+    """The versions of what only control domains may ask: with another one, structures differ."""
+    texts = (read(f"xen/{name}.h") or b"" for name in ("domctl", "sysctl"))
+    return [word for text in texts for word in INTERFACE.findall(text)]
+
+
+def _read(folder: Path, name: str) -> Optional[bytes]:
+    try:
+        return (folder / name).read_bytes()
+    except OSError:
+        return None
+
+
+def build_payloads(stage: Path, headers: Optional[Path], progress: Progress) -> bytes:
+    """The test programs of this checkout, built here, as a packed tar of a folder `payloads`.
+
+    `headers` are those of the Xen that will run, where they are not this machine's.
+    """
+    given = [f"XEN_HEADERS={headers}"] if headers else []
     with progress.step("build the payloads"):
-        _make("install", "-C", "payloads", f"DESTDIR={stage}", "PREFIX=", "STRIP=1")
+        _make("install", "-C", "payloads", f"DESTDIR={stage}", "PREFIX=", "STRIP=1", *given)
     # Not compressed: every test unpacks it, and emulated processors take seconds for that.
     content = gzip.compress(pack(stage / "lib/xentest/payloads", "payloads"), 0, mtime=0)
     shutil.rmtree(stage)

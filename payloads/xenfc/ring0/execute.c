@@ -23,5 +23,8 @@ int execute(const uint8_t *code, size_t size, struct registers *registers)
 
 	memcpy(code_page, code, size);
 	code_page[size] = RETURN;
-	return attempt(execute_page, registers, &fault) ? NO_FAULT : (int)fault.vector;
+	if (attempt(execute_page, registers, &fault))
+		return NO_FAULT;
+	registers->error = fault.error;
+	return (int)fault.vector;
 }

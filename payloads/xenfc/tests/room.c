@@ -19,6 +19,8 @@ enum careless {
 	NOTHING,
 	/* Of the build id. */
 	JUST_ENOUGH_REFUSED, TOO_LITTLE_TAKEN, ANOTHER_LENGTH,
+	/* Of another text. */
+	OTHER_TEXT,
 	/* Of the directory. */
 	PADDING, TOO_SMALL_READ, LONG_ENTRY, NAME_WITHOUT_END,
 };
@@ -39,6 +41,22 @@ static long tell_id(const uint32_t *room)
 	if (*room < LENGTH)
 		return careless == TOO_LITTLE_TAKEN ? LENGTH : ERR(ENOBUFS);
 	return careless == JUST_ENOUGH_REFUSED && *room == LENGTH ? ERR(ENOBUFS) : LENGTH;
+}
+
+/* What is told whole, and what of it is told cut off. */
+static long tell_text(uint64_t command, uint8_t *at)
+{
+	uint8_t text[LENGTH];
+
+	memset(text, 't', sizeof(text));
+	if (command == XENVER_extraversion) {
+		memset(at, 0, sizeof(xen_extraversion_t));
+		memset(at, careless == OTHER_TEXT ? 'o' : 't', sizeof(xen_extraversion_t) - 1);
+		return 0;
+	}
+	if (at && *(uint32_t *)(void *)at >= LENGTH)
+		memcpy(at + sizeof(uint32_t), text, sizeof(text));
+	return tell_id((void *)at);
 }
 
 /* Two entries, "a" and "longer", behind what is told of the directory itself. */
@@ -101,7 +119,7 @@ static long hypercall(struct door *from, unsigned int number, const uint64_t arg
 	(void)from;
 	switch (number) {
 	case __HYPERVISOR_xen_version:
-		return tell_id((void *)(uintptr_t)arguments[1]);
+		return tell_text(arguments[0], (void *)(uintptr_t)arguments[1]);
 	case __HYPERVISOR_hypfs_op:
 		return read_directory((void *)(uintptr_t)arguments[3], arguments[4]);
 	default:
@@ -127,9 +145,9 @@ static int begin(void **state)
 	return 0;
 }
 
-static const struct operation *row(const struct family *family, uint32_t command)
+static const struct operation *row(const struct family *family, size_t part, uint32_t command)
 {
-	const struct operation *operation = family->parts[0].list;
+	const struct operation *operation = family->parts[part].list;
 
 	while (operation->command != command)
 		operation++;
@@ -144,7 +162,8 @@ static bool id_is_wrong(enum careless mistake)
 	careless = mistake;
 	call_begin(&call, &run, 0);
 	call.result = LENGTH;
-	row(&family_version, XENVER_build_id)->after(&call);
+	call.command = XENVER_build_id;
+	row(&family_version, 1, XENVER_build_id)->after(&call);
 	return call.wrong[0];
 }
 
@@ -155,6 +174,27 @@ static void room_is_just_enough(void **state)
 	assert_true(id_is_wrong(JUST_ENOUGH_REFUSED));
 	assert_true(id_is_wrong(TOO_LITTLE_TAKEN));
 	assert_true(id_is_wrong(ANOTHER_LENGTH));
+}
+
+static bool text_is_wrong(enum careless mistake)
+{
+	extern const struct family family_version;
+	struct call call;
+
+	careless = mistake;
+	call_begin(&call, &run, 0);
+	call.result = LENGTH;
+	call.command = XENVER_extraversion2;
+	row(&family_version, 1, XENVER_extraversion2)->after(&call);
+	return call.wrong[0];
+}
+
+static void what_is_cut_off_is_the_beginning(void **state)
+{
+	(void)state;
+	assert_false(text_is_wrong(NOTHING));
+	assert_true(text_is_wrong(OTHER_TEXT));
+	assert_true(text_is_wrong(TOO_LITTLE_TAKEN));
 }
 
 static bool directory_is_wrong(enum careless mistake, uint64_t room)
@@ -169,7 +209,7 @@ static bool directory_is_wrong(enum careless mistake, uint64_t room)
 	call.arguments[3] = area_sure(&call.areas[1]);
 	call.arguments[4] = room;
 	call.result = read_directory(call.areas[1].at, room);
-	row(&family_hypfs, XEN_HYPFS_OP_read)->after(&call);
+	row(&family_hypfs, 0, XEN_HYPFS_OP_read)->after(&call);
 	return call.wrong[0];
 }
 
@@ -188,8 +228,8 @@ static void directories_are_read_to_their_end(void **state)
 static unsigned int parameters_wrong(void)
 {
 	extern const struct family family_hvm;
-	const struct operation *set = row(&family_hvm, HVMOP_set_param);
-	const struct operation *get = row(&family_hvm, HVMOP_get_param);
+	const struct operation *set = row(&family_hvm, 0, HVMOP_set_param);
+	const struct operation *get = row(&family_hvm, 0, HVMOP_get_param);
 	unsigned int wrong = 0;
 	struct call call;
 
@@ -249,7 +289,7 @@ static bool later_told(uint64_t value)
 	call_begin(&call, &run, 0);
 	call.structure = &area;
 	call.domain = &domain;
-	row(&family_hvm, HVMOP_get_param)->after(&call);
+	row(&family_hvm, 0, HVMOP_get_param)->after(&call);
 	return !call.wrong[0];
 }
 
@@ -264,6 +304,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(room_is_just_enough, begin),
+		cmocka_unit_test_setup(what_is_cut_off_is_the_beginning, begin),
 		cmocka_unit_test_setup(directories_are_read_to_their_end, begin),
 		cmocka_unit_test_setup(each_parameter_is_told_as_it_was_set, begin),
 		cmocka_unit_test_setup(what_changed_since_is_seen, begin),
