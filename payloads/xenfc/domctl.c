@@ -215,8 +215,9 @@ static void expect_of_guest(struct call *call, const struct xen_domctl *d)
 		who_allows(call, d->domain, LOOKUP_NUMBER, RIGHT_CONTROL);
 	else
 		expect_only(call, ERR(EPERM));
-	if (since(call, RELEASE(4, 18)) && d->cmd == XEN_DOMCTL_getdomaininfo)
-		expect_also(call, ERR(ESRCH));
+	if (d->cmd == XEN_DOMCTL_getdomaininfo && !since(call, RELEASE(4, 22)))
+		expect_also(call, d->domain < DOMID_FIRST_RESERVED || since(call, RELEASE(4, 18)) ?
+			    ERR(ESRCH) : ERR(EINVAL));
 	if (expect_names(&call->expect, ERR(EPERM)))
 		expect_told_to_guest(call, d);
 }
