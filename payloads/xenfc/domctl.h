@@ -9,12 +9,12 @@
 
 extern const struct operation domctl_rights[], domctl_pages[], domctl_parameters[];
 extern const size_t domctl_rights_count, domctl_pages_count, domctl_parameters_count;
-extern const struct operation domctl_create[], domctl_life[], domctl_vcpu[], domctl_limits[], domctl_hvm[],
-	domctl_devices[], domctl_state[], domctl_vnuma[],
+extern const struct operation domctl_create[], domctl_life[], domctl_vcpu[], domctl_limits[],
+	domctl_hvm[], domctl_devices[], domctl_state[], domctl_vnuma[],
 	domctl_registers[], domctl_affinity[], domctl_running[], domctl_own_rights[],
 	domctl_context[];
-extern const size_t domctl_create_count, domctl_life_count, domctl_vcpu_count, domctl_limits_count,
-	domctl_hvm_count, domctl_devices_count, domctl_state_count,
+extern const size_t domctl_create_count, domctl_life_count, domctl_vcpu_count,
+	domctl_limits_count, domctl_hvm_count, domctl_devices_count, domctl_state_count,
 	domctl_vnuma_count, domctl_registers_count, domctl_affinity_count, domctl_running_count,
 	domctl_own_rights_count, domctl_context_count;
 

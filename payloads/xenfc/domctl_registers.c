@@ -196,8 +196,10 @@ static void after_set_msrs(struct call *call)
 	const struct xen_domctl_vcpu_msrs *m = registers(call);
 	uint32_t most = first_may_be_set(call);
 
-	if ((call->result != ERR(EINVAL) && call->result != ERR(ENXIO)) || !call->domain || call->domain->hvm ||
-	    !vcpu_exists(call, m->vcpu) || call->note > FEW_REGISTERS)
+	if (call->result != ERR(EINVAL) && call->result != ERR(ENXIO))
+		return;
+	if (!call->domain || call->domain->hvm || !vcpu_exists(call, m->vcpu) ||
+	    call->note > FEW_REGISTERS)
 		return;
 	if (m->msr_count > most)
 		call_wrong(call, "%u registers are told to be set, of which %u may be", m->msr_count,
