@@ -249,7 +249,7 @@ static void after_heap(struct call *call)
 	if (call->result || !free)
 		return;
 	if (a->avail_bytes % DOOR_PAGE || told > free + SLACK_PAGES ||
-	    (all && told + SLACK_PAGES < free))
+	    (all && told + RETURNING_PAGES < free))
 		call_wrong(call, "%lu bytes are told to be free, there are %lu pages",
 			   (uint64_t)a->avail_bytes, free);
 }

@@ -123,7 +123,7 @@ static void expect_numa(struct call *call)
 static void check_node(struct call *call, const struct xen_sysctl_meminfo *told,
 		       const uint32_t *distance)
 {
-	uint64_t free = sysctl_free_pages(call), bytes = SLACK_PAGES * DOOR_PAGE;
+	uint64_t free = sysctl_free_pages(call);
 
 	if (distance && (*distance < 1 || *distance > UINT8_MAX))
 		call_wrong(call, "the distance of a node to itself is %u", *distance);
@@ -132,8 +132,8 @@ static void check_node(struct call *call, const struct xen_sysctl_meminfo *told,
 	if (told->memsize < call->run->machine.total_pages * DOOR_PAGE)
 		call_wrong(call, "the only node has %lu bytes, the machine %lu pages",
 			   (uint64_t)told->memsize, call->run->machine.total_pages);
-	if (free && (told->memfree > free * DOOR_PAGE + bytes ||
-		     told->memfree + bytes < free * DOOR_PAGE))
+	if (free && (told->memfree > (free + SLACK_PAGES) * DOOR_PAGE ||
+		     told->memfree + RETURNING_PAGES * DOOR_PAGE < free * DOOR_PAGE))
 		call_wrong(call, "%lu bytes of the only node are free, of the machine %lu",
 			   (uint64_t)told->memfree, free * DOOR_PAGE);
 }
