@@ -49,7 +49,7 @@ uint32_t vcpus_of_slot(uint16_t id);
 /* domctl_create.c: for a creation that Xen refuses at once, where it never forgets the number. */
 uint16_t number_to_lose(struct call *call);
 void expect_number_lost(struct call *call);
-void expect_number_kept(struct call *call);
+void expect_number_kept(struct call *call, bool died);
 
 /* Before 4.22 a Xen that was built without shadows loses memory when it is asked for some. */
 uint32_t paging_needed(const struct call *call, uint32_t flags);

@@ -182,9 +182,9 @@ uint16_t number_to_lose(struct call *call)
 }
 
 /* And of a domain that died it is forgotten a little later. */
-void expect_number_kept(struct call *call)
+void expect_number_kept(struct call *call, bool died)
 {
-	if (since(call, RELEASE(4, 21)))
+	if (died && since(call, RELEASE(4, 21)))
 		expect_also(call, ERR(EEXIST));
 }
 
@@ -255,6 +255,7 @@ static void expect_create(struct call *call)
 {
 	const struct xen_domctl *d = domctl_of(call);
 	const struct xen_domctl_createdomain *c = &d->u.createdomain;
+	const struct domain_model *slot = model_slot(&call->run->model, d->domain);
 
 	if (call->domain)
 		expect_only(call, ERR(EEXIST));
@@ -263,7 +264,7 @@ static void expect_create(struct call *call)
 		expect_number_lost(call);
 	} else {
 		expect_created(call, c);
-		expect_number_kept(call);
+		expect_number_kept(call, slot && slot->died);
 	}
 	/* Only a Xen that was built with tboot knows the first; where the second can be is not told. */
 	if (!call->domain && (c->flags & XEN_DOMCTL_CDF_s3_integrity ||

@@ -22,6 +22,7 @@ void model_created(struct domain_model *domain, uint16_t id,
 {
 	*domain = (struct domain_model){
 		.exists = true,
+		.died = domain->died,
 		.hvm = config->flags & XEN_DOMCTL_CDF_hvm,
 		.hap = config->flags & XEN_DOMCTL_CDF_hap,
 		.id = id,
@@ -41,5 +42,5 @@ void model_created(struct domain_model *domain, uint16_t id,
 
 void model_destroyed(struct domain_model *domain)
 {
-	*domain = (struct domain_model){ .exists = false };
+	*domain = (struct domain_model){ .died = domain->died || domain->exists };
 }

@@ -63,6 +63,7 @@ struct domain_model {
 	bool has_vcpus;		/* max_vcpus was called */
 	uint32_t paused;	/* by the control domain */
 	bool finished;		/* was unpaused once: creation is over */
+	bool died;		/* one of this number, in this run */
 	bool debugged;
 	uint32_t vcpu_paused[8];	/* by a debugger */
 	uint64_t vcpu_hard[8];	/* where it may run; 0: anywhere */
@@ -86,6 +87,7 @@ struct domain_model {
 
 struct model {
 	struct domain_model own[OWN_DOMAINS];
+	bool runner_died;	/* a machine of the number that runs */
 	uint32_t most_vcpus;	/* that any domain of the burst was given, gone ones too */
 };
 

@@ -66,10 +66,10 @@ static void expect_running(struct call *call)
 		expect_number_lost(call);
 	} else if (!(flags & XEN_DOMCTL_CDF_hap) && !call->run->machine.shadow) {
 		expect_only(call, ERR(EOPNOTSUPP));
-		expect_number_kept(call);
+		expect_number_kept(call, call->run->model.runner_died);
 	} else {
 		expect_only(call, 0);
-		expect_number_kept(call);
+		expect_number_kept(call, call->run->model.runner_died);
 	}
 }
 
@@ -339,6 +339,7 @@ static void after_running(struct call *call)
 		have_frames(call);
 	structure(call);
 	must(call, "destroying", order(call, XEN_DOMCTL_destroydomain), 0);
+	call->run->model.runner_died = true;
 	if (!is_gone_soon(call))
 		call_wrong(call, "a machine that ran is still there");
 }

@@ -6,7 +6,6 @@
 
 #define SYSCTL_FIELD(member, flow) FIELD(struct xen_sysctl, u.member, flow)
 #define SLACK_PAGES 1024u	/* that come or go between two questions */
-#define RETURNING_PAGES 4096u	/* that a huge domain, which died before, gives back between them */
 #define SYSCTL(name) XEN_SYSCTL_##name
 
 extern const struct operation sysctl_information[], sysctl_control[], sysctl_pool[],

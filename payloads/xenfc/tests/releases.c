@@ -154,6 +154,31 @@ static void no_number_of_ours_is_lost(void **state)
 	assert_true(refuses_own_number(RELEASE(4, 21)));
 }
 
+static bool number_may_be_taken(bool died)
+{
+	for (uint64_t number = 0; number < MANY; number++) {
+		struct domain_model *slot;
+		struct call *call;
+
+		for (uint16_t id = DOMID_OWN_FIRST; id < DOMID_OWN_FIRST + OWN_DOMAINS; id++)
+			model_slot(&run.model, id)->died = died;
+		call = made("domctl", "createdomain", RELEASE(4, 21), number);
+		slot = model_slot(&run.model, domctl_of(call)->domain);
+		if (slot && expect_names(&call->expect, 0) &&
+		    expect_names(&call->expect, ERR(EEXIST)))
+			return true;
+	}
+	return false;
+}
+
+/* Else a Xen that makes no domain at all would be right. */
+static void only_a_number_of_a_dead_domain_may_be_taken(void **state)
+{
+	(void)state;
+	assert_false(number_may_be_taken(false));
+	assert_true(number_may_be_taken(true));
+}
+
 static bool asks_for_shadows(unsigned int release)
 {
 	for (uint64_t number = 0; number < MANY; number++) {
@@ -250,6 +275,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(operations_come_and_go, begin),
 		cmocka_unit_test_setup(no_number_of_ours_is_lost, begin),
+		cmocka_unit_test_setup(only_a_number_of_a_dead_domain_may_be_taken, begin),
 		cmocka_unit_test_setup(shadows_are_not_asked_for_where_that_loses_memory, begin),
 		cmocka_unit_test_setup(traces_are_of_whole_words, begin),
 		cmocka_unit_test_setup(places_in_pages_are_checked, begin),
