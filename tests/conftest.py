@@ -13,6 +13,8 @@ from collect_box import Place
 from lab_box import Lab
 from runner_box import Box
 from stub_world import World
+from tree_box import make_location, make_source
+from xentest.control import Location
 
 
 # Whoever runs the tests in the background may have had this ignored; what is tested here
@@ -53,6 +55,18 @@ def place(tmp_path: Path) -> Place:
 def stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stand:
     """A machine on which xenbuild works."""
     return Stand(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """A hypervisor tree in small."""
+    return make_source(tmp_path)
+
+
+@pytest.fixture
+def location(tmp_path: Path, source: Path) -> Location:
+    """Where that tree can be had."""
+    return make_location(tmp_path, source)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ def test_a_host_of_kvm_is_nudged(
 ) -> None:
     parts = {name: tmp_path / name for name in ("disk", "kernel", "initrd")}
     monkeypatch.setattr(image, "ensure", lambda *_: SimpleNamespace(**parts))
-    monkeypatch.setattr(supplies, "make_install_tar", lambda path: None)
+    monkeypatch.setattr(supplies, "make_install_tar", lambda path, hypervisor: None)
     monkeypatch.setattr(supplies, "hypervisor_in", lambda tarball, path: None)
     order = session.Order(tmp_path, kind, hypervisor=tmp_path / "xen.tar.gz")
     made = session._machine(order, tmp_path, Progress(io.StringIO()))

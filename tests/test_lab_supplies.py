@@ -212,21 +212,22 @@ def test_xentest_is_installed_from_its_source_tree(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.undo()
-    (tmp_path / "agent").write_text("#!/bin/sh\n")
     target = tmp_path / "install.tar"
-    supplies.make_install_tar(target, [(tmp_path / "agent", "opt/agent")])
+    supplies.make_install_tar(target)
     with tarfile.open(target) as archive:
         names = archive.getnames()
         installed = archive.extractfile("etc/init.d/xentest")
         assert installed is not None
         script = installed.read().decode()
-    for name in ("usr/local/sbin/xenbuild", "usr/local/lib/xentest/xentest/boot.py", "opt/agent"):
+    for name in ("usr/local/sbin/xenbuild", "usr/local/lib/xentest/xentest/boot.py"):
         assert name in names
     assert "@LIBRARY@" not in script and "library=/usr/local/lib/xentest\n" in script
-    assert target.stat().st_size % 512 == 0 and sorted(os.listdir(tmp_path)) == [
-        "agent",
-        target.name,
-    ]
+    assert target.stat().st_size % 512 == 0 and os.listdir(tmp_path) == [target.name]
+    brought = {"REVISION": b"{}", "dist/install/usr/local/sbin/xl": b"xl"}
+    supplies.make_install_tar(target, tarball(tmp_path / "xen.tar.gz", brought))
+    with tarfile.open(target) as archive:
+        assert set(archive.getnames()) - set(names) == {"usr/local/sbin/xl"}
+    assert sorted(os.listdir(tmp_path)) == [target.name, "xen.tar.gz"]
     monkeypatch.setattr(supplies, "SOURCE", tmp_path)
     with pytest.raises(BrokenError, match="no source tree of xentest"):
         supplies.make_install_tar(target)

@@ -17,28 +17,13 @@ import pytest
 
 from small_disk import fill, small_disk
 from test_buildid import ID, MULTIBOOT2, image
+from tree_box import build
 from xentest import prebuilt, tree
 from xentest.control import Location
 from xentest.errors import BrokenError, UsageError
 from xentest.progress import Progress
 from xentest.unpack import single_top, unpack
 
-MAKEFILE = """\
-all:
-\t@test -f .config || echo CONFIG_X86=y > .config
-\t@echo built of $(XEN_BUILD_DATE), from outside: $(FOREIGN)
-\t@mkdir -p include/xen && cp compile.h include/xen/
-\t@$(BREAK)
-\t@cp image xen && gzip -nc xen > xen.gz && cp image xen-syms
-olddefconfig:
-\t@grep -v 'DROPPED|DEBUGG' -E .config > .new && mv .new .config
-"""
-COMPILE_H = """\
-#define XEN_COMPILER\t\t"gcc 12"
-#define XEN_VERSION\t\t4
-#define XEN_SUBVERSION\t\t17
-#define XEN_EXTRAVERSION\t".5"
-"""
 WRONG_SUM = gzip.compress(image().replace(MULTIBOOT2[8:], b"\x19" + MULTIBOOT2[9:]))
 PATCH = """\
 --- a/xen/file
@@ -52,32 +37,6 @@ diff --git a/xen/image b/xen/image
 index 1111111..2222222 100644
 Binary files a/xen/image and b/xen/image differ
 """
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    """A tree in small, with what a hypervisor build of the real one does."""
-    xen = tmp_path / "source/xen"
-    xen.mkdir(parents=True)
-    (xen / "Makefile").write_text(MAKEFILE)
-    (xen / "compile.h").write_text(COMPILE_H)
-    (xen / "Kconfig").write_text("config DEBUG\nconfig DROPPED\nconfig UBSAN\n")
-    (xen / "file").write_text("old\n")
-    (xen / "image").write_bytes(image())
-    (xen / "include/public/arch-x86").mkdir(parents=True)
-    (xen / "include/public/arch-x86/xen.h").write_text("words\n")
-    return tmp_path / "source"
-
-
-@pytest.fixture
-def location(tmp_path: Path, source: Path) -> Location:
-    with tarfile.open(tmp_path / "xen.tar.gz", "w:gz") as archive:
-        archive.add(source, "xen-4.17")
-    return Location(name="xen", address=str(tmp_path / "xen.tar.gz"))
-
-
-def build(location: Location, folder: Path, **settings: object) -> tree.Built:
-    return tree.build(location, folder, folder.parent / "log", jobs=1, **settings)  # type: ignore
 
 
 def test_from_address_to_boot_folder(tmp_path: Path, location: Location) -> None:
@@ -252,15 +211,17 @@ def test_tools_are_configured_built_and_installed(source: Path) -> None:
         "build-tools: configured\n\ttouch tools-built\n"
         "install-tools: tools-built\n\ttouch tools-installed\n"
     )
-    build(Location("x", "/x", tools=True), source)
+    location = Location("x", "/x", tools=True)
+    build(location, source)
     assert "--with-system-qemu" in (source / "configured").read_text()
-    tree.install_tools(source, source.parent / "install.log")
+    assert tree.wants_tools(location, source)
+    tree.install_tools(location, source, source.parent / "install.log")
     assert (source / "tools-installed").exists()
 
 
 def test_tools_that_cannot_be_installed_are_told(source: Path) -> None:
     with pytest.raises(tree.BuildFailed, match="install-tools"):
-        tree.install_tools(source, source.parent / "install.log")
+        tree.install_tools(Location("x", "/x"), source, source.parent / "install.log")
 
 
 def test_build_that_hangs_is_ended(source: Path) -> None:

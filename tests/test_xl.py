@@ -57,6 +57,19 @@ def test_list_is_read_whatever_names_hold() -> None:
     assert found["Domain-0"].down == "" and found["Domain-0"].uuid == ""
 
 
+def test_an_xl_of_another_release_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("xentest.domains.xl.shutil.which", lambda name, path: name)
+    asked = []
+
+    def refuse(arguments: Sequence[str], timeout: float) -> str:
+        asked.append(arguments)
+        raise CommandFailed("`xl list` failed: ERROR:  Can't find version 4.20 of xen utils", "")
+
+    with pytest.raises(BrokenError, match="NAME.tools=yes") as caught:
+        Xl(refuse).domains()
+    assert not isinstance(caught.value, CommandFailed) and len(asked) == 1
+
+
 def test_an_empty_list_is_broken(world: World) -> None:
     with pytest.raises(BrokenError, match="no domain at all"):
         Xl(lambda words, limit: "Name ID Mem VCPUs State Time(s)\n").domains()

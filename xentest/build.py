@@ -57,7 +57,10 @@ def _ways_to_hypervisor(tree: Location) -> list[str]:
         steps.append("check its sha256")
     steps += [f"apply {without_password(patch)}" for patch in tree.patches]
     steps += [f"set {line}" for line in tree.config]
-    steps.append("take it as it is built" if tree.build_command == "" else "build it")
+    prebuilt = tree.build_command == ""
+    steps.append("take it as it is built" if prebuilt else "build it")
+    if tree.tools is None and prebuilt:
+        return [*steps, "install it, and its own tools if it brings them"]
     return [*steps, "install it and its own tools" if tree.tools else "install it"]
 
 
@@ -159,8 +162,8 @@ def _make_hypervisor(
     readiness.demand(findings)
     with _phase(run, progress, "install"):
         hypervisor = tree.install(built, paths.boot)
-        if location.tools:
-            tree.install_tools(folder, run.folder / "install-tools.log")
+        if tree.wants_tools(location, folder):
+            tree.install_tools(location, folder, run.folder / "install-tools.log")
         boot.write_entry(paths, hypervisor)
     state.build_id, state.version = built.build_id, built.version
     run.update(

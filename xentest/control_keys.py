@@ -34,7 +34,7 @@ class Location:
     patches: tuple[str, ...] = ()
     config: tuple[str, ...] = ()
     build_command: Optional[str] = None  # None: the default build; "": nothing to build
-    tools: bool = False  # the tree's own toolstack is built and installed too
+    tools: Optional[bool] = None  # the tree's own toolstack too; None: only if it comes prebuilt
 
 
 @dataclass(frozen=True)

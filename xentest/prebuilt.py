@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import io
 import json
+import shutil
 import sys
-import tarfile
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Iterator, Sequence
 
-from xentest import durable, tree
+from xentest import durable, owntools, tree
 from xentest.built import Built
 from xentest.errors import guarded_main, without_password
 from xentest.fetch import digest_of, fetch_source
+from xentest.packing import pack
 from xentest.progress import Progress
 
 if TYPE_CHECKING:
@@ -29,13 +29,14 @@ if TYPE_CHECKING:
 RECIPE = 2  # raise it when the same input shall give another tarball
 TOP = "xen-prebuilt"
 WORK = ".build."
+CACHE = Path("/var/cache/xentest/hypervisors")
 
 
 def make_tarball(location: Location, cache: Path, jobs: int, progress: Progress) -> Path:
     """The tarball of the location's hypervisor: from `cache` when it is whole, else built.
 
-    `xen-KEY.tar.gz` holds xen-prebuilt/: boot/xen.gz, xen-syms.gz, config, REVISION and the
-    tree's public headers as include/xen/.
+    `xen-KEY.tar.gz` holds xen-prebuilt/: boot/xen.gz, xen-syms.gz, config, REVISION, the
+    tree's public headers as include/xen/, and its toolstack in dist/install/ if that is asked for.
     """
     cache.mkdir(parents=True, exist_ok=True)
     with _locked(cache, progress), _work_folder(cache) as temporary:
@@ -50,10 +51,15 @@ def make_tarball(location: Location, cache: Path, jobs: int, progress: Progress)
         if _is_whole(tarball, progress):
             progress.say(f"{source.revision}: {tarball} was built before")
             return tarball
-        with progress.step(f"build the hypervisor {source.revision}"):
+        what = "the hypervisor and its tools" if location.tools else "the hypervisor"
+        with progress.step(f"build {what} {source.revision}"):
             tree.apply(location, source, patches)
             built = tree.build(location, source.tree, cache / f"xen-{key}.log", jobs=jobs)
-        _store(tarball, _pack(source.tree, built))
+        _lay_out(source.tree, built, work / TOP)
+        if location.tools:
+            tree.stage_tools(source.tree, cache / f"xen-{key}-tools.log")
+            owntools.collect(source.tree, work / TOP)
+        _store(tarball, gzip.compress(pack(work / TOP, TOP), mtime=0))
     return tarball
 
 
@@ -74,8 +80,6 @@ def _locked(cache: Path, progress: Progress) -> Iterator[None]:
 @contextmanager
 def _work_folder(cache: Path) -> Iterator[str]:
     """A folder for one build; what one that was killed left there goes first."""
-    import shutil
-
     for left in cache.glob(f"{WORK}*"):
         shutil.rmtree(left)
     with tempfile.TemporaryDirectory(prefix=WORK, dir=cache) as temporary:
@@ -84,6 +88,7 @@ def _work_folder(cache: Path) -> Iterator[str]:
 
 def _key(location: Location, source: str, patches: str) -> str:
     parts = [RECIPE, source, patches, location.config, location.build_command, tree.compiler()]
+    parts += ["tools"] if location.tools else []
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
@@ -113,33 +118,29 @@ def _store(tarball: Path, content: bytes) -> None:
     durable.write_text(_digest_file(tarball), f"{digest}  {tarball.name}\n")
 
 
-def _pack(source: Path, built: Built) -> bytes:
+def _lay_out(source: Path, built: Built, folder: Path) -> None:
+    """Fill `folder` with what the tarball is to hold."""
     facts = {
         "version": built.version,
         "revision": built.revision,
         "compiler": built.compiler,
         "build_id": built.build_id,
     }
+    (folder / "boot").mkdir(parents=True)
+    (folder / "REVISION").write_text(json.dumps(facts, indent=2) + "\n")
     image = built.hypervisor.read_bytes()
-    members = {
-        "boot/xen.gz": image if image[:2] == b"\x1f\x8b" else gzip.compress(image, mtime=0),
-        "REVISION": (json.dumps(facts, indent=2) + "\n").encode(),
-    }
-    public = source / "xen/include/public"
-    for header in public.rglob("*.h"):
-        members[f"include/xen/{header.relative_to(public)}"] = header.read_bytes()
+    packed = image if image[:2] == b"\x1f\x8b" else gzip.compress(image, mtime=0)
+    (folder / "boot/xen.gz").write_bytes(packed)
     symbols, config = source / "xen/xen-syms", source / "xen/.config"
     if symbols.is_file():
-        members["xen-syms.gz"] = gzip.compress(symbols.read_bytes(), mtime=0)
+        (folder / "xen-syms.gz").write_bytes(gzip.compress(symbols.read_bytes(), mtime=0))
     if config.is_file():
-        members["config"] = config.read_bytes()
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as archive:
-        for name, content in sorted(members.items()):
-            member = tarfile.TarInfo(f"{TOP}/{name}")
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
-    return gzip.compress(packed.getvalue(), mtime=0)
+        shutil.copy(config, folder / "config")
+    public = source / "xen/include/public"
+    for header in public.rglob("*.h"):
+        target = folder / "include/xen" / header.relative_to(public)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(header, target)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -151,10 +152,13 @@ def main(argv: Sequence[str]) -> int:
 
     parser = argparse.ArgumentParser(prog="xentest.prebuilt", description=__doc__)
     parser.add_argument("address", nargs="?", default="deb-src:xen", help="default: %(default)s")
-    parser.add_argument("--cache", type=Path, required=True, help="folder of the tarballs")
+    parser.add_argument(
+        "--cache", type=Path, default=CACHE, help="folder of the tarballs (%(default)s)"
+    )
     parser.add_argument("--sha256", default="", help="of the archive")
     parser.add_argument("--patch", action="append", default=[], help="address of a patch")
     parser.add_argument("--config", action="append", default=[], help="Kconfig line")
+    parser.add_argument("--tools", action="store_true", help="the tree's own toolstack too")
     asked = parser.parse_args(argv)
     location = Location(
         name="prebuilt",
@@ -162,6 +166,7 @@ def main(argv: Sequence[str]) -> int:
         sha256=asked.sha256,
         patches=tuple(asked.patch),
         config=tuple(asked.config),
+        tools=asked.tools,
     )
     print(make_tarball(location, asked.cache, os.cpu_count() or 1, Progress()))
     return 0

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Iterable, Optional, Sequence
 
-from xentest import tool
+from xentest import owntools, tool
 from xentest.built import BuildFailed, Built, find_built, install, marks
 from xentest.errors import BrokenError, UsageError, first_line, without_password
 from xentest.fetch import Source, download, fetch_source
@@ -25,6 +25,8 @@ __all__ = [
     "install",
     "install_tools",
     "prepare",
+    "stage_tools",
+    "wants_tools",
 ]
 
 BUILD_TIMEOUT = 3600.0
@@ -41,7 +43,8 @@ TOOLS_BUILD = (
     "--disable-rombios --disable-seabios --disable-ovmf --disable-pvshim --disable-ocamltools "
     "--disable-golang --with-system-qemu && make -j{jobs} build-tools"
 )
-TOOLS_INSTALL = "make install-tools && ldconfig"
+TOOLS_INSTALL = "make install-tools && /sbin/ldconfig"
+TOOLS_STAGE = f'make install-tools DESTDIR="$PWD/{owntools.STAGE}"'
 BINARY_CHANGE = re.compile(rb"^index [0-9a-f]+\.\.\S+.*\nBinary files .* differ$", re.MULTILINE)
 LAB_FAULTS = re.compile(
     r"No space left on device|Disk quota exceeded|Read-only file system|Input/output error"
@@ -250,9 +253,28 @@ def build(
     return find_built(tree, before=before)
 
 
-def install_tools(tree: Path, log: Path, *, timeout: float = BUILD_TIMEOUT) -> None:
-    """Install the toolstack that was built in the tree, where its configure says (/usr/local)."""
-    _run_build(TOOLS_INSTALL, tree, log, timeout)
+def stage_tools(tree: Path, log: Path) -> None:
+    """Collect the toolstack that was built in the tree in a folder of it."""
+    _run_build(TOOLS_STAGE, tree, log, BUILD_TIMEOUT)
+
+
+def wants_tools(location: Location, tree: Path) -> bool:
+    """Whether the tree's own toolstack is to be installed.
+
+    That of a prebuilt tree comes with its hypervisor if nobody says otherwise.
+    """
+    if location.tools is None:
+        return location.build_command == "" and owntools.are_brought(tree)
+    return location.tools
+
+
+def install_tools(location: Location, tree: Path, log: Path, root: Path = Path("/")) -> None:
+    """Install the tree's own toolstack where its configure said (/usr/local)."""
+    if location.build_command == "":
+        owntools.install(tree, root, log)
+        tool.run(["/sbin/ldconfig", "-r", str(root)], timeout=TOOL_TIMEOUT)
+    else:
+        _run_build(TOOLS_INSTALL, tree, log, BUILD_TIMEOUT)
 
 
 def _run_build(command: str, tree: Path, log: Path, timeout: float) -> None:

@@ -15,6 +15,7 @@ QUERY_LIMIT = 60.0
 CREATE_LIMIT = 180.0
 QUERY_ATTEMPTS = 4
 STORE_ROOTS = ("/local/domain", "/vm", "/libxl")
+OTHER_RELEASE = "of xen utils"  # Debian's xl: "Can't find version 4.20 of xen utils ..."
 NOT_THERE = "No such file or directory"  # as xenstore-ls says it
 
 # Name, domid, memory, vcpus, state, cpu seconds, then (verbose) uuid and shutdown reason.
@@ -55,7 +56,15 @@ class Xl:
         self._run = command
 
     def _xl(self, *arguments: str, limit: float = QUERY_LIMIT) -> str:
-        return self._run([_tool("xl"), *arguments], limit)
+        try:
+            return self._run([_tool("xl"), *arguments], limit)
+        except CommandFailed as error:
+            if OTHER_RELEASE not in error.what:
+                raise
+            advice = (
+                "This machine's xl is of another release. Give the tree its own: NAME.tools=yes."
+            )
+            raise BrokenError(error.what, advice) from None
 
     def domains(self) -> list[DomainInfo]:
         found = parse_list(self._list())

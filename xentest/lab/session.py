@@ -83,8 +83,7 @@ def shell(order: Order, progress: Progress) -> int:
 
 def _machine(order: Order, folder: Path, progress: Progress, more: str = "") -> machine.Machine:
     made = image.ensure(order.cache / "images", progress)
-    install = folder / "install.tar"
-    supplies.make_install_tar(install)
+    install, tarball = folder / "install.tar", None
     linux = f"{LINUX_OPTIONS} {more}".strip()
     if order.kind == "xen":
         tarball = order.hypervisor or supplies.build_hypervisor(order.cache, progress)
@@ -94,6 +93,7 @@ def _machine(order: Order, folder: Path, progress: Progress, more: str = "") -> 
     else:
         direct = ("-kernel", str(made.kernel), "-append", f"{KVM_OPTIONS} {linux}",
                   "-initrd", str(made.initrd))  # fmt: skip
+    supplies.make_install_tar(install, hypervisor=tarball)
     return machine.Machine(
         folder=folder, disk=folder / "disk.qcow2", base=made.disk, install=install,
         console=folder / "console.log", direct=direct, agent=True,

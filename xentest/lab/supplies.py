@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import gzip
-import io
 import os
 import re
 import shutil
 import subprocess
 import tarfile
+import tempfile
 import zlib
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Callable, Optional, Sequence
 
-from xentest import durable, tool
+from xentest import durable, owntools, tool
 from xentest.control import Control, Location
 from xentest.errors import BrokenError, UsageError
+from xentest.packing import pack
 from xentest.progress import Progress
+from xentest.unpack import single_top, unpack
 
 SOURCE = Path(__file__).resolve().parents[2]  # of xentest: the folder of the Makefile
 INSIDE = "/xentest/in"
@@ -48,8 +50,8 @@ class Supplies:
         return self.folder / "console.log"
 
 
-def make_install_tar(target: Path, extra: Sequence[tuple[Path, str]] = ()) -> None:
-    """A tar of xentest as `make install` lays it out; `extra` adds (file, place)."""
+def make_install_tar(target: Path, hypervisor: Optional[Path] = None) -> None:
+    """A tar of xentest as `make install` lays it out, and of the tools that a tarball brings."""
     stage = target.with_name(target.name + ".stage")
     shutil.rmtree(stage, ignore_errors=True)
     if not (SOURCE / "Makefile").exists():
@@ -58,32 +60,18 @@ def make_install_tar(target: Path, extra: Sequence[tuple[Path, str]] = ()) -> No
             "Run xenlab from a checkout of the repository.",
         )
     _make("install", "MAN=", "PAYLOADS=", f"DESTDIR={stage}")
-    for source, place in extra:
-        (stage / place).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(source, stage / place)
+    if hypervisor:
+        _add_tools(hypervisor, stage)
     content = pack(stage, "")
     target.write_bytes(content + bytes(-len(content) % 512))
     shutil.rmtree(stage)
 
 
-def pack(folder: Path, top: str) -> bytes:
-    """A tar of `folder`, the same for the same content: owners and times are left out."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as archive:
-        for path in sorted(folder.rglob("*")):
-            if "__pycache__" in path.parts and path.suffix != ".pyc":
-                if not path.is_dir():
-                    continue
-            name = os.path.join(top, path.relative_to(folder).as_posix())
-            archive.add(path, name, recursive=False, filter=_anonymous)
-    return buffer.getvalue()
-
-
-def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    member.uid = member.gid = 0
-    member.uname = member.gname = "root"
-    member.mtime = 0
-    return member
+def _add_tools(hypervisor: Path, stage: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix=".tree.", dir=stage.parent) as folder:
+        tree = single_top(unpack(hypervisor, Path(folder) / "tree"))
+        if owntools.are_brought(tree):
+            owntools.install(tree, stage, Path(folder) / "log")
 
 
 def prepare(
