@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "cpu.h"
 #include "supervisor.h"
 #include "tries.h"
 
@@ -162,37 +163,50 @@ struct answer try_firmware(struct scene *scene)
 }
 
 /* A page of registers, mapped and touched: Xen may refuse either. */
-static struct answer read_registers(int fd, uint32_t address)
+static struct answer read_registers(int fd, uint64_t address)
 {
-	volatile uint32_t *registers = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, address);
+	volatile uint32_t *registers = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, (off_t)address);
 	uint32_t value;
 
-	if (registers == MAP_FAILED && errno == EPERM)
-		return answer_unreached("Linux keeps 0x%x back (strict /dev/mem), so Xen is not "
-					"asked", address);
+	if (registers == MAP_FAILED && (errno == EPERM || address > UINT32_MAX))
+		return answer_unreached("Linux keeps 0x%" PRIx64 " back (%s), so Xen is not asked",
+					address, errno == EPERM ? "strict /dev/mem" : strerror(errno));
 	if (registers == MAP_FAILED)
-		return answer_refused(errno, "mapping 0x%x", address);
+		return answer_refused(errno, "mapping 0x%" PRIx64, address);
 	value = registers[0];
-	if (value == 0xffffffffu && address == MESSAGES)
-		return answer_unreached("0x%x reads all ones, as it may on a real machine", address);
+	if (value == 0xffffffffu && address != IO_APIC)
+		return answer_unreached("0x%" PRIx64 " reads all ones, as it may on a real machine",
+					address);
 	if (value == 0xffffffffu)
-		return answer_refused(0, "0x%x reads all ones: nothing is behind it", address);
-	return answer_done("the interrupt controller at 0x%x reads 0x%x", address, value);
+		return answer_refused(0, "0x%" PRIx64 " reads all ones: nothing is behind it",
+				      address);
+	return answer_done("Xen's own page at 0x%" PRIx64 " reads 0x%x", address, value);
 }
 
 /*
  * The IO-APIC is Xen's own: not even the control domain may touch it.  Where its Linux knows
- * that too, Xen is asked for a page behind the local APIC, of which Linux knows nothing.
+ * that too, Xen is asked for pages of which Linux knows nothing: AMD's HyperTransport range,
+ * or what lies behind the local APIC.  That Xen kept back until 2025; now machines have
+ * devices there, so that only a refusal says something.
  */
 struct answer try_interrupt_controller(struct scene *scene)
 {
+	uint64_t hypertransport = cpu_hypertransport_page();
 	struct answer answer;
 	int fd = open_memory(&answer);
 
 	if (fd < 0)
 		return answer;
 	answer = read_registers(fd, IO_APIC);
-	if (answer.became == BECAME_UNREACHED && scene->role == ROLE_CONTROL)
-		answer = read_registers(fd, MESSAGES);
+	if (answer.became != BECAME_UNREACHED || scene->role != ROLE_CONTROL)
+		return answer;
+	if (hypertransport)
+		answer = read_registers(fd, hypertransport);
+	if (answer.became != BECAME_UNREACHED)
+		return answer;
+	answer = read_registers(fd, MESSAGES);
+	if (answer.became == BECAME_DONE)
+		return answer_unreached("Linux keeps the IO-APIC back, and 0x%x is no longer Xen's "
+					"alone", MESSAGES);
 	return answer;
 }
