@@ -247,6 +247,24 @@ def test_a_tree_with_its_own_tools_needs_none(ready: Ready) -> None:
     assert [finding for finding in ready.look() if finding.certain] == []
 
 
+def test_a_tree_with_its_own_tools_needs_its_own_daemons(ready: Ready) -> None:
+    ready.say("x.patches", "x.tools=yes\nx.patches")
+    (finding,) = ready.look()
+    assert "nothing starts the xenstored" in finding.what and not finding.certain
+    ready.write("etc/rc2.d/S01xencommons", "")
+    assert ready.look() == []
+
+
+def test_what_is_built_already_may_bring_its_tools(ready: Ready) -> None:
+    ready.say(f"x.patches={ready.root}/a.patch", "x.build_command=")
+    ready.gone("usr/sbin/xl")
+    (finding,) = ready.look()
+    assert "no xl on this machine" in finding.what and not finding.certain
+    ready.say("x.build_command=", "x.tools=no\nx.build_command=")
+    (finding,) = ready.look()
+    assert finding.certain
+
+
 def test_what_is_built_already_needs_no_compiler(ready: Ready) -> None:
     ready.say(f"x.patches={ready.root}/a.patch", "x.build_command=")
     for name in ("make", "gcc", "patch", "bison", "flex"):

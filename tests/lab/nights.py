@@ -205,11 +205,13 @@ def execute(*words: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 @functools.cache
-def hypervisor(*patches: str) -> Path:
-    """Debian's Xen with these patches, built here once; the tarball."""
+def hypervisor(*patches: str, tools: bool = False) -> Path:
+    """Debian's Xen with these patches, or its own tools, built here once; the tarball."""
     words = ["/usr/bin/python3", "-m", "xentest.prebuilt", "--cache", str(CACHE / "hypervisors")]
     for patch in patches:
         words += ["--patch", patch]
+    if tools:
+        words.append("--tools")
     said = subprocess.run(
         [*words, "deb-src:xen"], cwd=SOURCE, capture_output=True, text=True, timeout=1800
     )

@@ -25,6 +25,8 @@ def look(ask: Ask) -> Iterator[Finding]:
     yield from _taken_for_a_guest(ask)
     if ask.hypervisor == "xen" and not ask.control.tree().tools:
         yield from _toolstack(ask)
+    if ask.hypervisor == "xen" and ask.control.tree().tools:
+        yield from _daemons(ask)
     yield from _own_name(ask)
     yield from _guests(ask)
     yield from _verdicts(ask)
@@ -96,6 +98,19 @@ def _toolstack(ask: Ask) -> Iterator[Finding]:
             f"apt-get install {packages}, or build the tree's own (NAME.tools=yes).",
             certain=tree.tools is False
             or tree.build_command != "",  # a prebuilt one may bring them
+        )
+
+
+def _daemons(ask: Ask) -> Iterator[Finding]:
+    """Debian's start script knows Debian's xenstored only."""
+    etc = ask.paths.root / "etc"
+    places = ("rc[2345].d/S[0-9][0-9]xencommons", "systemd/system/*.wants/xenstored.service")
+    if not any(os.path.lexists(link) for place in places for link in etc.glob(place)):
+        yield Finding(
+            "nothing starts the xenstored of the tree's own tools at boot",
+            "After the first `make install-tools`: update-rc.d xencommons defaults, and "
+            "update-rc.d xen disable for Debian's.",
+            certain=False,
         )
 
 
