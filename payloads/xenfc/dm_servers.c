@@ -67,6 +67,11 @@ static void live_with_ranges(struct call *call, uint16_t id)
 	range(call, map, id, KINDS + kind, start, end, ERR(EINVAL));
 	range(call, map, NO_SERVER, kind, start, end, ERR(ENOENT));
 	range(call, unmap, id, kind, end + 1, end + 1, ERR(ENOENT));
+	range(call, unmap, id, kind, start, end + 1, ERR(ENOENT));
+	if (start) {
+		range(call, map, id, kind, start - 1, start, ERR(EEXIST));
+		range(call, unmap, id, kind, start - 1, end, ERR(ENOENT));
+	}
 	range(call, unmap, id, kind, start, end, 0);
 	range(call, unmap, id, kind, start, end, ERR(ENOENT));
 	range(call, map, id, kind, start, end, 0);

@@ -145,17 +145,22 @@ static uint16_t draw_domain(struct call *call)
 	return draw_who(call, self);
 }
 
+/* Of what will stay as it is no version is asked for. */
+static uint32_t version_of(const struct call *call)
+{
+	return call->command == XEN_DOMCTL_get_domain_state ? 0 : call->run->machine.domctl_version;
+}
+
 static void domctl_generate(struct call *call)
 {
 	struct xen_domctl *d;
-	uint32_t version = call->run->machine.domctl_version;
 
 	structure_take(call, 0);
 	d = domctl_of(call);
 	draw_bytes(call, &d->u, chance(call, 20) || !call->operation ? sizeof(d->u) : 0);
 	d->cmd = call->command;
 	d->interface_version = chance(call, 1) ?
-		(uint32_t)draw_interesting(call, 32) : version;
+		(uint32_t)draw_interesting(call, 32) : version_of(call);
 	d->domain = draw_domain(call);
 	call->domain = model_domain(&call->run->model, d->domain);
 }
@@ -171,6 +176,7 @@ static bool resolves_domain(uint32_t command, uint16_t domain)
 		return domain != DOMID_IO;
 	case XEN_DOMCTL_test_assign_device:
 	case XEN_DOMCTL_vm_event_op:
+	case XEN_DOMCTL_get_domain_state:
 		return domain != DOMID_INVALID;
 	default:
 		return true;
@@ -231,7 +237,7 @@ static bool domctl_expect(struct call *call)
 		expect_only(call, ERR(EFAULT));
 		return false;
 	}
-	if (d->interface_version != machine->domctl_version) {
+	if (d->interface_version != version_of(call)) {
 		expect_only(call, ERR(EACCES));
 		return false;
 	}
@@ -273,6 +279,7 @@ static const struct part domctl_parts[] = {
 	{ domctl_devices, &domctl_devices_count },
 	{ domctl_hvm, &domctl_hvm_count },
 	{ domctl_running, &domctl_running_count },
+	{ domctl_recent, &domctl_recent_count },
 };
 
 const struct family family_domctl = {

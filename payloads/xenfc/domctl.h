@@ -12,11 +12,12 @@ extern const size_t domctl_rights_count, domctl_pages_count, domctl_parameters_c
 extern const struct operation domctl_create[], domctl_life[], domctl_vcpu[], domctl_limits[],
 	domctl_hvm[], domctl_devices[], domctl_state[], domctl_vnuma[],
 	domctl_registers[], domctl_affinity[], domctl_running[], domctl_own_rights[],
-	domctl_context[];
+	domctl_context[], domctl_recent[];
 extern const size_t domctl_create_count, domctl_life_count, domctl_vcpu_count,
 	domctl_limits_count, domctl_hvm_count, domctl_devices_count, domctl_state_count,
 	domctl_vnuma_count, domctl_registers_count, domctl_affinity_count, domctl_running_count,
-	domctl_own_rights_count, domctl_context_count;
+	domctl_own_rights_count, domctl_context_count,
+	domctl_recent_count;
 
 struct xen_domctl *domctl_of(const struct call *call);
 

@@ -4,6 +4,9 @@
 #define NO_BUS_DEVICE 0xff00u
 #define IO_PORTS 0x10000u
 #define NOT_TOLD 0x5a3c96e1u	/* no leaf and no register */
+#define NO_ENTRY UINT32_MAX	/* what Xen tells of a list in which all is well */
+#define PLATFORM_INFORMATION 0xceu
+#define UNKNOWN_REGISTER 0x5a3c0000u
 
 static bool hvm(const struct call *call)
 {
@@ -137,6 +140,27 @@ static void expect_set_policy(struct call *call)
 }
 
 /* What was looked at and refused is told, or that it is none of them. */
+/* One register that there is not, or with flags, which are for nobody: it is named. */
+static void refuse_register(struct call *call)
+{
+	struct xen_domctl *d = memset(domctl_aside_structure(call->run), 0, sizeof(*d));
+	struct xen_domctl_cpu_policy *p = &d->u.cpu_policy;
+	xen_msr_entry_t *entry = memset(d + 1, 0, sizeof(*entry));
+	uint64_t address = (uintptr_t)entry;
+	long expected, result;
+
+	entry->flags = chance(call, 50) ? (uint32_t)draw_interesting(call, 32) : 0;
+	entry->idx = entry->flags && chance(call, 50) ? PLATFORM_INFORMATION :
+		UNKNOWN_REGISTER + (uint32_t)draw(call, 1u << 16);
+	expected = entry->flags ? ERR(EINVAL) : ERR(ERANGE);
+	p->nr_msrs = 1;
+	memcpy(&p->msrs, &address, sizeof(address));
+	result = domctl_aside(call->run, DOMCTL(set_cpu_policy), call->domain->id);
+	if (result != expected || p->err_msr != entry->idx || p->err_leaf != NO_ENTRY)
+		call_wrong(call, "register %x with flags %x gave %ld, expected %ld, and refused is %x",
+			   entry->idx, entry->flags, result, expected, p->err_msr);
+}
+
 static void after_set_policy(struct call *call)
 {
 	const struct xen_domctl_cpu_policy *p = &domctl_of(call)->u.cpu_policy;
@@ -147,6 +171,8 @@ static void after_set_policy(struct call *call)
 	    (p->err_leaf == NOT_TOLD || p->err_subleaf == NOT_TOLD || p->err_msr == NOT_TOLD))
 		call_wrong(call, "refused are leaf %x, %x and register %x", p->err_leaf,
 			   p->err_subleaf, p->err_msr);
+	if (call->domain && !call->domain->finished && !call->domain->unsure)
+		refuse_register(call);
 }
 
 static void generate_allocation(struct call *call)

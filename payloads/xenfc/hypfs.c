@@ -184,29 +184,35 @@ static void expect_version(struct call *call)
 
 /*
  * Parameters get the value that they have, or one that is refused; all else is for reading only.
- * The answer is to the whole value.
+ * The answer is to the whole value, which ends with its only zero byte.
  */
+#define VALUE(text) text, sizeof(text)
 static const struct writable {
 	const char *path, *value;
+	uint32_t size;
 	bool there;	/* in every build of Xen */
 	long answer;
 } writables[] = {
-	{ "/params/gnttab_max_frames", "64", false, 0 },
-	{ "/params/gnttab_max_frames", "many", false, ERR(EINVAL) },
-	{ "/params/guest_loglvl", "none", false, 0 },
-	{ "/params/conswitch", "a", false, 0 },
-	{ "/params/conswitch", "abcd", false, ERR(ENOSPC) },
-	{ "/params/pcid", "?", false, ERR(EINVAL) },
-	{ "/params/pcid", "so", false, ERR(EINVAL) },
-	{ "/params/pcid", "one", false, ERR(EINVAL) },
-	{ "/params/pcid", "both", false, ERR(EINVAL) },
-	{ "/params/pcid", "xpti?", false, ERR(EINVAL) },
-	{ "/params/pcid", "no-pti", false, ERR(EINVAL) },
-	{ "/params/pcid", "xpti=so", false, ERR(EINVAL) },
-	{ "/params/pcid", "no-ptix", false, ERR(EINVAL) },
-	{ "/params/no_such", "1", false, ERR(ENOENT) },
-	{ "/buildinfo/version/major", "4", true, ERR(EACCES) },
-	{ "/", "", true, ERR(EACCES) },
+	{ "/params/gnttab_max_frames", VALUE("64"), false, 0 },
+	{ "/params/gnttab_max_frames", VALUE("many"), false, ERR(EINVAL) },
+	{ "/params/gnttab_max_frames", VALUE("64\0"), false, ERR(EDOM) },
+	{ "/params/guest_loglvl", VALUE("none"), false, 0 },
+	{ "/params/guest_loglvl", VALUE("none\0junk"), false, ERR(EDOM) },
+	{ "/params/guest_loglvl", "none", 4, false, ERR(EDOM) },
+	{ "/params/conswitch", VALUE("a"), false, 0 },
+	{ "/params/conswitch", VALUE("\0a"), false, ERR(EINVAL) },
+	{ "/params/conswitch", VALUE("abcd"), false, ERR(ENOSPC) },
+	{ "/params/pcid", VALUE("?"), false, ERR(EINVAL) },
+	{ "/params/pcid", VALUE("so"), false, ERR(EINVAL) },
+	{ "/params/pcid", VALUE("one"), false, ERR(EINVAL) },
+	{ "/params/pcid", VALUE("both"), false, ERR(EINVAL) },
+	{ "/params/pcid", VALUE("xpti?"), false, ERR(EINVAL) },
+	{ "/params/pcid", VALUE("no-pti"), false, ERR(EINVAL) },
+	{ "/params/pcid", VALUE("xpti=so"), false, ERR(EINVAL) },
+	{ "/params/pcid", VALUE("no-ptix"), false, ERR(EINVAL) },
+	{ "/params/no_such", VALUE("1"), false, ERR(ENOENT) },
+	{ "/buildinfo/version/major", VALUE("4"), true, ERR(EACCES) },
+	{ "/", VALUE(""), true, ERR(EACCES) },
 };
 
 static void generate_write(struct call *call)
@@ -216,11 +222,11 @@ static void generate_write(struct call *call)
 
 	memset(name->at, 0, name->size);
 	memcpy(name->at, w->path, strlen(w->path));
-	memcpy(out->at, w->value, strlen(w->value) + 1);
+	memcpy(out->at, w->value, w->size);
 	out->out_size = 0;
 	call->arguments[1] = area_sure(name);
 	call->arguments[2] = strlen(w->path) + 1;
-	call->arguments[4] = chance(call, 80) ? strlen(w->value) + 1 : draw(call, 64);
+	call->arguments[4] = chance(call, 80) ? w->size : draw(call, 64);
 }
 
 static void expect_write(struct call *call)
@@ -231,7 +237,7 @@ static void expect_write(struct call *call)
 	if (w->there)
 		return;
 	if (call->arguments[3] == area_sure(&call->areas[1]) &&
-	    call->arguments[4] == strlen(w->value) + 1) {
+	    call->arguments[4] == w->size) {
 		expect_only(call, w->answer);
 		/* How Xen was built says which there are. */
 		expect_also(call, ERR(ENOENT));

@@ -23,6 +23,7 @@ void model_created(struct domain_model *domain, uint16_t id,
 	*domain = (struct domain_model){
 		.exists = true,
 		.died = domain->died,
+		.unique_before = domain->unique_before,
 		.hvm = config->flags & XEN_DOMCTL_CDF_hvm,
 		.hap = config->flags & XEN_DOMCTL_CDF_hap,
 		.id = id,
@@ -42,5 +43,8 @@ void model_created(struct domain_model *domain, uint16_t id,
 
 void model_destroyed(struct domain_model *domain)
 {
-	*domain = (struct domain_model){ .died = domain->died || domain->exists };
+	*domain = (struct domain_model){
+		.died = domain->died || domain->exists,
+		.unique_before = domain->unique ? domain->unique : domain->unique_before,
+	};
 }

@@ -83,6 +83,8 @@ struct domain_model {
 	uint32_t shut_code;
 	uint64_t parameters[HVM_NR_PARAMS];	/* of an HVM domain */
 	uint32_t watched;	/* events that are reported: a bit each */
+	/* What Xen tells it from all others by, and the last one of this number; 0: was not asked. */
+	uint64_t unique, unique_before;
 };
 
 struct model {

@@ -2,6 +2,7 @@
  * Several pages beside the kernel's own at once: made, exchanged and given back by lists, which Xen
  * interrupts half of the time.  No page may be left out or done twice.
  */
+#include "grant_own.h"
 #include "memory.h"
 
 #define MOST_PAGES 64u
@@ -36,6 +37,52 @@ static void set_address(void *handle, const void *at)
 	uint64_t address = (uintptr_t)at;
 
 	memcpy(handle, &address, sizeof(address));
+}
+
+/*
+ * Two pairs of pages for two others, or half of what is given is nobody's: then what was done
+ * until there is told, in pages or pairs as they were given, and stands in the list.
+ */
+static uint64_t exchange_part(struct call *call, const uint64_t *given, unsigned int order,
+			      uint64_t *made)
+{
+	struct xen_memory_exchange *e = (void *)(call->run->door->arena + ARENA_ASIDE);
+	long result;
+
+	memset(e, 0, sizeof(*e));
+	e->in.domid = e->out.domid = DOMID_SELF;
+	e->in.extent_order = order;
+	e->in.nr_extents = 4u >> order;
+	e->out.extent_order = !order;
+	e->out.nr_extents = 4u >> !order;
+	set_address(&e->in.extent_start, given);
+	set_address(&e->out.extent_start, made);
+	result = aside(call->run, __HYPERVISOR_memory_op, XENMEM_exchange, (uintptr_t)e, 0);
+	if (result == ERR(ENOMEM) && !e->nr_exchanged)
+		return 0;
+	if (result != ERR(EINVAL) || e->nr_exchanged != 2u >> order)
+		call_wrong(call, "exchanging four pages, of which two are ours, gave %ld, and told %lu",
+			   result, (uint64_t)e->nr_exchanged);
+	return e->nr_exchanged;
+}
+
+/* Two pages become a pair, and that becomes two pages. */
+static void exchange_by_pairs(struct call *call)
+{
+	uint64_t *given = list(call) + 2 * MOST_PAGES, *made = given + 4;
+
+	for (unsigned int i = 0; i < 4; i++) {
+		given[i] = i < 2 ? list(call)[i] : NO_FRAME;
+		made[i] = NEW_NUMBER + i;
+	}
+	if (!exchange_part(call, given, 0, made))
+		return;
+	given[0] = made[0];
+	given[1] = NO_FRAME;
+	list(call)[0] = made[0];
+	list(call)[1] = made[0] + 1;
+	if (exchange_part(call, given, 1, made))
+		memcpy(list(call), made, 2 * sizeof(*made));
 }
 
 /* For others, whose numbers take the place of theirs. */
@@ -106,6 +153,8 @@ static void after_list(struct call *call)
 	memcpy(list(call), call->areas[1].at, MOST_PAGES * sizeof(uint64_t));
 	before = pages_of_ours(call) - call->result;
 	exchange(call, (uint64_t)call->result);
+	if (call->result > 1)
+		exchange_by_pairs(call);
 	check_pages(call, "exchanged", before + call->result);
 	give_back(call, (uint64_t)call->result);
 	check_pages(call, "given back", before);

@@ -167,30 +167,44 @@ static void be_a_local_table(const struct use *use)
 	window_close(use->call->run, WINDOW_SECOND);
 }
 
-static void event(const struct use *use, unsigned int command, const char *what)
+static void event(const struct use *use, unsigned int command, const char *what, long expected)
 {
 	must(use, what, aside(use->call->run, __HYPERVISOR_event_channel_op, command,
-			      (uintptr_t)(use->call->run->door->arena + ARENA_ASIDE), 0), 0);
+			      (uintptr_t)(use->call->run->door->arena + ARENA_ASIDE), 0), expected);
+}
+
+static void hold_control(const struct use *use, uint64_t frame, const char *what, long expected)
+{
+	struct evtchn_init_control *control = structure(use, sizeof(*control));
+
+	control->control_gfn = frame;
+	event(use, EVTCHNOP_init_control, what, expected);
+}
+
+static void hold_array(const struct use *use, uint64_t frame, const char *what, long expected)
+{
+	struct evtchn_expand_array *array = structure(use, sizeof(*array));
+
+	array->array_gfn = frame;
+	event(use, EVTCHNOP_expand_array, what, expected);
+}
+
+static void hold_no_events(const struct use *use)
+{
+	struct evtchn_reset *reset = structure(use, sizeof(*reset));
+
+	reset->dom = DOMID_SELF;
+	event(use, EVTCHNOP_reset, "no events after", 0);
 }
 
 /* The newer kind of event channels; going back takes all ports away, so not from a kernel with some. */
 static void hold_events(const struct use *use)
 {
-	struct evtchn_init_control *control;
-	struct evtchn_expand_array *array;
-	struct evtchn_reset *reset;
-
 	if (use->call->run->machine.has_ports)
 		return;
-	control = structure(use, sizeof(*control));
-	control->control_gfn = use->frame;
-	event(use, EVTCHNOP_init_control, "a control block in");
-	array = structure(use, sizeof(*array));
-	array->array_gfn = use->frame;
-	event(use, EVTCHNOP_expand_array, "events in");
-	reset = structure(use, sizeof(*reset));
-	reset->dom = DOMID_SELF;
-	event(use, EVTCHNOP_reset, "no events after");
+	hold_control(use, use->frame, "a control block in", 0);
+	hold_array(use, use->frame, "events in", 0);
+	hold_no_events(use);
 	must(use, "clearing", mmuext(use, MMUEXT_CLEAR_PAGE, use->frame, 0), 0);
 }
 
@@ -222,6 +236,20 @@ static long be_information(const struct use *use, uint32_t vcpu)
 		     (uintptr_t)info);
 }
 
+/* Neither as the first page for them, nor as a later one. */
+static void refuse_events_in_table(const struct use *use)
+{
+	uint64_t other = own_frame(use->call, DEST);
+
+	if (use->call->run->machine.has_ports)
+		return;
+	hold_control(use, use->frame, "a control block in, as a table,", ERR(EINVAL));
+	hold_control(use, other, "a control block beside", 0);
+	hold_array(use, use->frame, "events in, as a table,", ERR(EINVAL));
+	hold_no_events(use);
+	memset(own_page(use->call, DEST), 0, DOOR_PAGE);
+}
+
 /* As a table of pages it is nothing else, and whoever was refused holds it no longer. */
 static void refuse_table(const struct use *use)
 {
@@ -250,6 +278,7 @@ static void refuse_table(const struct use *use)
 		     since(use->call, RELEASE(4, 18)) ? ERR(EACCES) : ERR(EINVAL));
 	must(use, "telling the ends of interrupts in, as a table,", tell_ends_in(use, use->frame),
 	     ERR(EINVAL));
+	refuse_events_in_table(use);
 }
 
 static void be_pinned(const struct use *use)

@@ -7,6 +7,7 @@
 #define NO_PROCESSOR 0x7fffffffu
 #define NO_COMMAND 77u
 #define POOL_OF_ALL 0u	/* is always there */
+#define MOST_COUNTED 1000u
 
 static struct xen_sysctl_cpupool_op *pool_of(const struct call *call)
 {
@@ -58,6 +59,51 @@ static void refuse_scheduling(struct call *call)
 	must(call, "another scheduler for", schedule(call, scheduler + 1,
 						      XEN_SYSCTL_SCHEDOP_getinfo), ERR(EINVAL));
 	must(call, "an unknown parameter of", schedule(call, scheduler, NO_COMMAND), ERR(EINVAL));
+}
+
+/* Of the credit scheduler, which nobody uses. */
+static void try_parameters(struct call *call, uint32_t slice_ms, uint32_t limit_us, uint32_t delay_us)
+{
+	struct xen_sysctl *s = sysctl_begin(call->run, XEN_SYSCTL_scheduler_op);
+	const struct xen_sysctl_credit_schedule wanted = {
+		.tslice_ms = slice_ms, .ratelimit_us = limit_us, .vcpu_migr_delay_us = delay_us,
+	};
+	bool sane = slice_ms >= XEN_SYSCTL_CSCHED_TSLICE_MIN &&
+		slice_ms <= XEN_SYSCTL_CSCHED_TSLICE_MAX &&
+		(!limit_us || (limit_us >= XEN_SYSCTL_SCHED_RATELIMIT_MIN &&
+			       limit_us <= XEN_SYSCTL_SCHED_RATELIMIT_MAX)) &&
+		limit_us <= slice_ms * 1000 && delay_us <= XEN_SYSCTL_CSCHED_MGR_DLY_MAX_US;
+
+	s->u.scheduler_op.cpupool_id = (uint32_t)call->note;
+	s->u.scheduler_op.sched_id = XEN_SCHEDULER_CREDIT;
+	s->u.scheduler_op.cmd = XEN_SYSCTL_SCHEDOP_putinfo;
+	s->u.scheduler_op.u.sched_credit = wanted;
+	must(call, "setting the times of", sysctl_ask(call->run, s), sane ? 0 : ERR(EINVAL));
+	s->u.scheduler_op.cmd = XEN_SYSCTL_SCHEDOP_getinfo;
+	must(call, "asking for the times of", sysctl_ask(call->run, s), 0);
+	if (!memcmp(&s->u.scheduler_op.u.sched_credit, &wanted, sizeof(wanted)) != sane)
+		call_wrong(call, "a slice of %u ms, a limit of %u us and a delay of %u us are "
+			   "in force, or not, and should not be", slice_ms, limit_us, delay_us);
+}
+
+/* At the edges of each, and where the limit is as long as the slice. */
+static void try_all_parameters(struct call *call)
+{
+	const uint32_t slice = 2 + (uint32_t)draw(call, 100);
+	const uint32_t edges[][3] = {
+		{ XEN_SYSCTL_CSCHED_TSLICE_MIN - 1, 0, 0 }, { XEN_SYSCTL_CSCHED_TSLICE_MIN, 0, 1 },
+		{ XEN_SYSCTL_CSCHED_TSLICE_MAX, 0, 2 }, { XEN_SYSCTL_CSCHED_TSLICE_MAX + 1, 0, 3 },
+		{ slice, XEN_SYSCTL_SCHED_RATELIMIT_MIN - 1, 4 },
+		{ slice, XEN_SYSCTL_SCHED_RATELIMIT_MIN, 5 },
+		{ slice, slice * 1000, 6 }, { slice, slice * 1000 + 1, 7 },
+		{ XEN_SYSCTL_CSCHED_TSLICE_MAX, XEN_SYSCTL_SCHED_RATELIMIT_MAX, 8 },
+		{ XEN_SYSCTL_CSCHED_TSLICE_MAX, XEN_SYSCTL_SCHED_RATELIMIT_MAX + 1, 9 },
+		{ slice, 0, XEN_SYSCTL_CSCHED_MGR_DLY_MAX_US },
+		{ slice, 0, XEN_SYSCTL_CSCHED_MGR_DLY_MAX_US + 1 },
+	};
+
+	for (unsigned int i = 0; i < COUNT(edges); i++)
+		try_parameters(call, edges[i][0], edges[i][1], edges[i][2]);
 }
 
 /* Nobody comes where there is no processor. */
@@ -143,12 +189,49 @@ static void live(struct call *call)
 	refuse_number_of(call, POOL_OF_ALL);
 	must(call, "making again", make(call, (uint32_t)call->note), 0);
 	refuse_scheduling(call);
+	if (pool_of(call)->sched_id == XEN_SCHEDULER_CREDIT)
+		try_all_parameters(call);
 	refuse_members(call);
 	destroy(call);
 }
 
+static uint32_t count_pools(struct call *call)
+{
+	uint32_t next = 0, count = 0;
+
+	while (count < MOST_COUNTED) {
+		struct xen_sysctl *s = begin_pool(call, XEN_SYSCTL_CPUPOOL_OP_INFO);
+
+		s->u.cpupool_op.cpupool_id = next;
+		if (sysctl_ask(call->run, s))
+			break;
+		next = s->u.cpupool_op.cpupool_id + 1;
+		count++;
+	}
+	return count;
+}
+
+/* There may be two for each processor.  Asked again, for somebody else's may have gone meanwhile. */
+static void check_no_room(struct call *call)
+{
+	uint32_t most = 2 * call->run->machine.processors;
+	uint32_t number = pool_of(call)->cpupool_id;
+	long result;
+
+	call->note = number;
+	if (number == XEN_SYSCTL_CPUPOOL_PAR_ANY || count_pools(call) >= most)
+		return;
+	result = make(call, number);
+	if (!result)
+		destroy(call);
+	else if (result == ERR(ENOSPC) && count_pools(call) < most)
+		call_wrong(call, "there is no room for a pool, with %u there", count_pools(call));
+}
+
 static void after_pool(struct call *call)
 {
+	if (call->result == ERR(ENOSPC))
+		check_no_room(call);
 	if (call->result)
 		return;
 	call->note = pool_of(call)->cpupool_id;

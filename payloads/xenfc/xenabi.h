@@ -54,4 +54,30 @@
 #define VCPUOP_register_vcpu_time_phys_area 15
 #endif
 
+/* Only a control domain of a release that has them asks; their members never changed. */
+#ifndef XEN_DOMCTL_gsi_permission
+#define XEN_DOMCTL_gsi_permission 88
+#define XEN_DOMCTL_GSI_ACTION_MASK 1
+struct xen_domctl_gsi_permission {
+	uint32_t gsi, flags;
+};
+#endif
+#ifndef XEN_DOMCTL_set_llc_colors
+#define XEN_DOMCTL_set_llc_colors 89
+struct xen_domctl_set_llc_colors {
+	uint32_t num_llc_colors, pad;
+};
+#endif
+#ifndef XEN_DOMCTL_get_domain_state
+#define XEN_DOMCTL_get_domain_state 90
+#define XEN_DOMCTL_GETDOMSTATE_STATE_EXIST 0x0001
+#define XEN_DOMCTL_GETDOMSTATE_STATE_SHUTDOWN 0x0002
+#define XEN_DOMCTL_GETDOMSTATE_CAP_XENSTORE 0x0004
+struct xen_domctl_get_domain_state {
+	uint16_t state, caps;
+	uint32_t pad0;
+	uint64_t unique_id;
+};
+#endif
+
 #endif

@@ -130,6 +130,8 @@ static void operations_come_and_go(void **state)
 	assert_false(is_chosen("commandline2", RELEASE(4, 19)));
 	assert_true(is_chosen("register_runstate_phys_area", RELEASE(4, 18)));
 	assert_false(is_chosen("register_runstate_phys_area", RELEASE(4, 17)));
+	assert_true(is_chosen("get_domain_state", RELEASE(4, 21)));
+	assert_false(is_chosen("get_domain_state", RELEASE(4, 20)));
 }
 
 static bool refuses_own_number(unsigned int release)
@@ -243,6 +245,67 @@ static void places_in_pages_are_checked(void **state)
 		assert_true(seen[i] > 0);
 }
 
+static struct call *told_state(const struct xen_domctl_get_domain_state *told)
+{
+	struct call *call = &run.call;
+
+	call_begin(call, &run, 0);
+	call->family = family("domctl");
+	call->operation = row(call->family, "get_domain_state");
+	call->command = call->operation->command;
+	call->family->generate(call);
+	memcpy(&domctl_of(call)->u, told, sizeof(*told));
+	call->domain = &run.model.own[0];
+	call->operation->after(call);
+	return call;
+}
+
+static void the_state_of_a_domain_is_its_own(void **state)
+{
+	static const struct xen_domctl_createdomain config = { .max_vcpus = 1 };
+	struct xen_domctl_get_domain_state told = {
+		.state = XEN_DOMCTL_GETDOMSTATE_STATE_EXIST, .unique_id = 77,
+	};
+	struct domain_model *own = run.model.own;
+
+	(void)state;
+	model_created(&own[0], DOMID_OWN_FIRST, &config);
+	model_created(&own[1], DOMID_OWN_FIRST + 1, &config);
+	assert_string_equal(told_state(&told)->wrong, "");
+	told.unique_id = 78;
+	assert_non_null(strstr(told_state(&told)->wrong, "is now 0x4e, not 0x4d"));
+	own[1].unique = own[0].unique;
+	told.unique_id = 78;
+	assert_non_null(strstr(told_state(&told)->wrong, "as well"));
+	model_destroyed(&own[0]);
+	model_created(&own[0], DOMID_OWN_FIRST, &config);
+	assert_non_null(strstr(told_state(&told)->wrong, "that is dead"));
+	told.unique_id = 79;
+	told.caps = XEN_DOMCTL_GETDOMSTATE_CAP_XENSTORE;
+	assert_non_null(strstr(told_state(&told)->wrong, "the rights 0x4"));
+	told.caps = 0;
+	told.state = 3;
+	assert_non_null(strstr(told_state(&told)->wrong, "a state of 0x3"));
+}
+
+/* No version is asked for of what will stay as it is, and what a xenstored waits for is left to it. */
+static void the_state_of_a_domain_needs_no_version(void **state)
+{
+	unsigned int right = 0, refused = 0;
+
+	(void)state;
+	run.machine.domctl_version = 0x17;
+	for (uint64_t number = 0; number < MANY; number++) {
+		const struct call *call = made("domctl", "get_domain_state", RELEASE(4, 21), number);
+		const struct xen_domctl *d = domctl_of(call);
+
+		assert_int_not_equal(d->domain, DOMID_INVALID);
+		right += !d->interface_version && !expect_names(&call->expect, ERR(EACCES));
+		refused += d->interface_version == 0x17 && expect_names(&call->expect, ERR(EACCES));
+	}
+	assert_true(right > MANY / 2 && refused > 0);
+}
+
 static bool gates_are_wrong(unsigned int release, bool work, uint64_t error)
 {
 	struct call *call = &run.call;
@@ -279,6 +342,8 @@ int main(void)
 		cmocka_unit_test_setup(shadows_are_not_asked_for_where_that_loses_memory, begin),
 		cmocka_unit_test_setup(traces_are_of_whole_words, begin),
 		cmocka_unit_test_setup(places_in_pages_are_checked, begin),
+		cmocka_unit_test_setup(the_state_of_a_domain_is_its_own, begin),
+		cmocka_unit_test_setup(the_state_of_a_domain_needs_no_version, begin),
 		cmocka_unit_test_setup(gates_that_xen_cannot_know, begin),
 	};
 
