@@ -5,22 +5,27 @@ LIBRARY = $(PREFIX)/lib/xentest
 COMMANDS = xenbuild xenstartdoms xenruntests
 PYTHON = /usr/bin/python3
 
-# Debian packages: to run (on a machine under test), to build Xen, to make the lab, to check.
+# Debian packages: to run (on a machine under test), to build Xen, and its tools, to make the lab, to check.
 RUN_PACKAGES = python3 git ca-certificates zstd xz-utils bzip2 patch
 XEN_PACKAGES = build-essential bison flex dpkg-dev
+TOOLS_PACKAGES = autoconf autotools-dev libncurses-dev uuid-dev libyajl-dev python3-dev python3-setuptools \
+	pkg-config zlib1g-dev acpica-tools gettext
 LAB_PACKAGES = qemu-system-x86 qemu-utils mmdebstrap grub-common grub-pc-bin xorriso mtools \
 	e2fsprogs kmod cpio lz4 busybox-static
 PAYLOAD_PACKAGES = libxen-dev libluajit-5.1-dev lua-ljsyscall
 CHECK_PACKAGES = libcmocka-dev python3-pytest python3-pytest-xdist python3-hypothesis mypy black flake8 \
 	shellcheck groff-base libvirt-clients libvirt-daemon libvirt-daemon-driver-qemu
 
-.PHONY: all deps check check-mutants fuzz lint nightly install clean
+.PHONY: all deps deps-tools check check-mutants fuzz lint nightly install clean
 
 all:
 
 deps:
 	tools/install-packages $(RUN_PACKAGES) $(XEN_PACKAGES) $(LAB_PACKAGES) \
 		$(PAYLOAD_PACKAGES) $(CHECK_PACKAGES)
+
+deps-tools:
+	tools/install-packages $(TOOLS_PACKAGES)
 
 # Whether xenfc sees the planted bugs of tests/mutants: builds Xen about forty times.
 check-mutants: deps
@@ -30,8 +35,14 @@ check-mutants: deps
 fuzz:
 	$(MAKE) -C payloads/rushit fuzz
 
-nightly: deps
+# Debian's Xen, or the one at the address TREE with its own tools.
+nightly: deps $(if $(TREE),deps-tools)
+ifdef TREE
+	xen=$$($(PYTHON) -m xentest.prebuilt --tools '$(TREE)') && \
+		./xenlab run controls/nightly.cfg --hypervisor "$$xen"
+else
 	./xenlab run controls/nightly.cfg
+endif
 
 check: deps lint
 	tools/check
