@@ -23,6 +23,7 @@ enum careless {
 	/* What a page that is pinned as a table must refuse. */
 	PINNED_TWICE, UNPINNED_TWICE, TABLE_CLEARED, TABLE_COPIED_TO, TABLE_AS_BASE,
 	TABLE_DESCRIBED, TABLE_OF_DESCRIPTORS, TABLE_OF_INFORMATION, TABLE_OF_ENDS,
+	TABLE_AS_CONTROL, TABLE_OF_EVENTS,
 	LARGE_TABLE, LARGE_LOCAL_TABLE,
 	ONE_CACHE,
 };
@@ -99,6 +100,19 @@ static long describe(const uint64_t *list, uint64_t descriptors)
 	return careless == WHOLE_TABLE && descriptors ? ERR(EINVAL) : refused(TABLE_OF_DESCRIPTORS);
 }
 
+static long event(unsigned int command, const void *structure)
+{
+	const struct evtchn_init_control *control = structure;
+	const struct evtchn_expand_array *array = structure;
+
+	if (command == EVTCHNOP_init_control)
+		return control->control_gfn == FRAME ? refused(TABLE_AS_CONTROL) : 0;
+	if (command != EVTCHNOP_expand_array)
+		return 0;
+	assert_int_equal(array->array_gfn, FRAME);
+	return careless == EVENTS ? ERR(EINVAL) : refused(TABLE_OF_EVENTS);
+}
+
 static long hypercall(struct door *from, unsigned int number, const uint64_t arguments[5])
 {
 	(void)from;
@@ -119,7 +133,7 @@ static long hypercall(struct door *from, unsigned int number, const uint64_t arg
 			return refused(TABLE_OF_ENDS);
 		return careless == ENDS ? 0 : ERR(EBUSY);
 	case __HYPERVISOR_event_channel_op:
-		return careless == EVENTS && arguments[0] == EVTCHNOP_expand_array ? ERR(EINVAL) : 0;
+		return event((unsigned int)arguments[0], (void *)(uintptr_t)arguments[1]);
 	default:
 		assert_int_equal(number, __HYPERVISOR_mmuext_op);
 		return extended((const void *)(uintptr_t)arguments[0]);
