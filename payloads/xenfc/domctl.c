@@ -199,6 +199,10 @@ static void expect_told_to_guest(struct call *call, const struct xen_domctl *d)
 		expect_also(call, ERR(EINVAL));
 		expect_also(call, ERR(EOPNOTSUPP));
 		break;
+	case XEN_DOMCTL_gsi_permission:
+		expect_also(call, ERR(EINVAL));
+		expect_also(call, ERR(ERANGE));
+		break;
 	case XEN_DOMCTL_get_device_group:
 	case XEN_DOMCTL_ioport_mapping:
 	case XEN_DOMCTL_bind_pt_irq:

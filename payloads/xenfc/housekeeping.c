@@ -1,5 +1,6 @@
 /* After a burst nothing of ours may be left: no domain, no page, no claim. */
 #include "domctl.h"
+#include "others.h"
 #include "patience.h"
 
 #define PATIENCE_NS 3000000000ull
@@ -11,7 +12,6 @@
 #define SPARE_PAGES 512u
 /* A domain of more processors leaves holes in that pool that the spare pages do not cover. */
 #define HUGE_VCPUS 128u
-#define MISSES 64u	/* numbers in a row without a domain end the search for others */
 
 static bool destroy_own(struct run *run)
 {
@@ -45,33 +45,6 @@ static bool own_are_gone(struct run *run)
 			gone = false;
 	}
 	return gone;
-}
-
-/* What belongs to domains that are not ours, and a number that stands for which they are. */
-struct others {
-	uint64_t pages;
-	uint64_t who;
-};
-
-static struct others others_read(struct run *run)
-{
-	struct others others = { 0, 0 };
-	const struct xen_domctl *d = domctl_aside_structure(run);
-	unsigned int misses = 0;
-
-	for (uint32_t id = 0; id < DOMID_OWN_FIRST && misses < MISSES; id++) {
-		if (domctl_aside(run, XEN_DOMCTL_getdomaininfo, (uint16_t)id)) {
-			misses++;
-			continue;
-		}
-		misses = 0;
-		id = d->domain;	/* before Xen 4.19 this may be a later one */
-		if (id >= DOMID_OWN_FIRST)
-			break;
-		others.pages += d->u.getdomaininfo.tot_pages;
-		others.who = others.who * 31 + id + 1;
-	}
-	return others;
 }
 
 uint64_t free_pages_read(struct run *run)

@@ -6,6 +6,7 @@
  */
 #include "repeat.h"
 
+#include "others.h"
 #include "patience.h"
 #include "run.h"
 
@@ -53,11 +54,33 @@ static bool has_turn(const struct call *call, uint8_t *times)
 	return true;
 }
 
-/* Pages that Xen has less after the call (none: another that is harmless) was made so many times. */
-static uint64_t cost(struct run *run, const struct call *call, unsigned int times)
-{
-	uint64_t before = free_pages_read(run), after;
+/* What Xen and all others have together: their balloons may take some while we look. */
+struct stock {
+	uint64_t pages, who;
+	bool steady;	/* nothing moved while it was read */
+};
 
+static struct stock stock_read(struct run *run)
+{
+	struct others before = others_read(run), after;
+	uint64_t free = free_pages_read(run);
+
+	after = others_read(run);
+	return (struct stock){
+		.pages = free + after.pages, .who = after.who,
+		.steady = before.pages == after.pages && before.who == after.who,
+	};
+}
+
+static bool shrank(const struct stock *before, const struct stock *after, uint64_t pages)
+{
+	return before->steady && after->steady && before->who == after->who &&
+	       after->pages + pages <= before->pages;
+}
+
+/* The call; none: another that is harmless. */
+static void make(struct run *run, const struct call *call, unsigned int times)
+{
 	for (unsigned int i = 0; i < times; i++) {
 		run->outcome.hypercalls++;
 		if (call)
@@ -65,17 +88,30 @@ static uint64_t cost(struct run *run, const struct call *call, unsigned int time
 		else
 			aside(run, __HYPERVISOR_xen_version, XENVER_version, 0, 0);
 	}
+}
+
+/* Pages that Xen has less after it was made so many times. */
+static uint64_t cost(struct run *run, const struct call *call, unsigned int times)
+{
+	uint64_t before = free_pages_read(run), after;
+
+	make(run, call, times);
 	after = free_pages_read(run);
 	return after < before ? before - after : 0;
 }
 
-/* With the call pages go, every time, and without it they do not: no other domain takes them. */
+/* With the call pages go, every time, and without it they do not; nor has another domain taken them. */
 static bool takes(struct run *run, const struct call *call, uint64_t pages, unsigned int times)
 {
+	struct stock before, after;
+
 	for (unsigned int i = 0; i < ROUNDS; i++)
 		if (cost(run, call, times) < pages || cost(run, NULL, times) >= pages)
 			return false;
-	return true;
+	before = stock_read(run);
+	make(run, call, times);
+	after = stock_read(run);
+	return shrank(&before, &after, pages);
 }
 
 /*
@@ -94,22 +130,34 @@ static uint64_t pages_taken(struct run *run, const struct call *call, uint8_t *t
 	return takes(run, call, LITTLE_PAGES, TIMES_FOR_LITTLE) ? ROUNDS * LITTLE_PAGES : 0;
 }
 
+static void live_often(struct call *call, void (*live)(struct call *call))
+{
+	for (unsigned int i = 0; i < LIVES; i++)
+		live(call);
+}
+
 static uint64_t cost_of_lives(struct call *call, void (*live)(struct call *call))
 {
 	uint64_t before = free_pages_read(call->run), after;
 
-	for (unsigned int i = 0; i < LIVES; i++)
-		live(call);
+	live_often(call, live);
 	after = free_pages_read(call->run);
 	return after < before ? before - after : 0;
 }
 
 void check_lives_take_nothing(struct call *call, void (*live)(struct call *call))
 {
+	struct stock before, after;
+
 	for (unsigned int i = 0; i < ROUNDS; i++)
 		if (call->wrong[0] || cost_of_lives(call, live) < LIVES_PAGES ||
 		    cost(call->run, NULL, TIMES_AGAIN) >= LIVES_PAGES)
 			return;
+	before = stock_read(call->run);
+	live_often(call, live);
+	after = stock_read(call->run);
+	if (!shrank(&before, &after, LIVES_PAGES))
+		return;
 	call_wrong(call, "each %u times that it was made and taken back Xen lost %u pages or more",
 		   LIVES, LIVES_PAGES);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "repeat.h"
 #include "sysctl.h"
 #include "xenabi.h"
 
@@ -19,6 +20,26 @@ static const struct operation replacing = { .name = "any", .traits = TRAIT_REPLA
 static uint64_t free_pages, moment, taken_by_call, taken_by_others;
 static unsigned int most_times, times, times_a_page;
 static bool quick;
+static uint64_t guest_pages;	/* of the one domain that is not ours; 0: there is none */
+static bool guest_takes, guest_is_new;	/* what goes, and is another one each time */
+
+static long tell_of_guest(struct xen_domctl *d)
+{
+	static uint16_t id = 1;
+
+	if (!guest_pages || d->domain > id)
+		return -XEN_ESRCH;
+	id = (uint16_t)(guest_is_new ? id % 50 + 1 : 1);
+	d->domain = id;
+	d->u.getdomaininfo.tot_pages = guest_pages;
+	return 0;
+}
+
+static void take(uint64_t pages)
+{
+	free_pages -= pages;
+	guest_pages += guest_takes ? pages : 0;
+}
 
 static long hypercall(struct door *unused, unsigned int number, const uint64_t a[5])
 {
@@ -30,8 +51,10 @@ static long hypercall(struct door *unused, unsigned int number, const uint64_t a
 		s->u.physinfo.free_pages = free_pages;
 		return 0;
 	}
+	if (number == __HYPERVISOR_domctl)
+		return tell_of_guest((void *)(uintptr_t)a[0]);
 	if (number == LEAKY && times++ < most_times)
-		free_pages -= taken_by_call;
+		take(taken_by_call);
 	if (number == LEAKY && times_a_page && times % times_a_page == 0)
 		free_pages--;
 	return -XEN_EINVAL;
@@ -68,7 +91,8 @@ static int begin(void **state)
 	times = times_a_page = 0;
 	quick = true;
 	most_times = UINT32_MAX;
-	lent = false;
+	lent = guest_takes = guest_is_new = false;
+	guest_pages = 0;
 	return 0;
 }
 
@@ -114,6 +138,52 @@ static void pages_that_others_take_are_no_leak(void **state)
 	(void)state;
 	taken_by_others = 2;
 	assert_false(is_wrong());
+}
+
+/* By a balloon, just when the call is made and not when another is. */
+static void pages_that_are_another_domains_now_are_no_leak(void **state)
+{
+	(void)state;
+	taken_by_call = 2;
+	guest_pages = 1000;
+	assert_true(is_wrong());
+	run.call.wrong[0] = 0;
+	guest_takes = true;
+	assert_false(is_wrong());
+}
+
+static void domains_that_come_and_go_take_pages(void **state)
+{
+	(void)state;
+	taken_by_call = 2;
+	guest_pages = 1000;
+	guest_is_new = true;
+	assert_false(is_wrong());
+}
+
+static unsigned int lives;
+
+static void live(struct call *call)
+{
+	(void)call;
+	lives++;
+	take(taken_by_call);
+}
+
+static void lives_that_cost_pages_are_seen(void **state)
+{
+	(void)state;
+	check_lives_take_nothing(&run.call, live);
+	assert_false(run.call.wrong[0]);
+	assert_true(lives > 0);
+	guest_pages = 1000;
+	taken_by_call = 1;
+	guest_takes = true;
+	check_lives_take_nothing(&run.call, live);
+	assert_false(run.call.wrong[0]);
+	guest_takes = false;
+	check_lives_take_nothing(&run.call, live);
+	assert_true(run.call.wrong[0]);
 }
 
 static void what_succeeded_is_not_made_again(void **state)
@@ -234,6 +304,9 @@ int main(void)
 		cmocka_unit_test_setup(pages_taken_once_are_no_leak, begin),
 		cmocka_unit_test_setup(pages_lent_are_no_leak, begin),
 		cmocka_unit_test_setup(pages_that_others_take_are_no_leak, begin),
+		cmocka_unit_test_setup(pages_that_are_another_domains_now_are_no_leak, begin),
+		cmocka_unit_test_setup(domains_that_come_and_go_take_pages, begin),
+		cmocka_unit_test_setup(lives_that_cost_pages_are_seen, begin),
 		cmocka_unit_test_setup(what_succeeded_is_not_made_again, begin),
 		cmocka_unit_test_setup(what_succeeded_and_only_replaces_is_made_again, begin),
 		cmocka_unit_test_setup(a_few_bytes_each_time_are_seen, begin),
