@@ -71,14 +71,15 @@ def test_they_take_their_places_and_leave_the_machines_settings(
     brought: Path, tmp_path: Path
 ) -> None:
     root, log = tmp_path / "root", tmp_path / "log"
-    for name in ("etc/xen/xl.conf", "etc/xen/scripts/block", "usr/local/sbin/xl"):
+    for name in ("etc/xen/scripts/block", "usr/local/sbin/xl"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text("ours\n")
+    (root / "etc/xen/xl.conf").symlink_to("ours")  # and that is not there
     with open(root / "usr/local/sbin/xl") as running:
         tree.install_tools(Location("x", "/x", build_command=""), brought, log, root)
         assert running.read() == "ours\n"
     assert files_in(root) - {"etc/ld.so.cache"} == INSTALLED
-    assert (root / "etc/xen/xl.conf").read_text() == "ours\n"
+    assert os.readlink(root / "etc/xen/xl.conf") == "ours"
     assert (root / "etc/xen/scripts/block").read_text() == "theirs\n"
     assert os.access(root / "usr/local/sbin/xl", os.X_OK)
     assert os.readlink(root / "usr/local/lib/libxl.so") == "libxl.so.4.17"

@@ -70,7 +70,9 @@ def install(tree: Path, root: Path, log: Path) -> None:
             target = root / place
             if path.is_dir() and not path.is_symlink():
                 target.mkdir(parents=True, exist_ok=True)
-            elif place.parts[0] == "etc" and SCRIPTS not in place.parents and target.exists():
+            elif (
+                place.parts[0] == "etc" and SCRIPTS not in place.parents and os.path.lexists(target)
+            ):
                 print(f"kept {target}", file=words)
             else:
                 _replace(path, target)
@@ -79,7 +81,7 @@ def install(tree: Path, root: Path, log: Path) -> None:
 
 
 def _replace(source: Path, target: Path) -> None:
-    """By a new file under the old name: a program that runs can't be written."""
+    """By a new file under the old name: a program that runs cannot be written to."""
     target.parent.mkdir(parents=True, exist_ok=True)
     fresh = target.with_name(f".{target.name}.xentest")
     fresh.unlink(missing_ok=True)

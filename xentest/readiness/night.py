@@ -92,12 +92,12 @@ def _toolstack(ask: Ask) -> Iterator[Finding]:
     missing = [name for name in programs if not _after_boot(ask, name)]
     if missing:
         tree = ask.control.tree()
+        may_come = tree.tools is None and tree.build_command == ""  # with a prebuilt tree
         packages = " ".join(dict.fromkeys(programs[name] for name in missing))
         yield Finding(
             f"no {' and no '.join(missing)} on this machine: the run could not look at its domains",
             f"apt-get install {packages}, or build the tree's own (NAME.tools=yes).",
-            certain=tree.tools is False
-            or tree.build_command != "",  # a prebuilt one may bring them
+            certain=not may_come,
         )
 
 
