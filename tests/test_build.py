@@ -275,6 +275,22 @@ def test_all_that_is_done_to_the_tree_is_told() -> None:
     ) in told
 
 
+@pytest.mark.parametrize(
+    "tools, told",
+    [
+        ("", "install it, and its own tools if it brings them"),
+        ("x.tools=yes\n", "install it and its own tools"),
+        ("x.tools=no\n", "install it"),
+    ],
+)
+def test_what_becomes_of_a_prebuilt_tree_is_told(tools: str, told: str) -> None:
+    text = CONTROL.format(root="/srv", hypervisor="xen").replace(
+        "x=file:///x.tar.gz\n", f"x=file:///x.tar.gz\nx.build_command=\n{tools}"
+    )
+    said = build.explain(control.parse(text, "night.cfg"))
+    assert f"fetch x from file:///x.tar.gz, take it as it is built, {told}\n" in said
+
+
 def test_check_changes_nothing(stand: Stand, capsys: pytest.CaptureFixture[str]) -> None:
     from xentest.commands import build as command
 
