@@ -26,6 +26,7 @@ install-tools: tools-built
 \tcp /bin/true $(DESTDIR)/usr/local/sbin/xl && chmod 755 $(DESTDIR)/usr/local/sbin/xl
 \techo lib > $(DESTDIR)/usr/local/lib/libxl.so.4.17
 \tln -s libxl.so.4.17 $(DESTDIR)/usr/local/lib/libxl.so
+\tln -s /usr/local/sbin/xl $(DESTDIR)/usr/local/lib/xl
 \ttouch $(DESTDIR)/usr/local/lib/libxl.a $(DESTDIR)/usr/local/include/libxl.h
 \techo theirs > $(DESTDIR)/etc/xen/xl.conf && echo theirs > $(DESTDIR)/etc/xen/scripts/block
 """
@@ -34,6 +35,7 @@ INSTALLED = {
     "etc/xen/xl.conf",
     "usr/local/lib/libxl.so",
     "usr/local/lib/libxl.so.4.17",
+    "usr/local/lib/xl",
     "usr/local/sbin/xl",
 }
 
@@ -83,6 +85,7 @@ def test_they_take_their_places_and_leave_the_machines_settings(
     assert (root / "etc/xen/scripts/block").read_text() == "theirs\n"
     assert os.access(root / "usr/local/sbin/xl", os.X_OK)
     assert os.readlink(root / "usr/local/lib/libxl.so") == "libxl.so.4.17"
+    assert os.readlink(root / "usr/local/lib/xl") == "../sbin/xl"
     told = log.read_text().splitlines()
     assert f"kept {root}/etc/xen/xl.conf" in told and len(told) == len(INSTALLED)
     assert f"installed {root}/usr/local/sbin/xl" in told

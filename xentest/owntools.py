@@ -35,9 +35,17 @@ def collect(tree: Path, target: Path) -> None:
             copy.mkdir(parents=True, exist_ok=True)
             continue
         copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(path, copy, follow_symlinks=False)
-        if not copy.is_symlink() and _is_elf(copy):
+        if path.is_symlink():
+            copy.symlink_to(_inside(os.readlink(path), path.relative_to(tree / STAGE)))
+            continue
+        shutil.copy2(path, copy)
+        if _is_elf(copy):
             tool.run(["strip", "--strip-unneeded", str(copy)], timeout=STRIP_LIMIT)
+
+
+def _inside(target: str, place: Path) -> str:
+    """A link's target without the machine's root in it: no archive may have such a link."""
+    return os.path.relpath(target, f"/{place.parent}") if target.startswith("/") else target
 
 
 def _entries(stage: Path) -> Iterator[Path]:
