@@ -219,7 +219,7 @@ static void check_no_room(struct call *call)
 	long result;
 
 	call->note = number;
-	if (number == XEN_SYSCTL_CPUPOOL_PAR_ANY || count_pools(call) >= most)
+	if (number == XEN_SYSCTL_CPUPOOL_PAR_ANY)
 		return;
 	result = make(call, number);
 	if (!result)

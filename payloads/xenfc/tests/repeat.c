@@ -21,16 +21,14 @@ static uint64_t free_pages, moment, taken_by_call, taken_by_others;
 static unsigned int most_times, times, times_a_page;
 static bool quick;
 static uint64_t guest_pages;	/* of the one domain that is not ours; 0: there is none */
-static bool guest_takes, guest_is_new;	/* what goes, and is another one each time */
+static bool guest_takes, guest_is_new;	/* what goes, and is another one after each call */
+static uint16_t guest;
 
 static long tell_of_guest(struct xen_domctl *d)
 {
-	static uint16_t id = 1;
-
-	if (!guest_pages || d->domain > id)
+	if (!guest_pages || d->domain > guest)
 		return -XEN_ESRCH;
-	id = (uint16_t)(guest_is_new ? id % 50 + 1 : 1);
-	d->domain = id;
+	d->domain = guest;
 	d->u.getdomaininfo.tot_pages = guest_pages;
 	return 0;
 }
@@ -53,6 +51,8 @@ static long hypercall(struct door *unused, unsigned int number, const uint64_t a
 	}
 	if (number == __HYPERVISOR_domctl)
 		return tell_of_guest((void *)(uintptr_t)a[0]);
+	if (number == LEAKY && guest_is_new)
+		guest = (uint16_t)(guest % 50 + 1);
 	if (number == LEAKY && times++ < most_times)
 		take(taken_by_call);
 	if (number == LEAKY && times_a_page && times % times_a_page == 0)
@@ -93,6 +93,7 @@ static int begin(void **state)
 	most_times = UINT32_MAX;
 	lent = guest_takes = guest_is_new = false;
 	guest_pages = 0;
+	guest = 1;
 	return 0;
 }
 
